@@ -1,0 +1,1 @@
+"""The headless commands: each a short function over the services, printing to stdout and stderr."""

@@ -1,0 +1,225 @@
+"""The dialog contract: what every engine does, in the terms of Qualcomm's Genie dialog.
+
+Numbers and names are Genie's (C API 1.11 to 1.21). Implementations run in the engine's child process and are
+synchronous: `query` blocks and calls back for each token. `tests/conformance/` states this contract as tests and
+runs them over every implementation.
+
+KV cache rules:
+
+* `COMPLETE` appends to what the cache holds; nothing is ever reset implicitly.
+* `REWIND` keeps the longest common token prefix of the new prompt and the cache, and prefills the rest. On an empty
+  cache it fails with -6.
+* The last sampled token is not in the cache until a later query feeds it back.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from npurun_tui.errors import EngineError
+
+
+class SentenceCode(IntEnum):
+    """What a query's text is, and what a callback's text is (GenieDialog_SentenceCode_t)."""
+
+    COMPLETE = 0
+    BEGIN = 1
+    CONTINUE = 2
+    END = 3
+    ABORT = 4
+    REWIND = 5
+    RESUME = 6
+
+
+class Action(IntEnum):
+    """What another thread may ask of a running query (GenieDialog_Action_t)."""
+
+    ABORT = 1
+    PAUSE = 2
+
+
+class Status(IntEnum):
+    """Genie_Status_t. Positive values are warnings: the text that arrived is valid."""
+
+    SUCCESS = 0
+    WARNING_ABORTED = 1
+    WARNING_BOUND_HANDLE = 2
+    WARNING_PAUSED = 3
+    WARNING_CONTEXT_EXCEEDED = 4
+    ERROR_GENERAL = -1
+    ERROR_INVALID_ARGUMENT = -2
+    ERROR_MEM_ALLOC = -3
+    ERROR_INVALID_CONFIG = -4
+    ERROR_INVALID_HANDLE = -5
+    ERROR_QUERY_FAILED = -6
+    ERROR_JSON_FORMAT = -7
+    ERROR_JSON_SCHEMA = -8
+    ERROR_JSON_VALUE = -9
+    ERROR_GENERATE_FAILED = -10
+    ERROR_GET_HANDLE_FAILED = -11
+    ERROR_APPLY_CONFIG_FAILED = -12
+    ERROR_SET_PARAMS_FAILED = -13
+    ERROR_BOUND_HANDLE = -14
+
+
+class GenieError(EngineError):
+    """A call that returned a negative status.
+
+    `call` is the function's name in Genie's API (`GenieDialog_query`); `detail` is what the library wrote to stderr,
+    or the engine's own words.
+    """
+
+    def __init__(self, status: Status, call: str, detail: str = "") -> None:
+        text = f"{call} failed with {status.value} ({status.name.removeprefix('ERROR_')})"
+        super().__init__(f"{text}: {detail}" if detail else f"{text}.")
+        self.status = status
+        self.call = call
+        self.detail = detail
+
+
+OnText = Callable[[str, SentenceCode], None]
+"""Called for each generated token, on the thread that runs `query`.
+
+`(text, BEGIN)` for the first token, `(text, CONTINUE)` for each further one, then exactly one terminal call: `("", END)`,
+or `("", ABORT)` where the engine failed. `text` may be empty while a stop sequence or half of a UTF-8 sequence is
+held back. It is never split inside a UTF-8 sequence.
+"""
+
+OnProgress = Callable[[int, int], None]
+"""Prefill progress `(tokens done, tokens in all)`; an engine that cannot tell never calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """Sampler settings; all of them are set together, as Genie's `applyConfig` needs.
+
+    `seed` None is a random one. The random stream restarts from the seed at `reset`; a query does not restart it.
+    `top_k` 1 is greedy (as is `temperature` 0); `top_k` 0 and `top_p` 1 switch these filters off.
+    `repetition_penalty` 1 is none; it looks at the last `penalize_last_n` tokens.
+    """
+
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 0.95
+    seed: int | None = None
+    repetition_penalty: float = 1.0
+    penalize_last_n: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class QueryProfile:
+    """The engine's own figures of the last query that ended with status 0 or 1 (GenieProfile, GenieDialog_query).
+
+    Token counts are the tokenizer's. Times are microseconds on the engine's clock.
+    """
+
+    prompt_tokens: int
+    """Tokens that this query prefilled (after REWIND: the suffix only)."""
+    cached_tokens: int
+    """Tokens of the prompt that the cache already held."""
+    generated_tokens: int
+    ttft_us: int
+    """From the call to the first generated token."""
+    generation_us: int
+    """From the first generated token to the last."""
+
+    @property
+    def prefill_tps(self) -> float:
+        """Prefilled tokens per second of the time to the first token; 0 where nothing was timed."""
+        return self.prompt_tokens * 1e6 / self.ttft_us if self.ttft_us else 0.0
+
+    @property
+    def decode_tps(self) -> float:
+        """Tokens after the first per second of the time after the first; 0 below two tokens."""
+        after_first = self.generated_tokens - 1
+        return (
+            after_first * 1e6 / self.generation_us
+            if after_first > 0 and self.generation_us
+            else 0.0
+        )
+
+
+class Dialog(ABC):
+    """One model's conversation state. Not thread-safe except for `signal`."""
+
+    @property
+    @abstractmethod
+    def context_size(self) -> int:
+        """The context window in tokens: prompt and output together."""
+
+    @property
+    @abstractmethod
+    def special_tokens(self) -> Sequence[str]:
+        """Texts that the tokenizer turns into one control token each (`<|im_end|>`)."""
+
+    @abstractmethod
+    def query(
+        self,
+        text: str,
+        code: SentenceCode = SentenceCode.COMPLETE,
+        on_text: OnText | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Status:
+        """Feed `text` and, for COMPLETE, END and REWIND, generate.
+
+        BEGIN and CONTINUE only prefill and call nothing back. Returns SUCCESS (end of sequence, stop sequence or max
+        tokens), WARNING_ABORTED after `signal(ABORT)`, or WARNING_CONTEXT_EXCEEDED when the window is full (nothing
+        is generated where the prompt alone does not fit). An exception from a callback ends the query and is raised.
+
+        Raises:
+            GenieError: -2 for an empty COMPLETE or REWIND text or a code that is not a query's, -6 for REWIND on an
+                empty cache, other negatives as the engine gives them.
+        """
+
+    @abstractmethod
+    def signal(self, action: Action) -> None:
+        """From any thread: stop the running query within one token. Without a running query it does nothing."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Empty the cache and restart the random stream. Stop sequences, max tokens and sampler stay."""
+
+    @abstractmethod
+    def set_stop_sequences(self, sequences: Sequence[str]) -> None:
+        """End generation where one of `sequences` appears; it is never emitted, also when split over tokens."""
+
+    @abstractmethod
+    def set_max_tokens(self, count: int | None) -> None:
+        """At most `count` generated tokens for each query (0 behaves as 1); None: up to the context window."""
+
+    @abstractmethod
+    def set_sampler(self, sampler: Sampler) -> None:
+        """Use `sampler` from the next query on. A changed seed restarts the random stream."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the cache into the new folder `folder`, with `dialog.json` in it. Raises GenieError -6 when empty."""
+
+    @abstractmethod
+    def restore(self, folder: Path) -> None:
+        """Bring back what `save` wrote for the same model. Raises GenieError -6 where it is missing or foreign."""
+
+    @property
+    @abstractmethod
+    def context_occupancy(self) -> int:
+        """Tokens in the cache; 0 after reset."""
+
+    @abstractmethod
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of `text`; special tokens in it are parsed, none is added. Empty text gives an empty list."""
+
+    @abstractmethod
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of `tokens`, special ones included; incomplete UTF-8 becomes U+FFFD."""
+
+    @abstractmethod
+    def profile(self) -> QueryProfile | None:
+        """Figures of the last profiled query; None before the first."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the model. Further calls raise GenieError -5, except `close` itself."""

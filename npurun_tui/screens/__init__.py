@@ -1,0 +1,1 @@
+"""What the person sees: one module for each tab and each dialog box. No input or output of their own."""

@@ -1,0 +1,1 @@
+"""Reusable pieces of screens, none of which knows the program's services."""
