@@ -1,0 +1,40 @@
+"""The tables, as a list of migrations: entry N brings a file of version N to version N + 1.
+
+An entry that has been released is never changed; a new need is a new entry at the end.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+APPLICATION_ID: Final = 0x6E707275
+"""`npru`: how SQLite's own header says whose file it is."""
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        """
+        CREATE TABLE chat (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            title TEXT NOT NULL,
+            model TEXT NOT NULL,
+            settings TEXT NOT NULL,
+            created REAL NOT NULL,
+            updated REAL NOT NULL
+        )
+        """,
+        "CREATE INDEX chat_by_update ON chat (updated DESC)",
+        """
+        CREATE TABLE message (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            chat INTEGER NOT NULL REFERENCES chat (id) ON DELETE CASCADE,
+            role TEXT NOT NULL,
+            content TEXT NOT NULL,
+            stats TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            created REAL NOT NULL
+        )
+        """,
+        "CREATE INDEX message_by_chat ON message (chat, id)",
+    ),
+)
+"""Ids are AUTOINCREMENT so that a deleted chat's or message's id is never given to another one."""
