@@ -1,0 +1,77 @@
+"""Typed reading of a JSON object that somebody else wrote: each wrong field is one sentence that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from npurun_tui.errors import ManifestInvalid
+from npurun_tui.models.names import fault_of_relative_path
+from npurun_tui.text import one_line
+
+U32: Final = 2**32 - 1
+MAX_TEXT: Final = 500
+
+
+class Fields:
+    """One JSON object of a manifest. Every getter raises ManifestInvalid, naming the file and the field."""
+
+    def __init__(self, file: Path, document: Mapping[str, Any], prefix: str = "") -> None:
+        self._file = file
+        self._document = document
+        self._prefix = prefix
+
+    def invalid(self, field: str, fault: str) -> ManifestInvalid:
+        """The error for `field`; `fault` ends a sentence ("must be a text")."""
+        return ManifestInvalid(
+            f"{one_line(str(self._file), 400)}: {one_line(self._prefix + field, 100)} {fault}."
+        )
+
+    def text(self, field: str, *, default: str | None = None, limit: int = MAX_TEXT) -> str:
+        """A text; without a `default` it must be there and not be empty."""
+        value = self._document.get(field, default)
+        if value is None and default is not None:
+            value = default
+        if not isinstance(value, str):
+            raise self.invalid(field, "is missing" if value is None else "must be a text")
+        if default is None and not value.strip():
+            raise self.invalid(field, "is empty")
+        if len(value) > limit:
+            raise self.invalid(field, f"is longer than {limit:,} characters")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise self.invalid(field, "holds half of a surrogate pair")
+        return value
+
+    def number(self, field: str) -> int:
+        """A whole number above 0 that fits 32 bits."""
+        value = self._document.get(field)
+        if value is None:
+            raise self.invalid(field, "is missing")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= U32:
+            raise self.invalid(field, "must be a whole number above 0")
+        return value
+
+    def path(self, field: str) -> str:
+        """A path inside the model's folder; empty where the field is absent or null."""
+        if self._document.get(field) is None:
+            return ""
+        value = self.text(field, limit=4000)
+        if fault := fault_of_relative_path(value):
+            raise self.invalid(field, fault)
+        return value
+
+    def object(self, field: str) -> Fields:
+        """A nested object; one without fields where it is absent or null."""
+        value = self._document.get(field)
+        if value is not None and not isinstance(value, dict):
+            raise self.invalid(field, "must be an object")
+        return Fields(self._file, value or {}, f"{self._prefix}{field}.")
+
+    def has(self, field: str) -> bool:
+        """Whether the field is there and is not null."""
+        return self._document.get(field) is not None
+
+    def names(self) -> list[str]:
+        """The names of the fields that are there."""
+        return list(self._document)

@@ -1,0 +1,274 @@
+"""`npurun.json`: what a model's folder says of itself, read and written so that the Rust program reads it too.
+
+The Rust program's fields are kept as it has them. Ours stand beside them and it ignores them: `backend` ("genie"
+where absent), `quant_label`, `hash_origin`, `licence`, `source`, `parameters`. A manifest may come from anywhere, so
+everything in it is checked before any of it is used, and every fault is one sentence that names the file and field.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn, cast
+
+from npurun_tui.engine.spec import Backend, ModelSpec, SimpleTemplate
+from npurun_tui.errors import ManifestInvalid, ModelFileDamaged
+from npurun_tui.files import write_atomic
+from npurun_tui.models.fields import Fields
+from npurun_tui.models.names import fault_of_relative_path
+from npurun_tui.models.quantisation import RUST_KINDS, rust_kind
+from npurun_tui.text import one_line
+
+FILE_NAME: Final = "npurun.json"
+NO_SDK: Final = "0.0.0"
+"""The `qnn_sdk` of a model that needs no QNN SDK; the Rust program insists on three numbers."""
+
+HashOrigin = Literal["pinned", "recorded", ""]
+"""`pinned`: compared with a value that ships with this program. `recorded`: computed on the first pull."""
+
+_MAX_FILE: Final = 1 << 20
+_MAX_TEMPLATE: Final = 65_536
+_MAX_HASHES: Final = 10_000
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_VERSION: Final = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Paths inside the model's folder, forward slashes; empty where there is none."""
+
+    model: str = ""
+    ctx: str = ""
+    tokenizer: str = ""
+    config: str = ""
+    genie_config: str = ""
+
+    @property
+    def main(self) -> str:
+        """The file that the engine opens first."""
+        return self.model or self.genie_config
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One model. Texts are as they were written: what shows them passes them through `text.one_line`."""
+
+    name: str
+    arch: str
+    vocab: int
+    context: int
+    """The context window that the model was made for, in tokens."""
+    quant: str
+    """The exact label: `Q4_1`, `w4a16`."""
+    files: Files
+    backend: Backend = "genie"
+    version: str = "0.1.0"
+    qnn_sdk: str = NO_SDK
+    template: SimpleTemplate | None = None
+    sha256: dict[str, str] = field(default_factory=dict)
+    """Relative path (or, from the Rust program, a name of `files`) -> 64 lowercase hex digits."""
+    hash_origin: HashOrigin = ""
+    licence: str = ""
+    source: str = ""
+    parameters: str = ""
+    """The parameter count as people write it: `135M`."""
+    quant_kind: str = ""
+    """The word in the Rust program's `quant`; empty: the nearest to `quant`."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """The manifest in `folder`.
+
+        Raises:
+            ManifestInvalid: there is none, it cannot be read, or a field cannot be true.
+        """
+        file = folder / FILE_NAME
+        return _parse(Fields(file, _load(file)))
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `npurun.json`, keys in the order that people read them."""
+        document: dict[str, Any] = {
+            "name": self.name,
+            "version": self.version,
+            "arch": self.arch,
+            "vocab": self.vocab,
+            "context": self.context,
+            "quant": self.quant_kind or rust_kind(self.quant),
+            "quant_label": self.quant,
+            "qnn_sdk": self.qnn_sdk,
+            "backend": self.backend,
+            "files": {key: path for key, path in asdict(self.files).items() if path},
+        }
+        if self.template:
+            document["chat_template"] = _template_document(self.template)
+        document["sha256"] = self.sha256
+        for key in ("hash_origin", "licence", "source", "parameters"):
+            if value := getattr(self, key):
+                document[key] = value
+        return document
+
+    def write(self, folder: Path) -> None:
+        """Write `npurun.json` into `folder`, atomically and durably. Raises OSError."""
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+        write_atomic(folder / FILE_NAME, text.encode())
+
+    def spec(self, folder: Path, *, context: int = 0, threads: int = 0) -> ModelSpec:
+        """What the engine needs to load the model that lies in `folder`; `context` and `threads` 0 choose.
+
+        Raises:
+            ModelFileDamaged: the file that the engine opens first is not there or empty.
+        """
+        main = main_file(self, folder)
+        return ModelSpec(
+            name=self.name,
+            backend=self.backend,
+            folder=folder.absolute(),
+            model_file=main.absolute() if self.backend == "llama.cpp" else None,
+            context=context,
+            threads=threads,
+            template=self.template,
+        )
+
+
+def main_file(manifest: Manifest, folder: Path) -> Path:
+    """The file that the engine opens first.
+
+    Raises:
+        ModelFileDamaged: it is not there or empty.
+    """
+    path = folder / manifest.files.main
+    try:
+        present = path.is_file() and path.stat().st_size > 0
+    except OSError:
+        present = False
+    if not present:
+        raise ModelFileDamaged(
+            f"The model file {path} is missing or empty.",
+            mend="Remove the model and pull it again.",
+        )
+    return path
+
+
+def _load(file: Path) -> dict[str, Any]:
+    """The JSON object in `file`. A BOM is accepted: Windows editors write one."""
+    shown = one_line(str(file), 400)
+    try:
+        if file.exists() and not file.is_file():  # opening a named pipe would wait for ever
+            raise ManifestInvalid(f"{shown} is not a file.")
+        with file.open("rb") as stream:
+            data = stream.read(_MAX_FILE + 1)
+    except FileNotFoundError:
+        raise ManifestInvalid(f"{shown} is missing.") from None
+    except OSError as error:
+        raise ManifestInvalid(f"{shown} cannot be read: {error.strerror or error}.") from error
+    if len(data) > _MAX_FILE:
+        raise ManifestInvalid(f"{shown} is larger than 1 MB, so it is not a manifest.")
+    try:
+        document = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise ManifestInvalid(f"{shown} is not UTF-8 text.") from None
+    except RecursionError:
+        raise ManifestInvalid(f"{shown} nests its values too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise ManifestInvalid(f"{shown} is not JSON: {error.msg} in line {error.lineno}.") from None
+    except ValueError:  # a number of thousands of digits, or NaN
+        raise ManifestInvalid(f"{shown} holds a number that is none.") from None
+    if not isinstance(document, dict):
+        raise ManifestInvalid(f"{shown} must hold one JSON object.")
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _parse(fields: Fields) -> Manifest:
+    backend = fields.text("backend", default="genie")
+    if backend not in {"genie", "llama.cpp"}:
+        raise fields.invalid("backend", 'must be "genie" or "llama.cpp"')
+    kind = fields.text("quant")
+    if kind not in RUST_KINDS:
+        raise fields.invalid("quant", f"must be one of {', '.join(RUST_KINDS)}")
+    origin = fields.text("hash_origin", default="")
+    if origin not in {"pinned", "recorded", ""}:
+        raise fields.invalid("hash_origin", 'must be "pinned" or "recorded"')
+    return Manifest(
+        name=fields.text("name", limit=200),
+        version=fields.text("version", limit=64),
+        arch=fields.text("arch", limit=64),
+        vocab=fields.number("vocab"),
+        context=fields.number("context"),
+        quant=fields.text("quant_label", default="", limit=64) or kind,
+        quant_kind=kind,
+        qnn_sdk=_sdk(fields),
+        backend=cast("Backend", backend),
+        files=_files(fields, backend),
+        template=_template(fields.object("chat_template")) if fields.has("chat_template") else None,
+        sha256=_hashes(fields.object("sha256")),
+        hash_origin=cast("HashOrigin", origin),
+        licence=fields.text("licence", default=""),
+        source=fields.text("source", default=""),
+        parameters=fields.text("parameters", default="", limit=64),
+    )
+
+
+def _sdk(fields: Fields) -> str:
+    value = fields.text("qnn_sdk", limit=64)
+    if _VERSION.fullmatch(re.split("[-+]", value, maxsplit=1)[0]) is None:
+        raise fields.invalid("qnn_sdk", "must be MAJOR.MINOR.PATCH")
+    return value
+
+
+def _files(fields: Fields, backend: str) -> Files:
+    section = fields.object("files")
+    files = Files(
+        model=section.path("model"),
+        ctx=section.path("ctx"),
+        tokenizer=section.path("tokenizer"),
+        config=section.path("config"),
+        genie_config=section.path("genie_config"),
+    )
+    if not files.main:
+        raise fields.invalid("files", "must name model or genie_config")
+    if backend == "llama.cpp" and not files.model.lower().endswith(".gguf"):
+        raise section.invalid("model", "must name a .gguf file")
+    return files
+
+
+def _template(section: Fields) -> SimpleTemplate:
+    template = section.text("template", limit=_MAX_TEMPLATE)
+    if "{user}" not in template:
+        raise section.invalid("template", "must have {user} in it")
+    return SimpleTemplate(
+        template=template,
+        system_prompt=section.text("system_prompt", default="", limit=_MAX_TEMPLATE),
+        assistant_turn=section.text("assistant_turn", default="", limit=_MAX_TEMPLATE),
+        next_user_turn=section.text("next_user_turn", default="", limit=_MAX_TEMPLATE),
+    )
+
+
+def _template_document(template: SimpleTemplate) -> dict[str, str]:
+    document = {"system_prompt": template.system_prompt, "template": template.template}
+    for key in ("assistant_turn", "next_user_turn"):
+        if value := getattr(template, key):
+            document[key] = value
+    return document
+
+
+def _hashes(section: Fields) -> dict[str, str]:
+    names = section.names()
+    if len(names) > _MAX_HASHES:
+        raise section.invalid("", f"has more than {_MAX_HASHES:,} entries")
+    for name in names:
+        if fault := fault_of_relative_path(name):
+            raise section.invalid(name, fault)
+    return {name: _hash(section, name) for name in names}
+
+
+def _hash(section: Fields, name: str) -> str:
+    value = section.text(name, limit=64)
+    if _SHA256.fullmatch(value) is None:
+        raise section.invalid(name, "must be 64 lowercase hexadecimal digits")
+    return value

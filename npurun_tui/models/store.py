@@ -1,0 +1,232 @@
+"""The models that are on this machine: one folder each, shared with the Rust program.
+
+Everything here blocks, but on a small amount of work: a scan reads one small file for each model and asks the file
+system for sizes. Whatever `npurun.json` says, a model is known by the name of its folder.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from npurun_tui.errors import (
+    ManifestInvalid,
+    ModelBusy,
+    ModelError,
+    ModelFileDamaged,
+    ModelNotFound,
+)
+from npurun_tui.files import sync_folder
+from npurun_tui.models.layout import Layout
+from npurun_tui.models.lock import model_lock
+from npurun_tui.models.manifest import FILE_NAME, Manifest, main_file
+from npurun_tui.models.names import fault_of_name, normalise
+from npurun_tui.models.trees import remove_tree, tree_size
+from npurun_tui.text import one_line
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledModel:
+    """A model that can be loaded. `manifest.name` is the folder's name; `size` is bytes on disk."""
+
+    manifest: Manifest
+    folder: Path
+    size: int
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenModel:
+    """A folder with an `npurun.json` that is not a usable model; `reason` is one sentence. `size` in bytes."""
+
+    name: str
+    folder: Path
+    reason: str
+    size: int
+
+
+class ModelStore:
+    """The models below one folder, which need not exist yet."""
+
+    def __init__(self, root: Path) -> None:
+        self.layout = Layout(root)
+
+    @property
+    def root(self) -> Path:
+        """The models' folder."""
+        return self.layout.root
+
+    def scan(self) -> tuple[list[InstalledModel], list[BrokenModel]]:
+        """Every model, by name, and every broken one. Raises ModelError where the folder cannot be read."""
+        installed: list[InstalledModel] = []
+        broken: list[BrokenModel] = []
+        for name, folder in sorted(self._folders()):
+            model = self._examine(name, folder)
+            if isinstance(model, InstalledModel):
+                installed.append(model)
+            else:
+                broken.append(model)
+        return installed, broken
+
+    def get(self, name: str) -> InstalledModel:
+        """The installed model `name` (`:latest` is taken off).
+
+        Raises:
+            ModelNotFound: it is not here.
+            ManifestInvalid, ModelFileDamaged: it is here and broken.
+        """
+        name = normalise(name)
+        folder = self.layout.model(name)
+        if not os.path.lexists(folder / FILE_NAME):
+            raise self._not_found(name)
+        return _read(name, folder)
+
+    def remove(self, name: str) -> int:
+        """Delete a model, whole or broken, and what a pull of it left behind; returns the bytes freed.
+
+        The folder is renamed out of sight first, so that a kill in the middle leaves nothing that `scan` shows.
+
+        Raises:
+            ModelNotFound: there is neither a model nor an unfinished pull of that name.
+            ModelBusy: a pull of it runs, or (on Windows) a program has one of its files open.
+            ModelError: its folder holds no `npurun.json`, or could not be deleted.
+        """
+        folder = dict(self._folders(with_manifest=False)).get(name) or self._folder_or_none(
+            normalise(name)
+        )
+        if folder is None:
+            freed = self.discard_partial(name)
+            if not freed:
+                raise self._not_found(normalise(name))
+            return freed
+        if not os.path.lexists(folder / FILE_NAME):
+            raise ModelError(
+                f"The folder {_shown(folder)} holds no {FILE_NAME}, so it is not a model and is left alone.",
+                mend="Delete it yourself if it is not needed.",
+            )
+        with _failures(folder), self._locked(folder.name):
+            self._sweep()
+            freed = 0 if folder.is_symlink() else tree_size(folder)
+            self._throw_away(folder)
+            return freed + self._drop_partial(folder.name)
+
+    def discard_partial(self, name: str) -> int:
+        """Delete what an unfinished pull of `name` left; returns the bytes freed. Raises ModelBusy while it runs."""
+        name = normalise(name)
+        partial = self.layout.partial(name)
+        if not partial.is_dir():
+            return 0
+        with _failures(partial), self._locked(name):
+            return self._drop_partial(name)
+
+    def partials(self) -> dict[str, int]:
+        """Unfinished pulls: name -> bytes that need not be fetched again."""
+        try:
+            with os.scandir(self.layout.partial_root) as entries:
+                found = {
+                    entry.name: tree_size(entry.path)
+                    for entry in entries
+                    if not fault_of_name(entry.name) and entry.is_dir(follow_symlinks=False)
+                }
+        except OSError:
+            return {}
+        return {name: size for name, size in sorted(found.items()) if size}
+
+    def _folders(self, *, with_manifest: bool = True) -> Iterator[tuple[str, Path]]:
+        """Names and paths of the folders that are not hidden; by default only those with an `npurun.json`."""
+        try:
+            with os.scandir(self.root) as entries:
+                found = [e for e in entries if not e.name.startswith(".") and e.is_dir()]
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ModelError(
+                f"The models' folder {_shown(self.root)} cannot be read: {error.strerror or error}.",
+                mend="NPURUN_MODELS_DIR can name another one.",
+            ) from error
+        for entry in found:
+            folder = self.root / entry.name
+            if not with_manifest or os.path.lexists(folder / FILE_NAME):
+                yield entry.name, folder
+
+    def _folder_or_none(self, name: str) -> Path | None:
+        folder = self.layout.model(name)
+        return folder if os.path.lexists(folder) else None
+
+    def _examine(self, name: str, folder: Path) -> InstalledModel | BrokenModel:
+        try:
+            if fault := fault_of_name(name):
+                raise ManifestInvalid(f"The folder's name is no model name: it {fault}.")
+            return _read(name, folder)
+        except (ManifestInvalid, ModelFileDamaged) as error:
+            return BrokenModel(name, folder, str(error), tree_size(folder))
+
+    def _not_found(self, name: str) -> ModelNotFound:
+        partial = self.partials().get(name)
+        mend = f"`npurun-tui pull {name}` fetches it where it is in the catalog."
+        if partial:
+            mend = f"A pull of it was begun; `npurun-tui pull {name}` goes on with it."
+        return ModelNotFound(f"There is no model called {name} on this machine.", mend=mend)
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        if fault_of_name(name):  # such a folder can be no pull's, so nobody else locks it either
+            yield
+            return
+        with model_lock(self.layout.partial_root, name):
+            yield
+
+    def _throw_away(self, folder: Path) -> None:
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            self.layout.trash.mkdir(exist_ok=True)
+            doomed = self.layout.trash / secrets.token_hex(8)
+            folder.rename(doomed)
+            sync_folder(self.root)
+            remove_tree(doomed)
+
+    def _drop_partial(self, name: str) -> int:
+        partial = self.layout.partial(name)
+        freed = tree_size(partial)
+        if partial.is_dir():
+            remove_tree(partial)
+        return freed
+
+    def _sweep(self) -> None:
+        """Finish deletions that were killed in the middle."""
+        if self.layout.trash.is_dir():
+            for doomed in self.layout.trash.iterdir():
+                remove_tree(doomed)
+
+
+def _read(name: str, folder: Path) -> InstalledModel:
+    manifest = Manifest.read(folder)
+    main_file(manifest, folder)
+    return InstalledModel(replace(manifest, name=name), folder, tree_size(folder))
+
+
+def _shown(path: Path) -> str:
+    return one_line(str(path), 400)
+
+
+@contextmanager
+def _failures(folder: Path) -> Iterator[None]:
+    """Say in a sentence why a folder could not be changed."""
+    try:
+        yield
+    except OSError as error:
+        if os.name == "nt" and isinstance(error, PermissionError):
+            raise ModelBusy(
+                f"{_shown(folder)} is in use by another program.", mend="Close what uses the model."
+            ) from error
+        raise ModelError(
+            f"{_shown(folder)} could not be deleted: {error.strerror or error}."
+        ) from error
