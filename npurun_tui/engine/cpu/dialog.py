@@ -1,0 +1,298 @@
+"""`CpuDialog`: Genie's dialog over llama.cpp, token for token.
+
+The dialog keeps its own record of the tokens in the cache and sends all of a prompt's tokens with each request;
+llama.cpp prefills what differs from what it holds. So the record alone decides what the conversation is, and whatever
+an abort left behind in llama.cpp's cache cannot leak into it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from npurun_tui.engine.cpu import sampling, snapshot
+from npurun_tui.engine.cpu.gguf import GgufInfo, header_digest, read_gguf
+from npurun_tui.engine.cpu.planning import Conversation, Planner
+from npurun_tui.engine.cpu.query import Query, QueryRunner, Settings
+from npurun_tui.engine.cpu.record import CacheRecord
+from npurun_tui.engine.cpu.server import LlamaServer, runtime_version
+from npurun_tui.engine.cpu.stream import CompletionStream, ServerFailure
+from npurun_tui.engine.cpu.threads import choose_threads
+from npurun_tui.engine.dialog import (
+    Action,
+    Dialog,
+    GenieError,
+    OnProgress,
+    OnText,
+    QueryProfile,
+    Sampler,
+    SentenceCode,
+    Status,
+)
+from npurun_tui.engine.spec import ModelSpec
+from npurun_tui.errors import EngineLoadFailed
+from npurun_tui.text import one_line
+
+LARGEST_DEFAULT_CONTEXT: Final = 8192
+"""Without a wish the window is the trained one up to this: the KV cache is allocated whole when the model is loaded,
+and the 128k tokens that many models are trained for would take gigabytes that a chat on a CPU never fills."""
+
+_NO_QUERIES: Final = (SentenceCode.ABORT, SentenceCode.RESUME)
+_NEED_TEXT: Final = (SentenceCode.COMPLETE, SentenceCode.REWIND)
+
+
+class CpuDialog(Dialog):
+    """One GGUF model, loaded."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        """Load the model of `spec` (blocking).
+
+        Raises:
+            ModelFileDamaged: the GGUF file is truncated or not one.
+            EngineUnavailable: there is no llama.cpp for this machine.
+            EngineLoadFailed: llama.cpp refused the model.
+        """
+        if spec.model_file is None:
+            raise EngineLoadFailed(f"The manifest of {one_line(spec.name)} names no GGUF file.")
+        self._file = spec.model_file
+        self._info = _read_info(spec.model_file)
+        trained = self._info.context_length or LARGEST_DEFAULT_CONTEXT
+        self._context = spec.context or min(trained, LARGEST_DEFAULT_CONTEXT)
+        threads = choose_threads(spec.threads)
+        server = LlamaServer(spec.model_file, context=self._context, threads=threads)
+        self._loaded: LlamaServer | None = server
+        self._settings = Settings()
+        self._conversation = Conversation(sampling.RandomStream(None))
+        self._profile: QueryProfile | None = None
+        self._runner = QueryRunner(
+            Planner(server.tokenize, self._info),
+            self._conversation,
+            self._settings,
+            context=self._context,
+            end_tokens=self._info.end_tokens,
+            on_profile=self._set_profile,
+        )
+        self._lock = threading.Lock()
+        self._running: CompletionStream | None = None
+
+    # --- what the model is ---------------------------------------------------------------------
+
+    @property
+    def context_size(self) -> int:
+        return self._context
+
+    @property
+    def special_tokens(self) -> Sequence[str]:
+        return tuple(self._info.control_tokens)
+
+    @property
+    def chat_template(self) -> str:
+        """The Jinja source of the model's own chat template; "" where it has none."""
+        return self._info.chat_template
+
+    @property
+    def bos_text(self) -> str:
+        """The BOS token's text, for templates; "" where there is none."""
+        return self._info.bos_text
+
+    @property
+    def eos_text(self) -> str:
+        """The EOS token's text, for templates; "" where there is none."""
+        return self._info.eos_text
+
+    # --- settings ------------------------------------------------------------------------------
+
+    def set_stop_sequences(self, sequences: Sequence[str]) -> None:
+        call = "GenieDialog_setStopSequence"
+        self._server(call)
+        if isinstance(sequences, str):
+            raise GenieError(Status.ERROR_JSON_SCHEMA, call, "it takes a list of texts.")
+        if "" in sequences:
+            raise GenieError(Status.ERROR_JSON_VALUE, call, "a stop sequence cannot be empty.")
+        self._settings.stops = tuple(sequences)
+
+    def set_max_tokens(self, count: int | None) -> None:
+        call = "GenieDialog_setMaxNumTokens"
+        self._server(call)
+        if count is not None and count < 0:
+            raise GenieError(Status.ERROR_INVALID_ARGUMENT, call, "it cannot be negative.")
+        self._settings.max_tokens = count
+
+    def set_sampler(self, sampler: Sampler) -> None:
+        self._server("GenieSampler_applyConfig")
+        sampling.check(sampler)
+        if sampler.seed != self._settings.sampler.seed:
+            self._conversation.random = sampling.RandomStream(sampler.seed)
+        self._settings.sampler = sampler
+
+    # --- the conversation ----------------------------------------------------------------------
+
+    def query(
+        self,
+        text: str,
+        code: SentenceCode = SentenceCode.COMPLETE,
+        on_text: OnText | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Status:
+        query = Query(text, code, on_text, on_progress, time.perf_counter())
+        call = "GenieDialog_query"
+        server = self._server(call)
+        self._check(text, code, call)
+        stream = server.stream()
+        with self._lock:
+            self._running = stream
+        try:
+            return self._runner.run(query, stream)
+        except ServerFailure as error:
+            query.end(SentenceCode.ABORT)
+            raise GenieError(Status.ERROR_GENERAL, call, error.message) from error
+        finally:
+            with self._lock:
+                self._running = None
+            stream.close()
+
+    def signal(self, action: Action) -> None:
+        call = "GenieDialog_signal"
+        self._server(call)
+        if action != Action.ABORT:
+            raise GenieError(Status.ERROR_INVALID_ARGUMENT, call, "this engine cannot pause.")
+        with self._lock:
+            if self._running is not None:
+                self._running.cancel()
+
+    def reset(self) -> None:
+        call = "GenieDialog_reset"
+        server = self._server(call)
+        conversation = self._conversation
+        conversation.record = CacheRecord()
+        conversation.pending = None
+        conversation.queries = 0
+        conversation.random = sampling.RandomStream(self._settings.sampler.seed)
+        with _failures(call):
+            server.erase()
+
+    @property
+    def context_occupancy(self) -> int:
+        self._server("GenieDialog_getValue")
+        return len(self._conversation.record)
+
+    def tokenize(self, text: str) -> list[int]:
+        call = "GenieTokenizer_encode"
+        server = self._server(call)
+        _check_encodable(text, call)
+        with _failures(call):
+            return server.tokenize(text)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        call = "GenieTokenizer_decode"
+        server = self._server(call)
+        size = self._info.vocabulary_size
+        if not all(0 <= token < size for token in tokens):
+            raise GenieError(Status.ERROR_INVALID_ARGUMENT, call, "there is no such token.")
+        with _failures(call):
+            return server.detokenize(tokens)
+
+    def profile(self) -> QueryProfile | None:
+        self._server("GenieProfile_getJsonData")
+        return self._profile
+
+    def close(self) -> None:
+        server, self._loaded = self._loaded, None
+        if server is not None:
+            server.close()
+
+    # --- save and restore ----------------------------------------------------------------------
+
+    def save(self, folder: Path) -> None:
+        call = "GenieDialog_save"
+        server = self._server(call)
+        conversation = self._conversation
+        if not len(conversation.record):
+            raise GenieError(Status.ERROR_QUERY_FAILED, call, "the cache is empty.")
+        saved = snapshot.Snapshot(
+            model=header_digest(self._file, self._info),
+            runtime=runtime_version(),
+            segments=conversation.record.segments,
+            pending=conversation.pending,
+            queries=conversation.queries,
+            random_base=conversation.random.base,
+            random_position=conversation.random.position,
+        )
+        with _failures(call), server.saved_slot() as cache_file:
+            snapshot.write_snapshot(folder, saved, cache_file)
+
+    def restore(self, folder: Path) -> None:
+        call = "GenieDialog_restore"
+        server = self._server(call)
+        with _failures(call):
+            saved = snapshot.read_snapshot(
+                folder, model=header_digest(self._file, self._info), runtime=runtime_version()
+            )
+            record = CacheRecord(saved.segments)
+            if len(record) > self._context:
+                raise snapshot.SnapshotInvalid("it does not fit this context window.")
+            server.restore_slot(folder / snapshot.CACHE_FILE)
+        conversation = self._conversation
+        conversation.record = record
+        conversation.pending = saved.pending
+        conversation.queries = saved.queries
+        conversation.random = sampling.RandomStream(saved.random_base, saved.random_position)
+
+    # --- checks --------------------------------------------------------------------------------
+
+    def _server(self, call: str) -> LlamaServer:
+        if self._loaded is None:
+            raise GenieError(Status.ERROR_INVALID_HANDLE, call, "the model was unloaded.")
+        return self._loaded
+
+    def _check(self, text: str, code: SentenceCode, call: str) -> None:
+        if code in _NO_QUERIES:
+            raise GenieError(
+                Status.ERROR_INVALID_ARGUMENT, call, f"{code.name} is not for a query."
+            )
+        empty = not len(self._conversation.record)
+        if not text and (code in _NEED_TEXT or (code == SentenceCode.END and empty)):
+            raise GenieError(Status.ERROR_INVALID_ARGUMENT, call, "the prompt is empty.")
+        _check_encodable(text, call)
+        if code == SentenceCode.REWIND and empty:
+            raise GenieError(Status.ERROR_QUERY_FAILED, call, "there is nothing to rewind.")
+
+    def _set_profile(self, profile: QueryProfile) -> None:
+        self._profile = profile
+
+
+@contextmanager
+def _failures(call: str) -> Iterator[None]:
+    """Say what failed in `call` with Genie's status: -6 for files, -1 for llama.cpp."""
+    try:
+        yield
+    except ServerFailure as error:
+        status = Status.ERROR_GENERAL
+        if call in ("GenieDialog_save", "GenieDialog_restore"):
+            status = Status.ERROR_QUERY_FAILED
+        raise GenieError(status, call, error.message) from error
+    except snapshot.SnapshotInvalid as error:
+        raise GenieError(Status.ERROR_QUERY_FAILED, call, str(error)) from error
+    except OSError as error:
+        raise GenieError(Status.ERROR_QUERY_FAILED, call, one_line(str(error))) from error
+
+
+def _check_encodable(text: str, call: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise GenieError(Status.ERROR_INVALID_ARGUMENT, call, "the text is not Unicode.") from error
+
+
+def _read_info(model_file: Path) -> GgufInfo:
+    try:
+        return read_gguf(model_file, vocabulary=True)
+    except OSError as error:
+        raise EngineLoadFailed(
+            f"The model file {one_line(model_file.name, 80)} cannot be read ({error.strerror}).",
+            mend="Remove the model and pull it again.",
+        ) from error

@@ -1,0 +1,161 @@
+"""One query's tokens on their way from llama.cpp to the caller.
+
+The rules of `engine/dialog.py` are applied here: one callback per token, stop sequences never seen, the end-of-sequence
+token neither seen nor counted. What was generated stays in `pieces` on every way out, also when a callback raises.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from npurun_tui.engine.cpu.stops import StopFilter
+from npurun_tui.engine.cpu.stream import CompletionStream, End, Progress, Token
+from npurun_tui.engine.dialog import OnProgress, OnText, SentenceCode
+
+
+class Ending(Enum):
+    """How a generation came to its end."""
+
+    END_OF_SEQUENCE = auto()
+    STOP_SEQUENCE = auto()
+    LIMIT = auto()
+    ABORTED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Tokens that make up whole characters."""
+
+    text: str
+    token: int
+    """The last of them; llama.cpp does not tell the others'."""
+    count: int
+
+
+class Generation:
+    """Reads one stream to its end."""
+
+    def __init__(
+        self,
+        stream: CompletionStream,
+        request: Mapping[str, Any],
+        stops: StopFilter,
+        *,
+        limit: int,
+        end_tokens: AbstractSet[int],
+        on_text: OnText | None,
+        on_progress: OnProgress | None,
+    ) -> None:
+        """At most `limit` tokens come; with the last one nothing is held back any more."""
+        self._stream = stream
+        self._request = request
+        self._stops = stops
+        self._limit = limit
+        self._end_tokens = end_tokens
+        self._on_text = on_text
+        self._on_progress = on_progress
+        self._held: Token | None = None
+        self._matched = False
+        self.pieces: list[Piece] = []
+        self.count = 0
+        """Generated tokens, without an end-of-sequence token."""
+        self.lost_end = False
+        """The last tokens are half of a character, and llama.cpp did not say which they are."""
+        self.progress = Progress(0, 0, 0)
+        self.end: End | None = None
+        self.first_at = 0.0
+        self.last_at = 0.0
+
+    def run(self) -> Ending:
+        """Deliver everything but the terminal callback; how it ended."""
+        for event in self._stream.events(self._request):
+            if isinstance(event, Token):
+                self._token(event)
+            elif isinstance(event, Progress):
+                self._report(event)
+            else:
+                return self._end(event)
+            if self._matched:
+                return Ending.STOP_SEQUENCE
+            if self._stream.cancelled:
+                break
+        self._flush()
+        return Ending.ABORTED
+
+    def kept_pieces(self) -> list[Piece]:
+        """The pieces that lie before the stop sequence (all of them where there was none)."""
+        if not self._matched:
+            return self.pieces
+        kept: list[Piece] = []
+        length = 0
+        for piece in self.pieces:
+            length += len(piece.text)
+            if length > self._stops.emitted:
+                break
+            kept.append(piece)
+        return kept[: len(self.pieces) - 1]  # the piece that completes the match never stays
+
+    def _report(self, event: Progress) -> None:
+        self.progress = event
+        if self._on_progress is not None:
+            self._on_progress(event.processed - event.cached, event.total - event.cached)
+
+    def _token(self, event: Token) -> None:
+        self.last_at = time.perf_counter()
+        if not self.first_at:
+            self.first_at = self.last_at
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._deliver(held)
+            if self._matched or self._stream.cancelled:
+                return
+        if not event.text or event.token in self._end_tokens:
+            # Perhaps the end of the sequence, which is known only with the next event: it must not be called back.
+            self._held = event
+        else:
+            self._deliver(event)
+
+    def _deliver(self, event: Token) -> None:
+        count = event.count - self.count
+        self.pieces.append(Piece(event.text, event.token, count))
+        for _ in range(count - 1):  # llama.cpp said nothing while the character was incomplete
+            self._call("")
+            if self._stream.cancelled:
+                return
+        text, self._matched = self._stops.feed(event.text)
+        if not self._matched and event.count >= self._limit:
+            text += self._stops.flush()
+        self._call(text)
+
+    def _end(self, end: End) -> Ending:
+        self.end = end
+        ended = end.stop_type == "eos"
+        held, self._held = self._held, None
+        if held is not None and not ended:
+            self._deliver(held)
+        missing = end.count - self.count - ended
+        if not self._matched and missing > 0:
+            self.lost_end = True
+            for _ in range(missing - 1):
+                self._call("")
+            self._call(self._stops.feed("\ufffd")[0] + self._stops.flush())
+        if self._matched:
+            return Ending.STOP_SEQUENCE
+        self._flush()
+        return Ending.END_OF_SEQUENCE if ended else Ending.LIMIT
+
+    def _flush(self) -> None:
+        """Hand out what was held back for a stop sequence that did not come (a callback without a token)."""
+        rest = "" if self._matched else self._stops.flush()
+        if rest and self._on_text is not None:
+            self._on_text(rest, SentenceCode.CONTINUE)
+
+    def _call(self, text: str) -> None:
+        self.count += 1
+        if self._on_text is not None:
+            self._on_text(text, SentenceCode.BEGIN if self.count == 1 else SentenceCode.CONTINUE)

@@ -1,0 +1,131 @@
+"""A saved conversation: a folder with Genie's `dialog.json` and llama.cpp's file of the KV cache.
+
+The folder is written under another name and renamed, so a half-written one is never taken for a snapshot. Reading
+trusts nothing: the file may be of another model or runtime, edited, or not ours at all, and each of these is -6.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from npurun_tui.engine.cpu.prefix import Segment
+
+CACHE_FILE: Final = "kv-cache.primary.llama-cpp"
+DIALOG_FILE: Final = "dialog.json"
+_FORMAT: Final = 1
+
+
+class SnapshotInvalid(Exception):  # becomes GenieError -6 in the dialog
+    """Not a snapshot that this model can take back; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What `dialog.json` holds."""
+
+    model: str
+    """The model file's header digest."""
+    runtime: str
+    segments: Sequence[Segment]
+    pending: Segment | None
+    queries: int
+    random_base: int
+    random_position: int
+
+
+def write_snapshot(folder: Path, snapshot: Snapshot, cache_file: Path) -> None:
+    """Make `folder`, which must not exist, from `snapshot` and the KV file, which is moved.
+
+    Raises:
+        OSError: as the file system gives it; nothing is left behind then.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists")
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        shutil.move(cache_file, partial / CACHE_FILE)
+        text = json.dumps(_to_json(snapshot))
+        (partial / DIALOG_FILE).write_text(text, encoding="utf-8")
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def read_snapshot(folder: Path, *, model: str, runtime: str) -> Snapshot:
+    """The snapshot in `folder`, if it is one of this model and runtime.
+
+    Raises:
+        SnapshotInvalid: it is missing, foreign or damaged.
+    """
+    try:
+        document = json.loads((folder / DIALOG_FILE).read_text(encoding="utf-8"))
+        snapshot = _from_json(document)
+    except OSError as error:
+        raise SnapshotInvalid(f"there is no snapshot ({error.strerror}).") from error
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise SnapshotInvalid("its dialog.json is damaged.") from error
+    if (snapshot.model, snapshot.runtime) != (model, runtime):
+        raise SnapshotInvalid("it was saved by another model or another llama.cpp.")
+    if not (folder / CACHE_FILE).is_file():
+        raise SnapshotInvalid("its KV cache file is missing.")
+    return snapshot
+
+
+def _to_json(snapshot: Snapshot) -> dict[str, Any]:
+    pending = snapshot.pending
+    return {
+        "format": _FORMAT,
+        "model": snapshot.model,
+        "runtime": snapshot.runtime,
+        "n-past": sum(len(segment.tokens) for segment in snapshot.segments),
+        "n-queries": snapshot.queries,
+        "last-tok": pending.tokens[-1] if pending else -1,
+        "pending": _segment_to_json(pending) if pending else None,
+        "segments": [_segment_to_json(segment) for segment in snapshot.segments],
+        "random": [snapshot.random_base, snapshot.random_position],
+    }
+
+
+def _from_json(document: dict[str, Any]) -> Snapshot:
+    if document["format"] != _FORMAT:
+        raise ValueError("another format")
+    base, position = document["random"]
+    pending = document["pending"]
+    segments = [_segment_from_json(segment) for segment in document["segments"]]
+    snapshot = Snapshot(
+        str(document["model"]),
+        str(document["runtime"]),
+        segments,
+        _segment_from_json(pending) if pending else None,
+        _number(document["n-queries"]),
+        _number(base),
+        _number(position),
+    )
+    if sum(len(segment.tokens) for segment in segments) != document["n-past"]:
+        raise ValueError("n-past is not the number of tokens")
+    return snapshot
+
+
+def _segment_to_json(segment: Segment) -> list[Any]:
+    return [segment.text, list(segment.tokens), segment.control]
+
+
+def _segment_from_json(document: list[Any]) -> Segment:
+    text, tokens, control = document
+    if not (text is None or isinstance(text, str)) or not isinstance(control, bool):
+        raise ValueError("not a segment")
+    return Segment(text, tuple(_number(token) for token in tokens), control)
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("not a number")
+    return value

@@ -1,0 +1,32 @@
+"""From a model's spec to its loaded dialog: the one place that knows which backend is which class."""
+
+from __future__ import annotations
+
+from npurun_tui.engine.dialog import Dialog
+from npurun_tui.engine.spec import ModelSpec
+from npurun_tui.errors import EngineUnavailable
+from npurun_tui.text import one_line
+
+
+def open_dialog(spec: ModelSpec) -> Dialog:
+    """Load the model of `spec` (blocking, seconds). Never another backend than the spec's own.
+
+    Raises:
+        EngineUnavailable: this machine, or this version of the program, has no engine for the backend.
+        EngineLoadFailed: the runtime refused the model.
+        ModelFileDamaged: a model file is not what it should be.
+    """
+    if spec.backend == "genie":
+        raise EngineUnavailable(
+            f"{one_line(spec.name)} is a model for the NPU (Genie), and this version of npurun-tui has "
+            "no NPU engine yet.",
+            mend="Models of the backend llama.cpp run on the CPU.",
+        )
+    from npurun_tui.engine.cpu.dialog import CpuDialog  # with it, in the end, comes llama.cpp
+
+    return CpuDialog(spec)
+
+
+def chat_template(dialog: Dialog) -> str:
+    """The Jinja source of the chat template in the model's own files; "" where there is none."""
+    return str(getattr(dialog, "chat_template", ""))
