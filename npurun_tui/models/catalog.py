@@ -90,4 +90,6 @@ def find(name: str) -> CatalogEntry:
         if entry.name == name:
             return entry
     known = ", ".join(entry.name for entry in CATALOG)
-    raise ModelNotFound(f"There is no model called {name} in the catalog.", mend=f"It has: {known}.")
+    raise ModelNotFound(
+        f"There is no model called {name} in the catalog.", mend=f"It has: {known}."
+    )

@@ -1,0 +1,187 @@
+"""The HTTP client of a pull: redirects, credentials and failures handled in one place, in words.
+
+Redirects are followed by hand, because each one is checked: never from https to plain http, never more than a few,
+and credentials go only to the index that they were configured for.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final, Self
+
+import httpx
+
+from npurun_tui import __version__
+from npurun_tui.errors import NetworkUnavailable, PullFailed
+from npurun_tui.models.pull.index import IndexConfig
+from npurun_tui.models.pull.policy import Policy, Trouble
+from npurun_tui.models.pull.tls import tls_context
+from npurun_tui.text import one_line
+
+MAX_REDIRECTS: Final = 8
+_TRANSIENT: Final = {408, 425, 429, 500, 502, 503, 504}
+
+
+class Client:
+    """Use it as an async context. Making it reads the trusted certificates: blocking, some 20 ms."""
+
+    def __init__(self, config: IndexConfig, policy: Policy) -> None:
+        self._credentials = {
+            origin(httpx.URL(index.url)): index.credentials
+            for index in config.indexes
+            if index.credentials
+        }
+        self._http = httpx.AsyncClient(
+            verify=tls_context(config.certificates),
+            proxy=config.proxy or None,
+            headers={"User-Agent": f"npurun-tui/{__version__}", "Accept-Encoding": "identity"},
+            timeout=httpx.Timeout(policy.stall_timeout, connect=policy.connect_timeout),
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    @asynccontextmanager
+    async def get(self, address: str, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
+        """The answer to GET, after redirects, its body not read yet; it is closed when the context ends.
+
+        Raises (also for what happens while the body is read inside the context):
+            Trouble: worth another attempt: no connection, a stall, an early end, a busy server.
+            PullFailed: not worth one: redirects that are not followed, an answer of refusal.
+        """
+        with _in_words(address):
+            response = await self._follow(httpx.URL(address), headers)
+            try:
+                _check_status(response)
+                yield response
+            finally:
+                await response.aclose()
+
+    async def _follow(self, url: httpx.URL, headers: Mapping[str, str]) -> httpx.Response:
+        for _ in range(MAX_REDIRECTS + 1):
+            url = url.copy_with(username=None, password=None)
+            auth = self._credentials.get(origin(url))
+            request = self._http.build_request("GET", url, headers=dict(headers))
+            response = await self._http.send(request, auth=auth, stream=True)
+            if not response.has_redirect_location:
+                return response
+            await response.aclose()
+            target = url.join(response.headers["location"])
+            if target.scheme not in {"http", "https"} or (url.scheme, target.scheme) == (
+                "https",
+                "http",
+            ):
+                raise PullFailed(
+                    f"{shown(url)} redirects to an address that is not https, which is not followed."
+                )
+            url = target
+        raise PullFailed(f"{shown(url)} redirects in a circle.")
+
+
+def origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    """What credentials belong to: scheme, host and port."""
+    return url.scheme, url.host, url.port
+
+
+def shown(url: httpx.URL) -> str:
+    """The server of `url` for people: no path, no query, no credentials."""
+    return one_line(f"{url.host}:{url.port}" if url.port else url.host, 100)
+
+
+def _check_status(response: httpx.Response) -> None:
+    """Pass what the caller handles (200, 206, 404, 416); raise for everything else."""
+    status = response.status_code
+    if status in {200, 206, 404, 416}:
+        return
+    server = shown(response.url)
+    error = PullFailed(f"{server} answered with {status} ({one_line(response.reason_phrase, 60)}).")
+    if status in _TRANSIENT:
+        raise Trouble(error, retry_after=_retry_after(response.headers.get("retry-after", "")))
+    if status in {401, 403, 407}:
+        error.mend = "Check the credentials in pip's index-url."
+    raise error
+
+
+def _retry_after(value: str) -> float | None:
+    """Seconds to wait: the header holds a number of them, or a date."""
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        then = email.utils.parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, then.timestamp() - time.time())
+
+
+@contextmanager
+def _in_words(address: str) -> Iterator[None]:
+    """httpx's exceptions as ours."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise _transport_trouble(error) from error
+    except httpx.InvalidURL as error:
+        raise PullFailed(f"{one_line(address, 200)} is not an address: {error}.") from error
+    except httpx.HTTPError as error:
+        raise PullFailed(
+            f"{_server(error)} sent an answer that cannot be read: {one_line(str(error))}."
+        ) from error
+
+
+def _server(error: httpx.HTTPError) -> str:
+    try:
+        return shown(error.request.url)
+    except RuntimeError:  # httpx: there was no request yet
+        return "The server"
+
+
+def _transport_trouble(error: httpx.TransportError) -> Exception:
+    server, causes = _server(error), list(_causes(error))
+    certificate = next((c for c in causes if isinstance(c, ssl.SSLCertVerificationError)), None)
+    if certificate is not None:
+        return NetworkUnavailable(
+            f"The certificate of {server} is not trusted: {one_line(certificate.verify_message)}.",
+            mend="Where a proxy has its own, name its bundle in SSL_CERT_FILE or in pip's `cert` setting.",
+        )
+    if isinstance(error, httpx.UnsupportedProtocol):
+        return PullFailed(f"{server} is named by an address of a kind that is not supported.")
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+        failure = NetworkUnavailable(
+            f"{server} cannot be reached: {_reason(error, causes)}.",
+            mend="Check the network and pull again; it goes on where it stopped.",
+        )
+        return Trouble(failure, unreachable=True)
+    silent = isinstance(error, httpx.TimeoutException)
+    why = "fell silent" if silent else "ended the connection early"
+    return Trouble(
+        NetworkUnavailable(f"{server} {why}.", mend="Pull again; it goes on where it stopped.")
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def _reason(error: httpx.TransportError, causes: list[BaseException]) -> str:
+    """The operating system's own words where there are any."""
+    if isinstance(error, httpx.ConnectTimeout):
+        return "it does not answer"
+    for cause in causes:
+        if isinstance(cause, socket.gaierror):
+            return "its name is not known"
+        if isinstance(cause, OSError) and cause.strerror:
+            return one_line(cause.strerror)
+    return one_line(str(error)) or "the connection failed"

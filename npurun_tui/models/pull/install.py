@@ -1,0 +1,119 @@
+"""Making a model of what was unpacked: the manifest last, then one rename. All of it blocks.
+
+At every moment there is an old model, or a new one, or (where the process is killed between two renames) both
+complete beside each other in the pull's own folder, from where `recover` brings one back.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from npurun_tui.engine.cpu.gguf import read_gguf
+from npurun_tui.errors import ModelBusy, ModelError
+from npurun_tui.files import sync_folder
+from npurun_tui.models.catalog import CatalogEntry
+from npurun_tui.models.layout import Layout
+from npurun_tui.models.manifest import FILE_NAME, Files, Manifest
+from npurun_tui.models.trees import remove_tree
+from npurun_tui.text import one_line
+
+UNPACKED: Final = "unpacked"
+_REPLACED: Final = "replaced"
+
+
+def recover(layout: Layout, name: str) -> None:
+    """Tidy up after a pull that was killed: an old model that had been moved aside comes back, leftovers go."""
+    partial, model = layout.partial(name), layout.model(name)
+    replaced, unpacked = partial / _REPLACED, partial / UNPACKED
+    if replaced.is_dir():
+        if os.path.lexists(model):
+            remove_tree(replaced)
+        else:
+            replaced.rename(model)
+    if unpacked.is_dir():
+        remove_tree(unpacked)
+
+
+def write_manifest(entry: CatalogEntry, folder: Path, file_name: str) -> None:
+    """Describe the GGUF file in `folder`, from its own metadata; what it does not say is the catalog's.
+
+    Raises:
+        ModelFileDamaged: the file is no GGUF file, or is truncated.
+    """
+    header = read_gguf(folder / file_name)
+    Manifest(
+        name=entry.name,
+        arch=one_line(header.architecture, 64) or entry.arch,
+        vocab=header.vocabulary_size or 1,  # the Rust program takes no 0 for "not known"
+        context=header.context_length or entry.context,
+        quant=one_line(header.quantisation, 64) or entry.quant,
+        files=Files(model=file_name),
+        backend=entry.backend,
+        sha256={file_name: entry.sha256},
+        hash_origin="pinned",
+        licence=entry.licence,
+        source=str(entry.source),
+        parameters=entry.parameters,
+    ).write(folder)
+
+
+def check_place(layout: Layout, name: str, *, force: bool) -> None:
+    """See, before anything is downloaded, whether the model can be put where it belongs.
+
+    Raises:
+        ModelError: a folder that is no model is there, a link, or (without `force`) a damaged model.
+    """
+    folder = layout.model(name)
+    if not os.path.lexists(folder):
+        return
+    shown = one_line(str(folder), 300)
+    if folder.is_symlink() or not folder.is_dir():
+        raise ModelError(f"{shown} is no folder, and is left alone.", mend="Move it away.")
+    if not os.path.lexists(folder / FILE_NAME):
+        if any(folder.iterdir()):
+            raise ModelError(
+                f"{shown} holds no {FILE_NAME}, so it is no model and is left alone.",
+                mend="Move it away and pull again.",
+            )
+    elif not force:
+        raise ModelError(
+            f"{shown} holds a model that is damaged.",
+            mend=f"`npurun-tui pull {name} --force` replaces it.",
+        )
+
+
+def install(layout: Layout, name: str) -> None:
+    """Move the unpacked model into place, over an older one; that one goes when the new one is there.
+
+    Raises:
+        ModelBusy: (Windows) a program has a file of the older model open.
+        OSError: the file system refused.
+    """
+    partial, model = layout.partial(name), layout.model(name)
+    unpacked, replaced = partial / UNPACKED, partial / _REPLACED
+    sync_folder(unpacked)
+    if os.path.lexists(model):
+        _move_aside(model, replaced)
+        try:
+            unpacked.rename(model)
+        except OSError:
+            replaced.rename(model)
+            raise
+    else:
+        unpacked.rename(model)
+    sync_folder(layout.root)
+    remove_tree(partial)
+
+
+def _move_aside(model: Path, replaced: Path) -> None:
+    try:
+        model.rename(replaced)
+    except PermissionError as error:
+        if os.name != "nt":
+            raise
+        raise ModelBusy(
+            f"{one_line(str(model), 300)} is in use by another program.",
+            mend="Close it and pull again.",
+        ) from error
