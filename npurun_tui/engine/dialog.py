@@ -84,9 +84,9 @@ class GenieError(EngineError):
 OnText = Callable[[str, SentenceCode], None]
 """Called for each generated token, on the thread that runs `query`.
 
-`(text, BEGIN)` for the first token, `(text, CONTINUE)` for each further one, then exactly one terminal call: `("", END)`,
-or `("", ABORT)` where the engine failed. `text` may be empty while a stop sequence or half of a UTF-8 sequence is
-held back. It is never split inside a UTF-8 sequence.
+`(text, BEGIN)` for the first token, `(text, CONTINUE)` for each further one, then exactly one terminal call:
+`("", END)`, or `("", ABORT)` where the engine failed. `text` may be empty while a stop sequence or half of a UTF-8
+sequence is held back. It is never split inside a UTF-8 sequence.
 """
 
 OnProgress = Callable[[int, int], None]

@@ -1,0 +1,149 @@
+"""The dialog as the parent process has it: the contract's calls, awaitable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from npurun_tui.engine.dialog import Action, QueryProfile, Sampler, SentenceCode, Status
+from npurun_tui.engine.process import HostProcess
+
+ABORT_GRACE: Final = 15.0
+"""Seconds that an aborted query has to end before the process is ended. Prefill on a wedged NPU ignores aborts."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOutcome:
+    """How a query ended, with the engine's figures."""
+
+    status: Status
+    generated: int
+    """Token callbacks."""
+    occupancy: int
+    """Tokens in the KV cache afterwards."""
+    profile: QueryProfile | None
+    """None where the engine records none: nothing generated, or the window overflowed."""
+
+
+class RemoteDialog:
+    """One loaded model in one engine process. Every call may raise EngineCrashed or GenieError.
+
+    `busy` is told when a query starts and ends.
+    """
+
+    def __init__(
+        self, host: HostProcess, *, silence: float, busy: Callable[[bool], None] | None = None
+    ) -> None:
+        self._host = host
+        self._silence = silence
+        self._busy = busy or (lambda _running: None)
+
+    async def render(self, messages: Sequence[dict[str, str]]) -> str:
+        """The conversation as the model's own chat template writes it, with the assistant's turn opened."""
+        text: str = await self._call("render", messages=list(messages))
+        return text
+
+    async def configure(
+        self, sampler: Sampler, stop: Sequence[str] = (), max_tokens: int | None = None
+    ) -> None:
+        """Set sampler, stop sequences and max tokens for the queries that follow."""
+        await self._call(
+            "configure", sampler=asdict(sampler), stop=list(stop), max_tokens=max_tokens
+        )
+
+    async def query(
+        self,
+        text: str,
+        code: SentenceCode,
+        on_token: Callable[[str, int], None] | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+        stop: asyncio.Event | None = None,
+    ) -> QueryOutcome:
+        """Run one query; `stop` set, or this task cancelled, aborts it within a token.
+
+        When it returns or raises, the query has ended and the dialog can be used again (or its process is gone).
+        """
+        self._busy(True)
+        number, answer = self._host.begin(
+            "query",
+            silence=self._silence,
+            on_token=on_token,
+            on_progress=on_progress,
+            text=text,
+            code=int(code),
+        )
+        stopping = asyncio.ensure_future(stop.wait()) if stop is not None else None
+        try:
+            if stopping is not None:
+                await asyncio.wait({answer, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not answer.done():
+                    await self._abort(number, answer)
+            return _outcome(await asyncio.shield(answer))
+        except asyncio.CancelledError:
+            await self._abort_cancelled(number, answer)
+            raise
+        finally:
+            if stopping is not None:
+                stopping.cancel()
+            self._busy(False)
+
+    async def _abort(self, number: int, answer: asyncio.Future[Any]) -> None:
+        if answer.done():
+            return
+        self._host.signal(number, Action.ABORT)
+        done, _ = await asyncio.wait({answer}, timeout=ABORT_GRACE)
+        if not done:
+            self._host.kill("it did not stop its answer when asked to")
+            await asyncio.wait({answer})
+        answer.exception()  # a failed answer of an aborted query is nobody's to read: mark it as seen
+
+    async def _abort_cancelled(self, number: int, answer: asyncio.Future[Any]) -> None:
+        try:
+            await self._abort(number, answer)
+        except asyncio.CancelledError:
+            # Cancelled twice: somebody is in a hurry, and a dialog with a query on it must not be left behind.
+            self._host.kill("its answer was given up")
+            raise
+
+    async def reset(self) -> None:
+        """Empty the KV cache."""
+        await self._call("reset")
+
+    async def occupancy(self) -> int:
+        """Tokens in the KV cache."""
+        tokens: int = await self._call("occupancy")
+        return tokens
+
+    async def tokenize(self, text: str) -> list[int]:
+        """Token ids of `text`."""
+        tokens: list[int] = await self._call("tokenize", text=text)
+        return tokens
+
+    async def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of `tokens`."""
+        text: str = await self._call("detokenize", tokens=list(tokens))
+        return text
+
+    async def save(self, folder: Path) -> None:
+        """Write the KV cache into the new folder `folder`."""
+        await self._call("save", folder=str(folder))
+
+    async def restore(self, folder: Path) -> None:
+        """Bring back what `save` wrote."""
+        await self._call("restore", folder=str(folder))
+
+    def _call(self, operation: str, **arguments: Any) -> Awaitable[Any]:
+        return self._host.call(operation, silence=self._silence, **arguments)
+
+
+def _outcome(document: dict[str, Any]) -> QueryOutcome:
+    profile = document["profile"]
+    return QueryOutcome(
+        Status(document["status"]),
+        document["generated"],
+        document["occupancy"],
+        QueryProfile(**profile) if profile else None,
+    )

@@ -1,0 +1,195 @@
+"""Chat templates: a conversation becomes the prompt text that a model was trained on.
+
+A template comes with the model file and is a program (Jinja): it is rendered in Jinja's sandbox with sizes bounded,
+and in the engine process, where an endless loop ends in the watchdog instead of a frozen screen. Text of the
+conversation that spells one of the model's control tokens is defused first, so that nobody's words can open a turn
+of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from npurun_tui.engine.dialog import Dialog
+from npurun_tui.engine.spec import ModelSpec, SimpleTemplate
+from npurun_tui.errors import TemplateInvalid
+from npurun_tui.text import one_line
+
+Message = Mapping[str, str]
+
+MAX_PROMPT: Final = 16_000_000
+"""Characters; far above any context window, far below what hurts."""
+
+WORD_JOINER: Final = "\u2060"
+
+
+class ChatTemplate(Protocol):
+    """Renders a conversation with the assistant's turn opened at its end."""
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The prompt text. Raises TemplateInvalid with the template's own complaint."""
+
+
+def template_for(dialog: Dialog, spec: ModelSpec) -> ChatTemplate:
+    """The model's own Jinja template, else its manifest's simple one, else plain text."""
+    defuse = defuser(dialog.special_tokens)
+    source: str = getattr(dialog, "chat_template", "")
+    if source:
+        bos, eos = getattr(dialog, "bos_text", ""), getattr(dialog, "eos_text", "")
+        return JinjaTemplate(source, bos=bos, eos=eos, defuse=defuse)
+    if spec.template is not None:
+        return ManifestTemplate(spec.template, defuse)
+    return PlainTemplate()
+
+
+def defuser(special: Sequence[str]) -> Callable[[str], str]:
+    """A function that breaks every control token's text in a message by an invisible character."""
+    longest_first = sorted((token for token in special if len(token) > 1), key=len, reverse=True)
+    if not longest_first:
+        return lambda text: text
+    pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    def defuse(text: str) -> str:
+        return pattern.sub(lambda match: match[0][0] + WORD_JOINER + match[0][1:], text)
+
+    return defuse
+
+
+class JinjaTemplate:
+    """The template of `tokenizer_config.json` or of a GGUF file's metadata."""
+
+    def __init__(self, source: str, *, bos: str, eos: str, defuse: Callable[[str], str]) -> None:
+        from jinja2 import TemplateError
+
+        self._defuse = defuse
+        self._values = {"bos_token": bos, "eos_token": eos}
+        try:
+            self._template = _environment().from_string(source)
+        except TemplateError as error:
+            raise TemplateInvalid(
+                f"The model's chat template is not valid: {one_line(str(error))}.",
+                mend="Pull the model again, or choose another one.",
+            ) from error
+
+    def render(self, messages: Sequence[Message]) -> str:
+        from jinja2 import TemplateError
+
+        conversation = [
+            {"role": message["role"], "content": self._defuse(message["content"])}
+            for message in messages
+        ]
+        try:
+            text = self._template.render(
+                messages=conversation, add_generation_prompt=True, **self._values
+            )
+        except (
+            TemplateError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
+            # What a template does wrong surfaces as Jinja's errors or as Python's own.
+            raise TemplateInvalid(
+                f"The model's chat template refuses this conversation: {one_line(str(error))}.",
+                mend="Change or remove the system prompt, or choose another model.",
+            ) from error
+        return _bounded(text)
+
+
+class ManifestTemplate:
+    """The simple template of `npurun.json`, filled in one pass so that a message's own `{user}` stays text."""
+
+    def __init__(self, template: SimpleTemplate, defuse: Callable[[str], str]) -> None:
+        self._template = template
+        self._defuse = defuse
+
+    def render(self, messages: Sequence[Message]) -> str:
+        template = self._template
+        system = next(
+            (m["content"] for m in messages if m["role"] == "system"), template.system_prompt
+        )
+        if not (template.assistant_turn and template.next_user_turn):
+            # Such a template knows one turn only; the seed sends the last user message alone.
+            last = [m for m in messages if m["role"] == "user"][-1:]
+            return _bounded("".join(self._fill(template.template, system, m) for m in last))
+        parts: list[str] = []
+        for message in messages:
+            if message["role"] == "user":
+                shape = template.next_user_turn if parts else template.template
+                parts.append(self._fill(shape, system, message))
+            elif message["role"] == "assistant" and parts:
+                parts.append(self._fill(template.assistant_turn, system, message))
+        return _bounded("".join(parts))
+
+    def _fill(self, shape: str, system: str, message: Message) -> str:
+        values = {
+            "{system}": self._defuse(system),
+            f"{{{message['role']}}}": self._defuse(message["content"]),
+        }
+        return re.sub(r"\{(?:system|user|assistant)\}", lambda m: values.get(m[0], m[0]), shape)
+
+
+class PlainTemplate:
+    """For a base model without any template: the last message as it stands."""
+
+    def render(self, messages: Sequence[Message]) -> str:
+        return _bounded(messages[-1]["content"])
+
+
+def _bounded(text: str) -> str:
+    if len(text) > MAX_PROMPT:
+        raise TemplateInvalid(
+            "The model's chat template makes a prompt without end.", mend="Choose another model."
+        )
+    return text
+
+
+def _environment() -> Any:
+    """Jinja as chat templates expect it (the conventions of `transformers`), sandboxed."""
+    from jinja2.exceptions import SecurityError
+    from jinja2.ext import loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Sandbox(ImmutableSandboxedEnvironment):
+        """Also bounds what a single expression can grow: `'a' * 10**12`, `'%999999999d' % 1`."""
+
+        intercepted_binops = frozenset(["*", "**", "%"])
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if operator == "*" and _repeats(left, right):
+                raise SecurityError("a repetition is too long")
+            if operator == "**" and not (abs(left) <= 1_000_000 and abs(right) <= 64):
+                raise SecurityError("a power is too large")
+            if operator == "%" and isinstance(left, str):
+                raise SecurityError("formatting with % is not supported")
+            return super().call_binop(context, operator, left, right)
+
+    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _raise_exception
+    environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
+    return environment
+
+
+def _repeats(left: Any, right: Any) -> bool:
+    for value, times in ((left, right), (right, left)):
+        if isinstance(value, str | bytes | list | tuple) and isinstance(times, int):
+            return len(value) * max(times, 0) > MAX_PROMPT
+    return False
+
+
+def _raise_exception(message: str) -> None:
+    from jinja2 import TemplateError
+
+    raise TemplateError(message)
+
+
+def _to_json(value: Any, indent: int | None = None, **_options: Any) -> str:
+    """Unlike Jinja's own filter this one escapes nothing for HTML: prompts are not web pages."""
+    return json.dumps(value, ensure_ascii=False, indent=indent)
