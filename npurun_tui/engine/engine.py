@@ -1,0 +1,264 @@
+"""The one shared engine: a process, the model loaded in it, and the permit to use it.
+
+Everything that generates (chat, bench, HTTP) goes through `permit`; whoever holds it may load a model and query its
+dialog. When the process dies the reason is kept in words and, unless it keeps dying, the model is loaded again
+at once, so that the next message meets a ready engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from npurun_tui.engine.permit import OnWait, PermitLine
+from npurun_tui.engine.process import HostProcess
+from npurun_tui.engine.remote import RemoteDialog
+from npurun_tui.engine.spec import Backend, ModelSpec
+from npurun_tui.errors import EngineCrashed, EngineError, NpurunError, QueueFull
+
+log = logging.getLogger(__name__)
+
+CRASH_LIMIT: Final = 3
+CRASH_WINDOW: Final = 60.0
+"""This many crashes within so many seconds, and the engine is no longer restarted by itself."""
+
+RESTARTER: Final = "the engine's restart"
+
+
+class EngineState(StrEnum):
+    """Where the engine process stands."""
+
+    STOPPED = "stopped"
+    LOADING = "loading"
+    READY = "ready"
+    GENERATING = "generating"
+    FAILED = "failed"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """The model in the engine process."""
+
+    name: str
+    backend: Backend
+    context_size: int
+    """Tokens."""
+    load_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """A snapshot for people and for `/healthz`."""
+
+    state: EngineState = EngineState.STOPPED
+    model: LoadedModel | None = None
+    reason: str = ""
+    """Why it failed or crashed, in words; empty otherwise."""
+    holder: str | None = None
+    waiting: tuple[str, ...] = ()
+    loading: str = ""
+    """Name of the model that is being loaded."""
+
+
+class Permit:
+    """The right to use the engine, for as long as the `async with engine.permit(...)` block lasts."""
+
+    def __init__(
+        self,
+        load: Callable[[ModelSpec], Awaitable[LoadedModel]],
+        unload: Callable[[], Awaitable[None]],
+        dialog: Callable[[], RemoteDialog],
+    ) -> None:
+        self._load = load
+        self._unload = unload
+        self._dialog = dialog
+
+    async def load(self, spec: ModelSpec) -> LoadedModel:
+        """Have `spec` loaded; immediate where it is already.
+
+        Raises:
+            EngineError: it cannot be loaded; the text says why.
+        """
+        return await self._load(spec)
+
+    async def unload(self) -> None:
+        """End the engine process: that is what gives all of the model's memory back."""
+        await self._unload()
+
+    @property
+    def dialog(self) -> RemoteDialog:
+        """The loaded model's dialog. Raises EngineError where none is loaded."""
+        return self._dialog()
+
+
+class Engine:
+    """Owns the engine process. Make it and use it on one event loop; `aclose` it there."""
+
+    def __init__(
+        self,
+        *,
+        log: Path,
+        max_queue: int = 8,
+        load_timeout: float = 300.0,
+        answer_timeout: float = 120.0,
+    ) -> None:
+        self._log = log
+        self._load_timeout = load_timeout
+        self._answer_timeout = answer_timeout
+        self._line = PermitLine(max_queue, self._permit_changed)
+        self._listeners: list[Callable[[EngineStatus], None]] = []
+        self._status = EngineStatus()
+        self._host: HostProcess | None = None
+        self._dialog: RemoteDialog | None = None
+        self._spec: ModelSpec | None = None
+        self._crashes: deque[float] = deque(maxlen=CRASH_LIMIT)
+        self._restart: asyncio.Task[None] | None = None
+        self._closing = False
+
+    # -- what everybody sees ---------------------------------------------------------------
+
+    @property
+    def status(self) -> EngineStatus:
+        """The state right now."""
+        return self._status
+
+    @property
+    def log(self) -> Path:
+        """The file that receives what the engine process prints."""
+        return self._log
+
+    @property
+    def pid(self) -> int | None:
+        """The engine process's id, None where none runs."""
+        return self._host.pid if self._host is not None and self._host.alive else None
+
+    def subscribe(self, listener: Callable[[EngineStatus], None]) -> Callable[[], None]:
+        """Call `listener` on the event loop at each change; returns the way to unsubscribe."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    @asynccontextmanager
+    async def permit(self, who: str, on_wait: OnWait | None = None) -> AsyncIterator[Permit]:
+        """Wait for the permit and hold it for the length of the block.
+
+        `who` is shown to people ("chat"); `on_wait` hears how many are ahead.
+
+        Raises:
+            QueueFull: the waiting line is full.
+        """
+        async with self._line.hold(who, on_wait):
+            yield Permit(self._load, self._unload, self._dialog_or_raise)
+
+    async def aclose(self) -> None:
+        """End the engine process. A query that still runs fails with EngineCrashed."""
+        self._closing = True
+        if self._restart is not None:
+            self._restart.cancel()
+            await asyncio.gather(self._restart, return_exceptions=True)
+        await self._unload()
+
+    # -- what a permit does ----------------------------------------------------------------
+
+    def _dialog_or_raise(self) -> RemoteDialog:
+        if self._dialog is None:
+            raise EngineError("No model is loaded.", mend="Choose one first.")
+        return self._dialog
+
+    async def _load(self, spec: ModelSpec) -> LoadedModel:
+        status = self._status
+        if self._spec == spec and status.model is not None and self._host and self._host.alive:
+            return status.model
+        self._spec = None
+        await self._discard()
+        self._set(state=EngineState.LOADING, loading=spec.name, model=None, reason="")
+        began = time.perf_counter()
+        try:
+            host = await HostProcess.start(self._log)
+            self._host = host
+            answer = await host.call("load", silence=self._load_timeout, spec=spec.to_json())
+        except NpurunError as error:
+            await self._discard()
+            crashed = isinstance(error, EngineCrashed)
+            state = EngineState.CRASHED if crashed else EngineState.FAILED
+            self._set(state=state, reason=str(error), model=None, loading="")
+            raise
+        except asyncio.CancelledError:
+            await self._discard()
+            self._set(state=EngineState.STOPPED, loading="")
+            raise
+        model = LoadedModel(
+            spec.name, spec.backend, answer["context_size"], (time.perf_counter() - began) * 1000
+        )
+        self._spec = spec
+        self._dialog = RemoteDialog(host, silence=self._answer_timeout, busy=self._set_busy)
+        host.exited.add_done_callback(lambda why: self._exited(host, why.result()))
+        self._set(state=EngineState.READY, model=model, loading="", reason="")
+        return model
+
+    async def _unload(self) -> None:
+        self._spec = None
+        await self._discard()
+        self._set(state=EngineState.STOPPED, model=None, reason="")
+
+    async def _discard(self) -> None:
+        """Forget the process first, so that its end is not taken for a crash; then end it."""
+        host, self._host, self._dialog = self._host, None, None
+        if host is not None and host.alive:
+            await host.close()
+
+    # -- crashes ---------------------------------------------------------------------------
+
+    def _exited(self, host: HostProcess, why: str) -> None:
+        if host is not self._host:
+            return
+        spec, self._host, self._dialog, self._spec = self._spec, None, None, None
+        now = time.monotonic()
+        self._crashes.append(now)
+        often = len(self._crashes) == CRASH_LIMIT and now - self._crashes[0] < CRASH_WINDOW
+        reason = f"The engine process ended: {why}."
+        if self._closing or spec is None:
+            return
+        if often:
+            reason += f" That was {CRASH_LIMIT} times within a minute, so it stays down until it is used again."
+            self._set(state=EngineState.FAILED, model=None, reason=reason)
+            return
+        self._set(state=EngineState.CRASHED, model=None, reason=reason)
+        self._restart = asyncio.get_running_loop().create_task(self._load_again(spec))
+
+    async def _load_again(self, spec: ModelSpec) -> None:
+        try:
+            async with self._line.hold(RESTARTER):
+                if self._host is None:
+                    await self._load(spec)
+        except QueueFull:
+            log.info("the next caller in line will load the model")
+        except EngineCrashed as error:
+            log.warning("the restart failed: %s", error)
+        except EngineError as error:
+            log.warning("the model could not be loaded again: %s", error)
+
+    # -- state -----------------------------------------------------------------------------
+
+    def _set_busy(self, running: bool) -> None:
+        if self._dialog is not None:
+            self._set(state=EngineState.GENERATING if running else EngineState.READY)
+
+    def _permit_changed(self) -> None:
+        self._set(holder=self._line.holder, waiting=self._line.waiting)
+
+    def _set(self, **changes: object) -> None:
+        status = replace(self._status, **changes)  # type: ignore[arg-type]  # names are checked by replace itself
+        if status == self._status:
+            return
+        self._status = status
+        for listener in tuple(self._listeners):
+            listener(status)

@@ -1,0 +1,99 @@
+"""The single permit and its waiting line.
+
+There is one dialog, so one generation at a time. Callers wait first in, first out; the line is bounded, and a
+caller leaves it by being cancelled. The permit is handed to the next in line directly, so nobody can slip in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from npurun_tui.errors import QueueFull
+
+OnWait = Callable[[int], None]
+"""Told how many are ahead (the holder included), at once and whenever it changes."""
+
+
+@dataclass(eq=False)
+class _Waiter:
+    who: str
+    on_wait: OnWait | None
+    turn: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class PermitLine:
+    """A fair, bounded, observable semaphore of one. Use it from one event loop."""
+
+    def __init__(self, max_waiting: int, on_change: Callable[[], None] | None = None) -> None:
+        self.max_waiting = max_waiting
+        self._on_change = on_change or (lambda: None)
+        self._holder: str | None = None
+        self._line: deque[_Waiter] = deque()
+
+    @property
+    def holder(self) -> str | None:
+        """Who holds the permit."""
+        return self._holder
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Who waits, the next one first."""
+        return tuple(waiter.who for waiter in self._line)
+
+    @asynccontextmanager
+    async def hold(self, who: str, on_wait: OnWait | None = None) -> AsyncIterator[None]:
+        """Hold the permit for the length of the block.
+
+        Raises:
+            QueueFull: it is held and `max_waiting` callers wait already.
+        """
+        await self._acquire(who, on_wait)
+        try:
+            yield
+        finally:
+            self._release()
+
+    async def _acquire(self, who: str, on_wait: OnWait | None) -> None:
+        if self._holder is None:
+            self._holder = who
+            self._on_change()
+            return
+        if len(self._line) >= self.max_waiting:
+            raise QueueFull(
+                f"The engine is busy: {self._holder} holds the permit and {len(self._line)} wait.",
+                mend="Try again when it is free.",
+            )
+        waiter = _Waiter(who, on_wait)
+        self._line.append(waiter)
+        self._tell()
+        try:
+            await waiter.turn
+        except asyncio.CancelledError:
+            if waiter.turn.done() and not waiter.turn.cancelled():
+                self._release()  # the permit had just been handed over: pass it on
+            elif waiter in self._line:
+                self._line.remove(waiter)
+                self._tell()
+            raise
+
+    def _release(self) -> None:
+        self._holder = None
+        while self._line:
+            waiter = self._line.popleft()
+            if not waiter.turn.done():
+                self._holder = waiter.who
+                waiter.turn.set_result(None)
+                break
+        self._tell()
+
+    def _tell(self) -> None:
+        for ahead, waiter in enumerate(self._line, start=1):
+            if waiter.on_wait is not None:
+                waiter.on_wait(ahead)
+        self._on_change()

@@ -1,0 +1,236 @@
+"""A turn: from a conversation to an answer, prefilling only what is new.
+
+The whole conversation is rendered with the model's template and sent as REWIND, so that the engine keeps the longest
+common token prefix of its cache; an empty cache takes COMPLETE. A rewind that fails costs time, never the answer: the
+dialog is reset, the conversation is sent whole, once, and the turn's figures say so. Nothing is ever trimmed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Literal
+
+from npurun_tui import units
+from npurun_tui.engine.dialog import GenieError, QueryProfile, Sampler, SentenceCode, Status
+from npurun_tui.engine.engine import Permit
+from npurun_tui.engine.remote import QueryOutcome
+from npurun_tui.errors import ContextOverflow, EngineError
+
+Role = Literal["system", "user", "assistant"]
+
+WINDOW_FULL: Final = "the context window is full"
+REFILLED: Final = "the cache could not be rewound, so the whole conversation was prefilled again"
+
+
+def clean(text: str) -> str:
+    """`text` as an engine can take it: no NUL (it would end a C string), no lone surrogates."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOptions:
+    """How an answer is sampled and where it ends."""
+
+    sampler: Sampler = field(default_factory=Sampler)
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+class FinishReason(StrEnum):
+    """Why an answer ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStats:
+    """Figures of one turn. Counts are the tokenizer's; rates and TTFT are the engine's, `total_ms` is the host's."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    prefilled_tokens: int
+    completion_tokens: int
+    ttft_ms: float
+    prefill_tps: float
+    decode_tps: float
+    total_ms: float
+    occupancy: int
+    """Tokens in the KV cache after the turn."""
+    context_size: int
+    note: str = ""
+    """What a person should know about this turn, in words; often empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """The prompt is being read: tokens done, of how many."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some text of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The answer's end."""
+
+    reason: FinishReason
+    stats: TurnStats
+
+
+OnEvent = Callable[[Prefill | Piece], None]
+"""Told of a turn's progress, on the event loop. It must not block."""
+
+
+class Turn:
+    """One answer: `run` it once; `stop()` ends it early with what has arrived."""
+
+    def __init__(
+        self,
+        permit: Permit,
+        context_size: int,
+        messages: Sequence[ChatMessage],
+        options: TurnOptions,
+    ) -> None:
+        self._dialog = permit.dialog
+        self._context_size = context_size
+        self._messages = messages
+        self._options = options
+        self._stop = asyncio.Event()
+        self._on_event: OnEvent = lambda _event: None
+        self._first_token = 0.0
+        self._last_token = 0.0
+
+    def stop(self) -> None:
+        """End the answer within a token; `run` then returns with `ABORTED`."""
+        self._stop.set()
+
+    async def run(self, on_event: OnEvent) -> Finished:
+        """Generate. When this returns or raises (a cancellation included), the dialog is free for the next turn.
+
+        Raises:
+            ContextOverflow: the conversation does not fit the window; nothing was generated.
+            EngineCrashed: the process died; the pieces that came before are valid.
+            TemplateInvalid, GenieError: as the names say.
+        """
+        self._on_event = on_event
+        began = time.perf_counter()
+        options = self._options
+        await self._dialog.configure(options.sampler, options.stop, options.max_tokens)
+        prompt = await self._dialog.render(
+            [
+                {"role": message.role, "content": clean(message.content)}
+                for message in self._messages
+            ]
+        )
+        outcome, note = await self._ask(prompt)
+        if outcome.status is Status.WARNING_CONTEXT_EXCEEDED:
+            if not outcome.generated:
+                raise await self._overflow(prompt)
+            note = WINDOW_FULL
+        return Finished(self._reason(outcome), self._stats(outcome, began, note))
+
+    async def _ask(self, prompt: str) -> tuple[QueryOutcome, str]:
+        if await self._dialog.occupancy() == 0:
+            return await self._query(prompt, SentenceCode.COMPLETE), ""
+        try:
+            return await self._query(prompt, SentenceCode.REWIND), ""
+        except GenieError:
+            if self._first_token:
+                raise
+            await self._dialog.reset()
+            return await self._query(prompt, SentenceCode.COMPLETE), REFILLED
+
+    async def _query(self, prompt: str, code: SentenceCode) -> QueryOutcome:
+        return await self._dialog.query(prompt, code, self._on_token, self._on_progress, self._stop)
+
+    def _on_token(self, text: str, code: int) -> None:
+        now = time.perf_counter()
+        if code in (SentenceCode.BEGIN, SentenceCode.CONTINUE):
+            self._first_token = self._first_token or now
+            self._last_token = now
+        if text:
+            self._on_event(Piece(text))
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self._on_event(Prefill(done, total))
+
+    async def _overflow(self, prompt: str) -> ContextOverflow:
+        needed = len(await self._dialog.tokenize(prompt))
+        return ContextOverflow(
+            f"The conversation has {units.count(needed, 'token')}; "
+            f"the model's context window holds {self._context_size:,}.",
+            mend="Shorten the message, or begin a new chat.",
+        )
+
+    def _reason(self, outcome: QueryOutcome) -> FinishReason:
+        if outcome.status is Status.WARNING_ABORTED:
+            return FinishReason.ABORTED
+        if outcome.status is Status.WARNING_CONTEXT_EXCEEDED:
+            return FinishReason.LENGTH
+        limit = self._options.max_tokens
+        if limit is not None and outcome.generated >= max(limit, 1):
+            return FinishReason.LENGTH
+        return FinishReason.STOP
+
+    def _stats(self, outcome: QueryOutcome, began: float, note: str) -> TurnStats:
+        profile = outcome.profile or self._host_profile(outcome, began)
+        return TurnStats(
+            prompt_tokens=profile.cached_tokens + profile.prompt_tokens,
+            cached_tokens=profile.cached_tokens,
+            prefilled_tokens=profile.prompt_tokens,
+            completion_tokens=outcome.generated,
+            ttft_ms=profile.ttft_us / 1000,
+            prefill_tps=profile.prefill_tps,
+            decode_tps=profile.decode_tps,
+            total_ms=(time.perf_counter() - began) * 1000,
+            occupancy=outcome.occupancy,
+            context_size=self._context_size,
+            note=note,
+        )
+
+    def _host_profile(self, outcome: QueryOutcome, began: float) -> QueryProfile:
+        """The host's own clock, where the engine records nothing (a full window, an abort before any token)."""
+        prompt = max(outcome.occupancy - max(outcome.generated - 1, 0), 0)
+        return QueryProfile(
+            prompt_tokens=prompt,
+            cached_tokens=0,
+            generated_tokens=outcome.generated,
+            ttft_us=int((self._first_token - began) * 1e6) if self._first_token else 0,
+            generation_us=int((self._last_token - self._first_token) * 1e6),
+        )
+
+
+def begin_turn(
+    permit: Permit, context_size: int, messages: Sequence[ChatMessage], options: TurnOptions
+) -> Turn:
+    """A turn for `messages`, whose last is the user's.
+
+    Raises:
+        EngineError: there is nothing to answer.
+    """
+    if not messages or messages[-1].role != "user" or not messages[-1].content.strip():
+        raise EngineError(
+            "There is nothing to answer: the prompt is empty.", mend="Type a question first."
+        )
+    return Turn(permit, context_size, messages, options)
