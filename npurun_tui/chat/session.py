@@ -1,0 +1,216 @@
+"""One open chat: sending, stopping, regenerating, editing, and keeping all of it.
+
+The session takes the permit, loads the chat's model where another one is loaded, runs the turn, and saves: the user's
+message before anything else, the growing answer every two seconds (a dropped SSH connection must not take it), and
+the whole when it ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from npurun_tui.chat.library import ChatLibrary
+from npurun_tui.chat.model import INTERRUPTED, Chat, Message, outcome_of
+from npurun_tui.engine.engine import Engine, LoadedModel, Permit
+from npurun_tui.engine.spec import ModelSpec
+from npurun_tui.engine.transcript import Finished, Piece, Prefill, Turn, begin_turn
+from npurun_tui.errors import DiskFull, NpurunError, StorageError
+
+log = logging.getLogger(__name__)
+
+SAVE_EVERY: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody else holds the permit; so many are ahead."""
+
+    ahead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The chat's model is being loaded."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The answer's message exists now (its first text came, or it ended without any)."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class NotSaved:
+    """The chat could not be written; it is kept in memory and written with the next save."""
+
+    error: NpurunError
+
+
+SessionEvent = Waiting | Loading | Prefill | Started | Piece | Finished | NotSaved
+OnSessionEvent = Callable[[SessionEvent], None]
+
+
+class ChatSession:
+    """A chat that can be talked to; one answer at a time.
+
+    `spec_of` gives the loadable model of a name, or raises a ModelError; it may read the disk and is called in a
+    thread.
+    """
+
+    def __init__(
+        self, chat: Chat, engine: Engine, library: ChatLibrary, spec_of: Callable[[str], ModelSpec]
+    ) -> None:
+        self.chat = chat
+        self._engine = engine
+        self._library = library
+        self._spec_of = spec_of
+        self._prelude: asyncio.Task[tuple[Permit, LoadedModel]] | None = None
+        self._turn: Turn | None = None
+        self._saving: asyncio.Task[None] | None = None
+        self._last_save = 0.0
+        self._stopped = False
+        self.busy = False
+
+    def stop(self) -> None:
+        """Leave the waiting line, give up loading, or end the answer; what has arrived is kept."""
+        self._stopped = True
+        if self._turn is not None:
+            self._turn.stop()
+        elif self._prelude is not None:
+            self._prelude.cancel()
+
+    async def send(self, text: str, on_event: OnSessionEvent) -> None:
+        """Add the user's message and answer it.
+
+        Raises:
+            NpurunError: there is no answer, or only the part of one that the chat now holds; the text says why. The
+                user's message is kept: `regenerate` tries again.
+        """
+        self.chat.messages.append(Message("user", text))
+        self.chat.title_from(text)
+        await self._answer(on_event)
+
+    async def regenerate(self, on_event: OnSessionEvent) -> None:
+        """Answer the last user message again; an answer that stands there goes."""
+        if not any(message.role == "user" for message in self.chat.messages):
+            return
+        while self.chat.messages[-1].role != "user":
+            self._remove_last()
+        await self._answer(on_event)
+
+    async def edit_last(self, text: str, on_event: OnSessionEvent) -> None:
+        """Put `text` in the last user message's place and answer that."""
+        while self.chat.messages and self.chat.messages[-1].role != "user":
+            self._remove_last()
+        if self.chat.messages:
+            self._remove_last()
+        await self.send(text, on_event)
+
+    async def save(self, on_event: OnSessionEvent) -> None:
+        """Write the chat now; a failure becomes a `NotSaved` event."""
+        try:
+            await self._library.save(self.chat)
+        except (StorageError, DiskFull) as error:
+            on_event(NotSaved(error))
+
+    # -- an answer -------------------------------------------------------------------------
+
+    async def _answer(self, on_event: OnSessionEvent) -> None:
+        self.busy, self._stopped = True, False
+        try:
+            await self.save(on_event)
+            async with AsyncExitStack() as stack:
+                ready = await self._prepare(stack, on_event)
+                if ready is not None and not self._stopped:
+                    await self._generate(*ready, on_event)
+        finally:
+            self.busy = False
+            self._turn = None
+
+    async def _prepare(
+        self, stack: AsyncExitStack, on_event: OnSessionEvent
+    ) -> tuple[Permit, LoadedModel] | None:
+        """The permit with the model loaded; None where `stop` came first."""
+
+        async def prelude() -> tuple[Permit, LoadedModel]:
+            spec = await asyncio.to_thread(self._spec_of, self.chat.model)
+            permit = await stack.enter_async_context(
+                self._engine.permit("chat", lambda ahead: on_event(Waiting(ahead)))
+            )
+            loaded = self._engine.status.model
+            if loaded is None or loaded.name != spec.name:
+                on_event(Loading(spec.name))
+            return permit, await permit.load(spec)
+
+        self._prelude = asyncio.create_task(prelude(), name="chat prelude")
+        try:
+            await asyncio.wait({self._prelude})
+            return None if self._prelude.cancelled() else self._prelude.result()
+        except asyncio.CancelledError:
+            self._prelude.cancel()
+            await asyncio.wait({self._prelude})
+            raise
+        finally:
+            self._prelude = None
+
+    async def _generate(self, permit: Permit, model: LoadedModel, on_event: OnSessionEvent) -> None:
+        answer = Message("assistant", "", outcome=INTERRUPTED)
+        pieces: list[str] = []
+        begun = False
+
+        def begin() -> None:
+            nonlocal begun
+            if not begun:
+                begun = True
+                self.chat.messages.append(answer)
+                on_event(Started(answer))
+
+        def forward(event: Prefill | Piece) -> None:
+            if isinstance(event, Piece):
+                begin()
+                pieces.append(event.text)
+                self._save_now_and_then(answer, pieces, on_event)
+            on_event(event)
+
+        self._last_save = time.monotonic()
+        self._turn = turn = begin_turn(
+            permit, model.context_size, self.chat.conversation(), self.chat.settings.options()
+        )
+        try:
+            finished = await turn.run(forward)
+            begin()
+            answer.stats = finished.stats
+            answer.outcome = outcome_of(finished.reason, finished.stats, "".join(pieces))
+            on_event(finished)
+        except NpurunError as error:
+            answer.outcome = error.message.rstrip(".")
+            raise
+        finally:
+            answer.content = "".join(pieces)
+            if self._saving is not None:
+                await asyncio.wait({self._saving})
+            await self.save(on_event)
+
+    def _save_now_and_then(
+        self, answer: Message, pieces: list[str], on_event: OnSessionEvent
+    ) -> None:
+        now = time.monotonic()
+        if now - self._last_save < SAVE_EVERY or (self._saving and not self._saving.done()):
+            return
+        self._last_save = now
+        answer.content = "".join(pieces)
+        self._saving = asyncio.create_task(self.save(on_event), name="chat checkpoint")
+
+    def _remove_last(self) -> None:
+        message = self.chat.messages.pop()
+        if message.id is not None:
+            self.chat.removed.append(message.id)
