@@ -1,1 +1,226 @@
-"""The Textual application."""
+"""The Textual application: builds the services, owns their lifetime, and holds what belongs to no single tab.
+
+That is: the table of tabs, themes, the command palette, help, quitting, and what happens on a fault of our own.
+Nothing heavy is imported before the first paint; `tests/unit/test_imports.py` keeps it so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.screen import Screen
+from textual.widget import Widget
+
+from npurun_tui import __version__
+from npurun_tui.crash import crash_sentence, write_crash_file
+from npurun_tui.logs import configure_logging
+from npurun_tui.screens.main import MainScreen
+from npurun_tui.screens.tabs import Commanding, TabSpec
+from npurun_tui.services import Services
+from npurun_tui.settings import Paths, Settings
+from npurun_tui.stylesheets import stylesheets
+from npurun_tui.units import count
+from npurun_tui.widgets.notices import say
+from npurun_tui.widgets.status_bar import StatusBar
+
+if TYPE_CHECKING:
+    from npurun_tui.engine.engine import EngineStatus
+    from npurun_tui.models.jobs import PullJob
+
+log = logging.getLogger(__name__)
+
+DARK, LIGHT = "textual-dark", "textual-light"
+
+
+def _models_pane(app: WorkbenchApp) -> Widget:
+    from npurun_tui.models.catalog import CATALOG
+    from npurun_tui.screens.models import ModelsPane
+
+    services = app.services
+    services.pulls.subscribe(app.show_pull)
+    return ModelsPane(services.store, services.pulls, CATALOG)
+
+
+TABS: tuple[tuple[str, str, Callable[[WorkbenchApp], Widget]], ...] = (
+    ("models", "Models", _models_pane),
+)
+"""Every tab that works: id, title, and how its pane is made."""
+
+
+class WorkbenchApp(App[None]):
+    """The workbench."""
+
+    TITLE = "npurun-tui"
+    BINDINGS = [  # noqa: RUF012 - Textual's way
+        Binding("q", "quit", "Quit"),
+        Binding("f1,question_mark", "toggle_help", "Keys", key_display="?"),
+        Binding("f2", "toggle_dark", "Dark or light", show=False),
+        Binding("ctrl+p", "command_palette", "Commands", key_display="^p", priority=True),
+    ]
+    PAUSE_GC_ON_SCROLL = True
+
+    def __init__(self, paths: Paths, settings: Settings, *, model: str | None = None) -> None:
+        """`model` is opened in the Chat tab at start."""
+        super().__init__(css_path=list(stylesheets()))
+        self.services = Services(paths, settings)
+        self.crash: Path | None = None
+        """The crash file, where there was a fault of our own."""
+        self._model_at_start = model
+        self._background: asyncio.Task[None] | None = None
+
+    def get_default_screen(self) -> Screen[None]:
+        """The main screen itself: an empty default screen below it would be laid out for nothing."""
+        tabs = [TabSpec(key, title, partial(make, self)) for key, title, make in TABS]
+        return MainScreen(f"npurun-tui {__version__}", tabs, "○ no model loaded")
+
+    @property
+    def main(self) -> MainScreen:
+        """The main screen, whatever dialog box is in front of it."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, MainScreen)  # noqa: S101 - get_default_screen made it
+        return screen
+
+    # --- starting and ending -------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Choose the theme before the first paint and the rest after it."""
+        self._apply_theme()
+        self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
+        self.call_after_refresh(self._after_first_paint)
+
+    async def _after_first_paint(self) -> None:
+        for warning in self.services.settings.warnings:
+            say(self, warning, severity="warning")
+        if self._model_at_start:
+            await self.main.use_model(self._model_at_start)
+
+    async def on_unmount(self) -> None:
+        """The services end with the screen."""
+        await self.services.aclose()
+
+    async def action_quit(self) -> None:
+        """Quit; where downloads run, ask first."""
+        running = [job for job in self._jobs() if job.state == "running"]
+        if not running:
+            self.exit()
+            return
+        from npurun_tui.screens.confirm import ConfirmScreen
+
+        question = (
+            f"{count(len(running), 'download')} will stop. What has arrived is kept, and pulling the "
+            f"same {'model' if len(running) == 1 else 'models'} again goes on from there."
+        )
+        box = ConfirmScreen("Quit npurun-tui?", question, yes="Quit", no="Stay")
+        await self.push_screen(box, lambda yes: self.exit() if yes else None)
+
+    # --- the status bar ------------------------------------------------------------------------
+
+    def _jobs(self) -> list[PullJob]:
+        return list(self.services.pulls.jobs.values()) if self.services.built("pulls") else []
+
+    def show_engine(self, status: EngineStatus) -> None:
+        """Put the engine's status on the status bar; whoever makes the engine subscribes this."""
+        from npurun_tui.widgets.status_text import describe
+
+        self.main.query_one(StatusBar).show_engine(describe(status))
+
+    def show_pull(self, _job: PullJob) -> None:
+        """Put the running downloads on the status bar."""
+        from npurun_tui.widgets.status_text import describe_pulls
+
+        jobs = self._jobs()
+        self.main.query_one(StatusBar).show_pulls(
+            describe_pulls(jobs), describe_pulls(jobs, short=True)
+        )
+
+    # --- the terminal --------------------------------------------------------------------------
+
+    def write_to_terminal(self, data: str) -> None:
+        """Send an escape sequence past Textual's own drawing (the clipboard needs it inside tmux)."""
+        if self._driver is not None:
+            self._driver.write(data)
+            self._driver.flush()
+
+    # --- themes --------------------------------------------------------------------------------
+
+    def _apply_theme(self) -> None:
+        chosen = self.services.settings.theme or self.services.remembered.get("theme")
+        if not chosen:
+            return
+        if chosen in self.available_themes:
+            self.theme = chosen
+        else:
+            say(self, f"There is no theme {chosen!r}; the default one is used.", severity="warning")
+
+    def _remember_theme(self, name: str) -> None:
+        # Two fsyncs: off the loop, or the switch would stutter on a slow disk.
+        self.run_worker(partial(self._write_theme, name), thread=True, group="remember")
+
+    def _write_theme(self, name: str) -> None:
+        try:
+            self.services.remembered.set("theme", name)
+        except OSError as error:
+            log.warning("the theme was not remembered: %s", error)
+
+    def action_toggle_dark(self) -> None:
+        """From any dark theme to the light one and back; ANSI themes stay ANSI."""
+        dark, light = ("ansi-dark", "ansi-light") if self.current_theme.ansi else (DARK, LIGHT)
+        self.theme = light if self.current_theme.dark else dark
+
+    # --- help and commands ---------------------------------------------------------------------
+
+    def action_toggle_help(self) -> None:
+        """Show or hide the panel with the focused part's help and keys."""
+        if self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every command by name, with the shown tab's own ones."""
+        if isinstance(screen, MainScreen):
+            if isinstance(screen.pane, Commanding):
+                yield from screen.pane.palette_commands()
+            for index, tab in enumerate(screen.tabs):
+                if tab.id != screen.pane.id:
+                    show = partial(screen.action_show_tab, index)
+                    yield SystemCommand(f"Go to {tab.title}", f"Open the {tab.title} tab", show)
+        yield SystemCommand(
+            "Dark or light", "Switch between the dark and the light theme", self.action_toggle_dark
+        )
+        yield from super().get_system_commands(screen)
+
+    # --- faults of our own ---------------------------------------------------------------------
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Keep a redacted report; Textual then ends the app (and lets tests see the exception)."""
+        if self.crash is None:
+            log.error("unexpected %s", type(error).__qualname__)
+            try:
+                self.crash = write_crash_file(error, self.services.paths.state)
+            except OSError as fault:
+                log.error("no crash file: %s", fault)
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """End without the traceback with local variables that Textual would print here."""
+        self.bell()
+        self._close_messages_no_wait()
+
+
+def run_workbench(paths: Paths, settings: Settings, *, model: str | None = None) -> int:
+    """Run the workbench until it is quit; the process's exit status is returned."""
+    configure_logging(paths.log)
+    app = WorkbenchApp(paths, settings, model=model)
+    app.run()
+    if app.return_code:
+        print(crash_sentence(app.crash), file=sys.stderr)  # noqa: T201 - the screen is given back
+    return app.return_code or 0

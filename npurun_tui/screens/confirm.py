@@ -1,0 +1,45 @@
+"""A question before something that cannot be taken back: what will happen, and two buttons."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Dismissed with True only where the person said yes; Escape is no."""
+
+    BINDINGS = [  # noqa: RUF012 - Textual's way
+        Binding("y", "answer(True)", "Yes"),
+        Binding("n,escape", "answer(False)", "No"),
+        Binding("left,right,up,down", "app.focus_next", show=False),
+    ]
+
+    def __init__(self, title: str, question: str, *, yes: str, no: str) -> None:
+        """`yes` and `no` are the buttons' words; both texts are shown as they are."""
+        super().__init__()
+        self._title_text = title
+        self._question = question
+        self._yes = yes
+        self._no = no
+
+    def compose(self) -> ComposeResult:
+        """A box in the middle; the harmless button has the keyboard."""
+        with Vertical(classes="dialog-box"):
+            yield Static(Content(self._title_text), classes="dialog-title")
+            yield Static(Content(self._question), classes="dialog-text")
+            with Horizontal(classes="dialog-buttons"):
+                yield Button(Content(f"{self._no} (n)"), id="no")
+                yield Button(Content(f"{self._yes} (y)"), id="yes", variant="error")
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Answer with the button's meaning."""
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, answer: bool) -> None:
+        """Answer by key."""
+        self.dismiss(answer)

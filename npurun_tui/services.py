@@ -1,0 +1,80 @@
+"""The parts that the workbench stands on, each built when it is first asked for, all closed in one place.
+
+Building late is what keeps start-up quick: the Models tab needs the store, and nothing else, to paint.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from npurun_tui.settings import Paths, Remembered, Settings
+
+if TYPE_CHECKING:
+    from npurun_tui.chat.library import ChatLibrary
+    from npurun_tui.engine.engine import Engine
+    from npurun_tui.models.jobs import PullManager
+    from npurun_tui.models.store import ModelStore
+
+
+class Services:
+    """Everything with a lifetime. Use it on one event loop and `aclose` it there."""
+
+    def __init__(self, paths: Paths, settings: Settings) -> None:
+        self.paths = paths
+        self.settings = settings
+
+    @cached_property
+    def remembered(self) -> Remembered:
+        """Small choices kept between runs; making it reads one small file."""
+        return Remembered(self.paths.remembered)
+
+    @cached_property
+    def store(self) -> ModelStore:
+        """The models on this machine."""
+        from npurun_tui.models.store import ModelStore
+
+        return ModelStore(self.paths.models)
+
+    @cached_property
+    def pulls(self) -> PullManager:
+        """The downloads that run."""
+        from npurun_tui.models.jobs import PullManager
+
+        return PullManager(self.store)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The one shared engine; its process starts only when a model is loaded."""
+        from npurun_tui.engine.engine import Engine
+
+        return Engine(
+            log=self.paths.engine_log,
+            max_queue=self.settings.max_queue,
+            load_timeout=self.settings.load_timeout,
+            answer_timeout=self.settings.answer_timeout,
+        )
+
+    @cached_property
+    def chats(self) -> ChatLibrary:
+        """The kept chats; the database is opened by the first question, in a thread."""
+        from npurun_tui.chat.library import ChatLibrary
+
+        return ChatLibrary(self.paths.database)
+
+    def built(self, name: str) -> bool:
+        """True where the service of that name exists already; asking does not build it."""
+        return name in self.__dict__
+
+    async def aclose(self) -> None:
+        """Stop downloads (they resume later), end the engine process, close the database."""
+        try:
+            if self.built("pulls"):
+                await self.pulls.aclose()
+        finally:
+            try:
+                if self.built("engine"):
+                    await self.engine.aclose()
+            finally:
+                if self.built("chats"):
+                    await self.chats.aclose()

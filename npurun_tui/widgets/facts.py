@@ -1,0 +1,81 @@
+"""A panel of facts: a heading, a progress line, a sentence, and label-value pairs in as many columns as fit."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Final
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.events import Resize
+from textual.widgets import Static
+
+Facts = Sequence[tuple[str, str]]
+
+_TWO_COLUMNS: Final = 70
+_LABEL: Final = 14
+
+
+class FactsPanel(VerticalScroll, can_focus=False):
+    """Scrolls where it is too small; draws everything as one piece of content."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
+        super().__init__(id=id)
+        self._text = Static(id="facts-text")
+        self._said: tuple[str, str, str, str, Facts] = ("", "", "", "", ())
+
+    def compose(self) -> ComposeResult:
+        """One child, whatever is said."""
+        yield self._text
+
+    def say(self, heading: str, title: str, progress: str, note: str, facts: Facts) -> None:
+        """Show these texts; all of them are plain."""
+        said = (heading, title, progress, note, facts)
+        if said != self._said:
+            self._said = said
+            self._draw()
+
+    def on_resize(self, _event: Resize) -> None:
+        """The number of columns follows the width."""
+        self._draw()
+
+    def _draw(self) -> None:
+        heading, title, progress, note, facts = self._said
+        wide = self.scrollable_content_region.width >= _TWO_COLUMNS
+        head = Content.styled(heading, "bold")
+        lines = [head]
+        if title:
+            named = Content.styled(title, "dim")
+            lines = [Content.assemble(head, "  ", named)] if wide else [head, named]
+        # Where there is one column there is height as well: the parts stand apart.
+        gap = [] if wide else [Content("")]
+        for sentence in (progress, note):
+            if sentence:
+                lines += [*gap, Content(sentence)]
+        lines += [
+            *gap,
+            *_table(facts, self.scrollable_content_region.width, columns=2 if wide else 1),
+        ]
+        self._text.update(Content("\n").join(lines))
+
+
+def _table(facts: Facts, width: int, *, columns: int) -> list[Content]:
+    """Pairs in rows; a value too long for its column gets a row of its own at the end."""
+    room = width // columns
+    short = [pair for pair in facts if columns == 1 or _LABEL + len(pair[1]) < room - 1]
+    long = [pair for pair in facts if pair not in short]
+    rows = []
+    for start in range(0, len(short), columns):
+        cells = [_pair(*pair, room) for pair in short[start : start + columns]]
+        padded = [cell.pad_right(max(0, room - cell.cell_length)) for cell in cells[:-1]]
+        rows.append(Content.assemble(*padded, cells[-1]))
+    return rows + [_pair(*pair, width) for pair in long]
+
+
+def _pair(label: str, value: str, room: int) -> Content:
+    """Label and value; a value longer than the room goes on below itself, not below the label."""
+    lines = textwrap.wrap(value, max(8, room - _LABEL)) or [""]
+    hanging = f"\n{' ' * _LABEL}".join(lines)
+    return Content.assemble(Content.styled(f"{label:<{_LABEL}}", "dim"), Content(hanging))

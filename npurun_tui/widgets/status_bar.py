@@ -1,0 +1,44 @@
+"""The line that is always there: which model, on what, in which state, who has it, and what is being pulled.
+
+It has a fixed height and draws its own line, so a change costs one repaint of one row and never a layout.
+"""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widget import Widget
+
+_GAP = 2
+
+
+class StatusBar(Widget):
+    """Two texts on one line: the engine on the left, downloads on the right."""
+
+    def __init__(self, engine: str, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
+        super().__init__(id=id)
+        self._engine = engine
+        self._pulls = ("", "")
+
+    def show_engine(self, text: str) -> None:
+        """Replace the left part."""
+        if text != self._engine:
+            self._engine = text
+            self.refresh()
+
+    def show_pulls(self, text: str, short: str) -> None:
+        """Replace the right part; `short` is used where `text` would hide the left part."""
+        if (text, short) != self._pulls:
+            self._pulls = (text, short)
+            self.refresh()
+
+    def render(self) -> Content:
+        """The line for the present width; the left part gives way, never the right one."""
+        width = self.size.width
+        engine = Content(self._engine)
+        long, short = self._pulls
+        pulls = Content(long)
+        if engine.cell_length + _GAP + pulls.cell_length > width:
+            pulls = Content(short)
+        room = width - pulls.cell_length - (_GAP if pulls else 0)
+        left = engine.truncate(max(0, room), ellipsis=True, pad=True)
+        return Content.assemble(left, " " * _GAP, pulls) if pulls else left

@@ -1,0 +1,71 @@
+"""The status bar's words, made from the engine's status and the running downloads. Knows no Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from npurun_tui import units
+from npurun_tui.engine.spec import BACKEND_LABELS
+from npurun_tui.text import one_line
+
+if TYPE_CHECKING:
+    from npurun_tui.engine.engine import EngineStatus
+    from npurun_tui.models.jobs import PullJob
+
+SIGNS: Final = {
+    "stopped": "○",
+    "loading": "◐",
+    "ready": "●",
+    "generating": "▶",
+    "failed": "✗",
+    "crashed": "✗",
+}
+"""One sign for each state, so that no state is told by colour alone."""
+
+NOTHING_LOADED: Final = "○ no model loaded"
+
+
+def describe(status: EngineStatus) -> str:
+    """The engine in one line: sign and state, model, backend in words, who holds the permit, how many wait."""
+    return "  ".join(part for part in (_state(status), _model(status), _permit(status)) if part)
+
+
+def _state(status: EngineStatus) -> str:
+    sign = SIGNS[status.state]
+    if status.state == "loading":
+        return f"{sign} loading {one_line(status.loading, 40)}"
+    if status.state == "stopped":
+        return NOTHING_LOADED
+    if status.state in {"failed", "crashed"}:
+        return f"{sign} {status.state}: {one_line(status.reason, 120)}"
+    return f"{sign} {status.state}"
+
+
+def _model(status: EngineStatus) -> str:
+    if status.model is None:
+        return ""
+    return f"{one_line(status.model.name, 40)}  {BACKEND_LABELS[status.model.backend]}"
+
+
+def _permit(status: EngineStatus) -> str:
+    if status.holder is None:
+        return "permit: free" if status.model is not None else ""
+    waiting = f", {len(status.waiting)} waiting" if status.waiting else ""
+    return f"permit: {one_line(status.holder, 30)}{waiting}"
+
+
+def describe_pulls(jobs: Iterable[PullJob], *, short: bool = False) -> str:
+    """The running downloads in a few words; empty where there are none. `short` leaves the name out."""
+    running = [job for job in jobs if job.state == "running"]
+    if not running:
+        return ""
+    speed = sum(job.speed for job in running)
+    rate = f"  {units.speed(speed)}" if speed else ""
+    if len(running) > 1:
+        return f"↓ {len(running)} pulls{rate}"
+    [job] = running
+    progress = job.progress
+    share = f" {progress.done * 100 // progress.total} %" if progress and progress.total else ""
+    name = "" if short else f" {one_line(job.entry.name, 30)}"
+    return f"↓{name}{share}{rate}"
