@@ -12,6 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+PART: Final = "download.part"
+"""In the folder of an unfinished pull: what it has fetched so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ system for sizes. Whatever `npurun.json` says, a model is known by the name of i
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from npurun_tui.errors import (
     ModelNotFound,
 )
 from npurun_tui.files import sync_folder
-from npurun_tui.models.layout import Layout
+from npurun_tui.models.layout import PART, Layout
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME, Manifest, main_file
 from npurun_tui.models.names import fault_of_name, normalise
@@ -128,16 +127,16 @@ class ModelStore:
 
     def partials(self) -> dict[str, int]:
         """Unfinished pulls: name -> bytes that need not be fetched again."""
+        found: dict[str, int] = {}
         try:
-            with os.scandir(self.layout.partial_root) as entries:
-                found = {
-                    entry.name: tree_size(entry.path)
-                    for entry in entries
-                    if not fault_of_name(entry.name) and entry.is_dir(follow_symlinks=False)
-                }
+            names = sorted(os.listdir(self.layout.partial_root))  # noqa: PTH208 - names are all that is wanted
         except OSError:
             return {}
-        return {name: size for name, size in sorted(found.items()) if size}
+        for name in names:
+            if not fault_of_name(name):
+                with suppress(OSError):
+                    found[name] = (self.layout.partial(name) / PART).stat().st_size
+        return {name: size for name, size in found.items() if size}
 
     def _folders(self, *, with_manifest: bool = True) -> Iterator[tuple[str, Path]]:
         """Names and paths of the folders that are not hidden; by default only those with an `npurun.json`."""
@@ -188,10 +187,12 @@ class ModelStore:
             folder.unlink()
         else:
             self.layout.trash.mkdir(exist_ok=True)
-            doomed = self.layout.trash / secrets.token_hex(8)
+            doomed = self.layout.trash / os.urandom(8).hex()
             folder.rename(doomed)
             sync_folder(self.root)
             remove_tree(doomed)
+            with suppress(OSError):  # another deletion may be using it
+                self.layout.trash.rmdir()
 
     def _drop_partial(self, name: str) -> int:
         partial = self.layout.partial(name)

@@ -16,6 +16,7 @@ from typing import Final
 
 from npurun_tui.files import write_atomic
 from npurun_tui.models.catalog import PipIndexSource
+from npurun_tui.models.layout import PART
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.progress import Meter
 
@@ -35,7 +36,7 @@ class Part:
     """The beginning of one file. `size` is how many bytes of it are there."""
 
     def __init__(self, folder: Path, source: PipIndexSource) -> None:
-        self.path = folder / "download.part"
+        self.path = folder / PART
         self.total = source.size
         self.origin = Origin()
         self.size = 0

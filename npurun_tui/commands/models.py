@@ -1,0 +1,277 @@
+"""`list`, `show` and `rm`: what is on this machine, in plain text or JSON. (`pull` is in a module of its own.)"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from npurun_tui import units
+from npurun_tui.commands.tables import write_facts, write_json, write_line, write_table
+from npurun_tui.engine.spec import BACKEND_LABELS
+from npurun_tui.errors import HashMismatch, ModelNotFound, UsageError
+from npurun_tui.models.catalog import CATALOG, CatalogEntry, find
+from npurun_tui.models.store import BrokenModel, InstalledModel, ModelStore
+from npurun_tui.models.verify import Verdict, verify
+from npurun_tui.settings import Paths
+from npurun_tui.text import one_line
+
+_HASH_WORDS: Final = {
+    "pinned": "sha256 pinned: compared with values that ship with this program",
+    "recorded": "sha256 recorded when it was first pulled",
+    "": "no sha256 known",
+}
+
+
+def pull(paths: Paths, name: str, *, force: bool, json: bool) -> int:
+    """See `npurun_tui.commands.pull`, which is imported only for this."""
+    from npurun_tui.commands.pull import run
+
+    return run(paths, name, force=force, as_json=json)
+
+
+# --- list --------------------------------------------------------------------------------------
+
+
+def list_models(paths: Paths, *, json: bool) -> int:
+    """Print the models that are here, the damaged ones, and what can be pulled."""
+    store = ModelStore(paths.models)
+    installed, broken = store.scan()
+    partials = store.partials()
+    taken = {model.name for model in installed} | {model.name for model in broken}
+    available = [entry for entry in CATALOG if entry.name not in taken]
+    if json:
+        write_json(
+            {
+                "folder": str(store.root),
+                "models": [model_document(model) for model in installed],
+                "damaged": [_broken_document(model) for model in broken],
+                "available": [entry_document(e, partials.get(e.name, 0)) for e in available],
+            }
+        )
+        return 0
+    rows = [_installed_row(model) for model in installed]
+    rows += [_available_row(entry, partials.get(entry.name, 0)) for entry in available]
+    write_table(("NAME", "SIZE", "BACKEND", "QUANT", "CONTEXT", "STATE"), rows, right="be")
+    for model in broken:
+        reason = one_line(model.reason, 500)
+        write_line(f"\n{one_line(model.name, 60)} is damaged ({units.size(model.size)}): {reason}")
+    return 0
+
+
+def _installed_row(model: InstalledModel) -> tuple[str, ...]:
+    manifest = model.manifest
+    return (
+        one_line(model.name, 40),
+        units.size(model.size),
+        _short_backend(manifest.backend),
+        one_line(manifest.quant, 12),
+        f"{manifest.context:,}",
+        "installed",
+    )
+
+
+def _available_row(entry: CatalogEntry, here: int) -> tuple[str, ...]:
+    state = f"{here * 100 // entry.download_size} % pulled" if here else "not pulled"
+    return (
+        entry.name,
+        units.size(entry.installed_size),
+        _short_backend(entry.backend),
+        entry.quant,
+        f"{entry.context:,}",
+        state,
+    )
+
+
+def _short_backend(backend: str) -> str:
+    return BACKEND_LABELS[backend].split()[0]
+
+
+# --- show --------------------------------------------------------------------------------------
+
+
+def show(paths: Paths, name: str, *, json: bool, verify: bool) -> int:
+    """Print one model's manifest, or the catalog's entry where it is not installed.
+
+    Raises:
+        ModelNotFound: neither knows it.
+        ManifestInvalid, ModelFileDamaged: it is here and cannot be used.
+        HashMismatch: with `verify`, a file is not what the manifest says; printed all the same.
+    """
+    store = ModelStore(paths.models)
+    try:
+        model = store.get(name)
+    except ModelNotFound:
+        if verify:
+            raise
+        return _show_entry(store, name, json=json)
+    verdicts = _verify(model, quiet=json) if verify else None
+    if json:
+        write_json(model_document(model, verdicts))
+    else:
+        write_facts(_facts(model, verdicts))
+    faults = [path for path, verdict in (verdicts or {}).items() if verdict is not Verdict.SAME]
+    if faults:
+        raise HashMismatch(
+            f"{model.name} is not what its manifest says: {one_line(', '.join(faults), 300)}.",
+            mend=f"`npurun-tui pull {model.name} --force` replaces it.",
+        )
+    return 0
+
+
+def _verify(model: InstalledModel, *, quiet: bool) -> dict[str, Verdict]:
+    if not quiet and sys.stderr.isatty():
+        sys.stderr.write(f"Hashing {units.size(model.size)} ...\n")
+    return dict(verify(model))
+
+
+def _show_entry(store: ModelStore, name: str, *, json: bool) -> int:
+    entry = find(name)
+    here = store.partials().get(entry.name, 0)
+    if json:
+        write_json(entry_document(entry, here))
+        return 0
+    write_facts(
+        [
+            ("name", entry.name),
+            ("title", entry.title),
+            ("state", f"{units.size(here)} of the download are here" if here else "not pulled"),
+            ("backend", BACKEND_LABELS[entry.backend]),
+            ("architecture", entry.arch),
+            ("parameters", entry.parameters),
+            ("quantisation", entry.quant),
+            ("context", units.count(entry.context, "token")),
+            ("download", units.size(entry.download_size)),
+            ("installed", units.size(entry.installed_size)),
+            ("licence", entry.licence),
+            ("source", str(entry.source)),
+            ("note", entry.note),
+        ]
+    )
+    return 0
+
+
+def _facts(model: InstalledModel, verdicts: dict[str, Verdict] | None) -> list[tuple[str, str]]:
+    manifest = model.manifest
+    template = manifest.template.template if manifest.template else ""
+    hashes = _HASH_WORDS[manifest.hash_origin]
+    if manifest.sha256 and not manifest.hash_origin:
+        hashes = "sha256 in the manifest, of unknown origin"
+    facts = [
+        ("name", model.name),
+        ("backend", BACKEND_LABELS[manifest.backend]),
+        ("architecture", manifest.arch),
+        ("parameters", manifest.parameters),
+        ("quantisation", manifest.quant),
+        ("context", units.count(manifest.context, "token")),
+        ("vocabulary", units.count(manifest.vocab, "token")),
+        ("size", units.size(model.size)),
+        ("licence", manifest.licence),
+        ("source", manifest.source),
+        ("QNN SDK", manifest.qnn_sdk if manifest.backend == "genie" else ""),
+        ("version", manifest.version),
+        ("folder", str(model.folder)),
+        ("main file", manifest.files.main),
+        ("chat template", repr(template) if template else ""),
+        ("integrity", hashes),
+    ]
+    facts += [(verdict.value, path) for path, verdict in (verdicts or {}).items()]
+    return [(label, one_line(value, 500)) for label, value in facts]
+
+
+# --- rm ----------------------------------------------------------------------------------------
+
+
+def rm(paths: Paths, name: str, *, yes: bool, json: bool) -> int:
+    """Delete a model, a damaged one, or what an unfinished pull left, after asking on a terminal.
+
+    Raises:
+        UsageError: it was not confirmed, and there is nobody to ask.
+        ModelNotFound, ModelBusy, ModelError: as `ModelStore.remove`.
+    """
+    store = ModelStore(paths.models)
+    size = _removable_size(store, name)
+    if not yes and not _confirmed(name, size):
+        sys.stderr.write("Nothing was removed.\n")
+        return 1
+    freed = store.remove(name)
+    if json:
+        write_json({"name": name, "freed": freed})
+    else:
+        write_line(f"Removed {one_line(name, 100)}; {units.size(freed)} are free again.")
+    return 0
+
+
+def _removable_size(store: ModelStore, name: str) -> int:
+    """Bytes that removing `name` frees, as far as that is known; 0 leaves it to `remove` to say what is wrong."""
+    installed, broken = store.scan()
+    sizes = store.partials()
+    models: list[InstalledModel | BrokenModel] = [*installed, *broken]
+    for model in models:
+        sizes[model.name] = sizes.get(model.name, 0) + model.size
+    return sizes.get(name) or sizes.get(name.removesuffix(":latest"), 0)
+
+
+def _confirmed(name: str, size: int) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("rm asks before it deletes, and there is no terminal.", mend="Add --yes.")
+    sys.stderr.write(f"Remove {one_line(name, 100)} and free {units.size(size)}? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+# --- documents ---------------------------------------------------------------------------------
+
+
+def model_document(
+    model: InstalledModel, verdicts: dict[str, Verdict] | None = None
+) -> dict[str, Any]:
+    """One installed model for programs: the manifest's keys, and what the store knows beside them."""
+    manifest = model.manifest
+    document: dict[str, Any] = {
+        "name": model.name,
+        "state": "installed",
+        "backend": manifest.backend,
+        "architecture": manifest.arch,
+        "parameters": manifest.parameters,
+        "quantisation": manifest.quant,
+        "context": manifest.context,
+        "vocabulary": manifest.vocab,
+        "size": model.size,
+        "licence": manifest.licence,
+        "source": manifest.source,
+        "hash_origin": manifest.hash_origin,
+        "folder": str(model.folder),
+        "manifest": manifest.to_json(),
+    }
+    if verdicts is not None:
+        document["verification"] = {path: verdict.value for path, verdict in verdicts.items()}
+    return document
+
+
+def entry_document(entry: CatalogEntry, here: int) -> dict[str, Any]:
+    """One catalog entry for programs; `here` is how many bytes of its download an unfinished pull has left."""
+    return {
+        "name": entry.name,
+        "state": "partial" if here else "available",
+        "title": entry.title,
+        "backend": entry.backend,
+        "architecture": entry.arch,
+        "parameters": entry.parameters,
+        "quantisation": entry.quant,
+        "context": entry.context,
+        "size": entry.installed_size,
+        "download_size": entry.download_size,
+        "downloaded": here,
+        "licence": entry.licence,
+        "source": str(entry.source),
+    }
+
+
+def _broken_document(model: BrokenModel) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "state": "damaged",
+        "reason": model.reason,
+        "size": model.size,
+        "folder": str(model.folder),
+    }

@@ -1,0 +1,156 @@
+"""The pulls that run in this program, whichever tab or screen started them: speed, time left, cancel.
+
+A job is a task on the running event loop, owned by the manager, which cancels and awaits all of them when it closes.
+A cancelled pull keeps what it fetched. Importing this module is cheap: the HTTP client is imported by the first pull.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from enum import StrEnum
+from types import MappingProxyType
+
+from npurun_tui.errors import NpurunError, PullFailed
+from npurun_tui.models.catalog import CatalogEntry
+from npurun_tui.models.pull import Phase, PullProgress, pull
+from npurun_tui.models.speed import SpeedMeter
+from npurun_tui.models.store import ModelStore
+
+_log = logging.getLogger(__name__)
+
+
+class JobState(StrEnum):
+    """What has become of a pull."""
+
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class PullJob:
+    """One pull. Read it on the event loop; the manager tells listeners when it changes."""
+
+    def __init__(self, entry: CatalogEntry, *, force: bool) -> None:
+        self.entry = entry
+        self.force = force
+        self.state = JobState.RUNNING
+        self.progress: PullProgress | None = None
+        self.error: NpurunError | None = None
+        """Why it failed; None unless the state is FAILED."""
+        self._meter = SpeedMeter()
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.entry.name
+
+    @property
+    def speed(self) -> float:
+        """Bytes per second of the phase that runs, smoothed; 0 where nothing is measured."""
+        return self._meter.speed if self.state is JobState.RUNNING else 0.0
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds left of the download at this speed; None where that cannot be told."""
+        progress, speed = self.progress, self.speed
+        if progress is None or progress.total is None or progress.phase is not Phase.DOWNLOADING:
+            return None
+        return (progress.total - progress.done) / speed if speed else None
+
+    def advance(self, progress: PullProgress) -> None:
+        """Take up what the pull says of itself."""
+        self._meter.add(progress.phase, progress.done)
+        self.progress = progress
+
+
+Listener = Callable[[PullJob], None]
+
+
+class PullManager:
+    """Starts pulls, at most one for each model. Use it on one event loop and `aclose` it there."""
+
+    def __init__(self, store: ModelStore) -> None:
+        self._store = store
+        self._jobs: dict[str, PullJob] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._listeners: list[Listener] = []
+
+    @property
+    def jobs(self) -> Mapping[str, PullJob]:
+        """The last pull of each model, by name, also where it has ended."""
+        return MappingProxyType(self._jobs)
+
+    def start(self, entry: CatalogEntry, *, force: bool = False) -> PullJob:
+        """Pull `entry`; where a pull of it runs, that one is returned. Needs a running event loop."""
+        running = self._jobs.get(entry.name)
+        if running is not None and running.state is JobState.RUNNING:
+            return running
+        job = self._jobs[entry.name] = PullJob(entry, force=force)
+        task = asyncio.get_running_loop().create_task(self._run(job), name=f"pull {entry.name}")
+        self._tasks[entry.name] = task
+        task.add_done_callback(lambda task: self._ended(job, task))
+        self._tell(job)
+        return job
+
+    def cancel(self, name: str) -> None:
+        """Stop the pull of `name`; what it fetched stays. Nothing happens where none runs."""
+        if (task := self._tasks.get(name)) is not None:
+            task.cancel()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Have `listener` called, on the loop, whenever a job changes; returns the way to end that."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    async def wait(self, name: str) -> None:
+        """Return when the pull of `name` has ended, however it did; at once where none runs."""
+        if (task := self._tasks.get(name)) is not None:
+            await asyncio.wait({task})
+
+    async def aclose(self) -> None:
+        """Cancel every pull and wait until each has given back its lock."""
+        tasks = set(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _run(self, job: PullJob) -> None:
+        async with aclosing(pull(job.entry, self._store, force=job.force)) as steps:
+            async for progress in steps:
+                job.advance(progress)
+                self._tell(job)
+
+    def _ended(self, job: PullJob, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(job.name, None)
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
+            job.state = JobState.CANCELLED
+        elif error is None:
+            job.state = JobState.DONE
+        else:
+            job.state = JobState.FAILED
+            job.error = error if isinstance(error, NpurunError) else _unforeseen(job, error)
+        self._tell(job)
+
+    def _tell(self, job: PullJob) -> None:
+        for listener in tuple(self._listeners):
+            listener(job)
+
+
+def _unforeseen(job: PullJob, error: BaseException) -> NpurunError:
+    """A mistake of this program: its traceback goes to the log, a sentence to the user."""
+    _log.error("The pull of %s ended with an unforeseen error", job.name, exc_info=error)
+    return PullFailed(
+        f"The pull of {job.name} ended with an unforeseen error ({type(error).__name__}).",
+        mend="The log file has the details.",
+    )
