@@ -1,0 +1,59 @@
+"""A write leaves the old file or the new one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from npurun_tui.files import is_disk_full, sync_folder, write_atomic
+
+KILLED_WHILE_WRITING = """
+import os, sys
+from pathlib import Path
+import npurun_tui.files as files
+files.os.fsync = lambda descriptor: os._exit(9)  # as a kill between writing and renaming
+files.write_atomic(Path(sys.argv[1]), b"new")
+"""
+
+
+def test_a_file_is_made_with_its_folders_and_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file"
+    write_atomic(path, b"old")
+    write_atomic(path, b"\x00new")
+    assert path.read_bytes() == b"\x00new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_kill_in_the_middle_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    done = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, str(path)], check=False)
+    assert done.returncode == 9
+    assert path.read_bytes() == b"old"
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "occupied").touch()
+    with pytest.raises(OSError, match=r"irectory|denied"):
+        write_atomic(path, b"data")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_from_other_faults(tmp_path: Path) -> None:
+    assert is_disk_full(OSError(errno.ENOSPC, "full"))
+    assert not is_disk_full(OSError(errno.EACCES, "denied"))
+    assert not is_disk_full(OSError("without a number"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such call")
+def test_syncing_a_folder_needs_one(tmp_path: Path) -> None:
+    sync_folder(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        sync_folder(tmp_path / "missing")

@@ -1,0 +1,65 @@
+"""Nothing heavy is imported before the workbench has painted: seen from a child process, where nothing else imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HEAVY = {
+    "httpx",
+    "sqlite3",
+    "jinja2",
+    "pypi_simple",
+    "xllamacpp",
+    "psutil",
+    "cffi",
+    "pygments",
+    "markdown_it",
+    "requests",
+    "pydantic",
+    "tree_sitter",
+}
+
+FIRST_PAINT = """
+import asyncio, json, sys
+from npurun_tui.app import WorkbenchApp
+from npurun_tui.settings import Paths, Settings
+from textual.widgets import DataTable
+
+async def paint():
+    paths = Paths.resolve()
+    app = WorkbenchApp(paths, Settings.load(paths.config))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert app.query_one(DataTable).row_count >= 1
+        loaded = sorted(sys.modules)
+    print(json.dumps(loaded))
+
+asyncio.run(paint())
+"""
+
+COMMAND_LINE = "import json, sys, npurun_tui.cli; print(json.dumps(sorted(sys.modules)))"
+
+
+def modules_after(script: str, home: Path) -> set[str]:
+    """Top-level names of what a child process has imported when `script` has run."""
+    environ = {**os.environ, "NPURUN_TUI_HOME": str(home)}
+    environ.pop("NPURUN_MODELS_DIR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return {name.partition(".")[0] for name in json.loads(done.stdout)}
+
+
+def test_the_first_paint_imports_nothing_heavy(tmp_path: Path) -> None:
+    modules = modules_after(FIRST_PAINT, tmp_path)
+    assert "textual" in modules
+    assert modules & HEAVY == set()
+
+
+def test_the_command_line_does_not_even_import_textual(tmp_path: Path) -> None:
+    assert modules_after(COMMAND_LINE, tmp_path) & (HEAVY | {"textual"}) == set()

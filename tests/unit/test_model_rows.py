@@ -1,0 +1,195 @@
+"""What the Models tab says, without a terminal: from real folders, the real catalog and real job objects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from npurun_tui.errors import NetworkUnavailable
+from npurun_tui.models.catalog import CATALOG
+from npurun_tui.models.jobs import JobState, PullJob
+from npurun_tui.models.pull import Phase, PullProgress
+from npurun_tui.models.store import ModelStore
+from npurun_tui.screens.model_rows import (
+    Kind,
+    ModelRow,
+    bar,
+    first_model_card,
+    model_rows,
+    progress_line,
+    removal_question,
+)
+from tests.support.models import add_broken_model, add_cpu_model, add_npu_model
+
+ENTRY = CATALOG[0]
+
+
+def rows_of(
+    store: ModelStore, jobs: dict[str, PullJob] | None = None, here: int = 0
+) -> dict[str, ModelRow]:
+    partials = {ENTRY.name: here} if here else {}
+    return {row.name: row for row in model_rows(*store.scan(), partials, [ENTRY], jobs or {})}
+
+
+def job(
+    progress: PullProgress | None = None,
+    state: JobState = JobState.RUNNING,
+    error: NetworkUnavailable | None = None,
+) -> dict[str, PullJob]:
+    made = PullJob(ENTRY, force=False)
+    made.state, made.progress, made.error = state, progress, error
+    return {ENTRY.name: made}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path)
+
+
+def test_installed_then_broken_then_available(store: ModelStore) -> None:
+    add_npu_model(store.root, "zephyr")
+    add_cpu_model(store.root, "alpha")
+    add_broken_model(store.root, "mid")
+    rows = rows_of(store)
+    assert list(rows) == ["alpha", "zephyr", "mid", ENTRY.name]
+    assert [row.kind for row in rows.values()] == [
+        Kind.INSTALLED,
+        Kind.INSTALLED,
+        Kind.BROKEN,
+        Kind.AVAILABLE,
+    ]
+
+
+def test_an_installed_model_s_row(store: ModelStore) -> None:
+    add_cpu_model(store.root, "alpha", size=5000)
+    row = rows_of(store)["alpha"]
+    assert (row.backend, row.quant, row.context) == ("CPU", "Q4_1", "8,192")
+    assert dict(row.facts)["Backend"] == "CPU (llama.cpp)"
+    assert dict(row.facts)["Integrity"] == "no sha256 known"
+    assert row.on_disk > 5000
+    assert row.removable
+    assert not row.pullable
+
+
+def test_an_npu_model_is_said_to_be_one(store: ModelStore) -> None:
+    add_npu_model(store.root, "zephyr")
+    row = rows_of(store)["zephyr"]
+    assert row.backend == "NPU"
+    assert dict(row.facts)["Backend"] == "NPU (Genie)"
+
+
+def test_a_broken_model_says_why_and_can_go(store: ModelStore) -> None:
+    add_broken_model(store.root, "odd")
+    row = rows_of(store)["odd"]
+    assert row.state == "✗ broken"
+    assert "JSON" in row.note
+    assert row.removable
+    assert not row.pullable
+
+
+def test_a_hostile_folder_name_is_shown_harmless_and_kept_as_key(store: ModelStore) -> None:
+    add_broken_model(store.root, "[red]\x1b[2J")
+    row = rows_of(store)["[red]\x1b[2J"]
+    assert row.label == "[red]␛[2J"
+    assert "\x1b" not in row.note + str(row.facts)
+
+
+def test_an_available_model_s_row(store: ModelStore) -> None:
+    row = rows_of(store)[ENTRY.name]
+    assert (row.state, row.size, row.quant) == ("· available", "98.4 MB", "Q4_1")
+    assert row.pullable
+    assert not row.removable, "nothing of it is here"
+
+
+@pytest.mark.parametrize(
+    ("progress", "state", "line"),
+    [
+        (None, "↓ starting…", "Starting…"),
+        (PullProgress(Phase.RESOLVING), "↓ looking up…", "Looking up…"),
+        (
+            PullProgress(Phase.DOWNLOADING, 41, 100),
+            "▰▰▱▱▱▱  41 %",
+            "Downloading  ▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱▱▱▱▱▱▱▱▱▱ 41 %  41 B of 100 B",
+        ),
+        (
+            PullProgress(Phase.VERIFYING, 100, 100),
+            "↓ verifying…",
+            f"Verifying  {'▰' * 24} 100 %  100 B of 100 B",
+        ),
+        (PullProgress(Phase.UNPACKING), "↓ unpacking…", "Unpacking…"),
+        (
+            PullProgress(Phase.DOWNLOADING, 41, 100, note="No answer; trying again."),
+            "▰▰▱▱▱▱  41 %",
+            "No answer; trying again.",
+        ),
+    ],
+)
+def test_a_running_pull(
+    store: ModelStore, progress: PullProgress | None, state: str, line: str
+) -> None:
+    row = rows_of(store, job(progress))[ENTRY.name]
+    assert (row.kind, row.state, row.progress) == (Kind.PULLING, state, line)
+    assert not row.pullable
+    assert not row.removable
+
+
+def test_speed_and_remaining_time_once_they_are_known(store: ModelStore) -> None:
+    class Measured(PullJob):
+        speed = 2_000_000.0
+        eta = 30.4
+
+    running = Measured(ENTRY, force=False)
+    running.progress = PullProgress(Phase.DOWNLOADING, 40_000_000, 100_000_000)
+    assert progress_line(running).endswith("40 MB of 100 MB  2 MB/s  30.0 s left")
+
+
+def test_a_half_fetched_model_is_paused_and_can_go_on_or_go(store: ModelStore) -> None:
+    row = rows_of(store, here=ENTRY.download_size * 41 // 100 + 1)[ENTRY.name]
+    assert (row.kind, row.state) == (Kind.PAUSED, "‖ paused, 41 %")
+    assert "goes on from there" in row.progress
+    assert row.pullable
+    assert row.removable
+    assert "the part that has arrived" in removal_question(row)
+
+
+def test_a_failed_pull_says_why_and_how_far_it_came(store: ModelStore) -> None:
+    failed = job(state=JobState.FAILED, error=NetworkUnavailable("No answer.", mend="Try again."))
+    row = rows_of(store, failed, here=ENTRY.download_size // 2)[ENTRY.name]
+    assert (row.kind, row.state, row.note) == (
+        Kind.FAILED,
+        "✗ failed, 50 %",
+        "No answer. Try again.",
+    )
+    assert row.pullable
+
+
+def test_an_unfinished_download_of_a_forgotten_model_can_be_removed(store: ModelStore) -> None:
+    rows = model_rows([], [], {"forgotten": 5000}, [ENTRY], {})
+    assert rows[-1].name == "forgotten"
+    assert rows[-1].removable
+    assert not rows[-1].pullable
+
+
+def test_the_question_says_exactly_how_much_is_freed(store: ModelStore) -> None:
+    add_cpu_model(store.root, "alpha", size=98_000)
+    row = rows_of(store)["alpha"]
+    assert f"({row.on_disk:,} bytes)" in removal_question(row)
+    assert store.remove("alpha") == row.on_disk
+
+
+@pytest.mark.parametrize(
+    ("share", "full"), [(-1.0, 0), (0.0, 0), (0.5, 3), (0.99, 5), (1.0, 6), (9, 6)]
+)
+def test_a_bar_is_full_only_at_the_end(share: float, full: int) -> None:
+    assert bar(share, 6) == "▰" * full + "▱" * (6 - full)
+
+
+def test_the_card_for_beginners(store: ModelStore) -> None:
+    available = list(rows_of(store).values())
+    assert "press Enter" in first_model_card(available)
+    assert "on its way" in first_model_card(list(rows_of(store, job()).values()))
+    installed = replace(available[0], kind=Kind.INSTALLED)
+    assert first_model_card([installed]) == ""
+    assert first_model_card([]) == ""

@@ -1,0 +1,60 @@
+"""The status bar's words for everything that the engine and the downloads can be doing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from npurun_tui.engine.engine import EngineState, EngineStatus, LoadedModel
+from npurun_tui.models.catalog import CATALOG
+from npurun_tui.models.jobs import JobState, PullJob
+from npurun_tui.models.pull import Phase, PullProgress
+from npurun_tui.widgets.status_text import SIGNS, describe, describe_pulls
+
+CPU = LoadedModel("smollm2-135m-instruct", "llama.cpp", 2048, 500.0)
+NPU = LoadedModel("llama-3.2-3b", "genie", 4096, 500.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ({}, "○ no model loaded"),
+        ({"state": "loading", "loading": "smollm2"}, "◐ loading smollm2"),
+        (
+            {"state": "ready", "model": CPU},
+            "● ready  smollm2-135m-instruct  CPU (llama.cpp)  permit: free",
+        ),
+        (
+            {"state": "generating", "model": NPU, "holder": "chat", "waiting": ("bench", "HTTP")},
+            "▶ generating  llama-3.2-3b  NPU (Genie)  permit: chat, 2 waiting",
+        ),
+        ({"state": "failed", "reason": "No such file."}, "✗ failed: No such file."),
+        ({"state": "crashed", "reason": "killed\nby \x1b[31m9"}, "✗ crashed: killed by ␛[31m9"),
+        ({"holder": "chat"}, "○ no model loaded  permit: chat"),
+    ],
+)
+def test_describe(status: dict[str, Any], text: str) -> None:
+    if "state" in status:
+        status["state"] = EngineState(status["state"])
+    assert describe(EngineStatus(**status)) == text
+
+
+def test_every_state_has_a_sign() -> None:
+    assert set(SIGNS) == set(EngineState)
+
+
+def job(progress: PullProgress | None = None, state: JobState = JobState.RUNNING) -> PullJob:
+    made = PullJob(CATALOG[0], force=False)
+    made.state, made.progress = state, progress
+    return made
+
+
+def test_pulls_in_words() -> None:
+    half = PullProgress(Phase.DOWNLOADING, 50, 100)
+    assert describe_pulls([]) == ""
+    assert describe_pulls([job(half, JobState.DONE), job(state=JobState.FAILED)]) == ""
+    assert describe_pulls([job()]) == "↓ smollm2-135m-instruct"
+    assert describe_pulls([job(half)]) == "↓ smollm2-135m-instruct 50 %"
+    assert describe_pulls([job(half)], short=True) == "↓ 50 %"
+    assert describe_pulls([job(half), job()]) == "↓ 2 pulls"
