@@ -78,7 +78,16 @@ class ChatSession:
         self._saving: asyncio.Task[None] | None = None
         self._last_save = 0.0
         self._stopped = False
+        self._pieces: list[str] = []
         self.busy = False
+        """True from the question to the end of its answer."""
+        self.writing: Message | None = None
+        """The answer that is being written; its text so far is `partial`."""
+
+    @property
+    def partial(self) -> str:
+        """The text so far of the answer that is being written."""
+        return "".join(self._pieces)
 
     def stop(self) -> None:
         """Leave the waiting line, give up loading, or end the answer; what has arrived is kept."""
@@ -88,32 +97,42 @@ class ChatSession:
         elif self._prelude is not None:
             self._prelude.cancel()
 
-    async def send(self, text: str, on_event: OnSessionEvent) -> None:
-        """Add the user's message and answer it.
+    def say(self, text: str) -> None:
+        """Add the user's message; `answer` comes next."""
+        self.chat.messages.append(Message("user", text))
+        self.chat.title_from(text)
+
+    def take_back_answer(self) -> None:
+        """Remove what follows the last user message, so that `answer` answers it again."""
+        while self.chat.messages and self.chat.messages[-1].role != "user":
+            self._remove_last()
+
+    def edit_last(self, text: str) -> None:
+        """Put `text` in the last user message's place; what followed it goes."""
+        self.take_back_answer()
+        if self.chat.messages:
+            self._remove_last()
+        self.say(text)
+
+    async def answer(self, on_event: OnSessionEvent) -> None:
+        """Answer the last message; a chat without messages is left as it is.
 
         Raises:
             NpurunError: there is no answer, or only the part of one that the chat now holds; the text says why. The
-                user's message is kept: `regenerate` tries again.
+                user's message is kept: calling again tries again.
         """
-        self.chat.messages.append(Message("user", text))
-        self.chat.title_from(text)
-        await self._answer(on_event)
-
-    async def regenerate(self, on_event: OnSessionEvent) -> None:
-        """Answer the last user message again; an answer that stands there goes."""
-        if not any(message.role == "user" for message in self.chat.messages):
+        if not self.chat.messages:
             return
-        while self.chat.messages[-1].role != "user":
-            self._remove_last()
-        await self._answer(on_event)
-
-    async def edit_last(self, text: str, on_event: OnSessionEvent) -> None:
-        """Put `text` in the last user message's place and answer that."""
-        while self.chat.messages and self.chat.messages[-1].role != "user":
-            self._remove_last()
-        if self.chat.messages:
-            self._remove_last()
-        await self.send(text, on_event)
+        self.busy, self._stopped, self._pieces = True, False, []
+        try:
+            await self.save(on_event)
+            async with AsyncExitStack() as stack:
+                ready = await self._prepare(stack, on_event)
+                if ready is not None and not self._stopped:
+                    await self._generate(*ready, on_event)
+        finally:
+            self.busy = False
+            self._turn = self.writing = None
 
     async def save(self, on_event: OnSessionEvent) -> None:
         """Write the chat now; a failure becomes a `NotSaved` event."""
@@ -123,18 +142,6 @@ class ChatSession:
             on_event(NotSaved(error))
 
     # -- an answer -------------------------------------------------------------------------
-
-    async def _answer(self, on_event: OnSessionEvent) -> None:
-        self.busy, self._stopped = True, False
-        try:
-            await self.save(on_event)
-            async with AsyncExitStack() as stack:
-                ready = await self._prepare(stack, on_event)
-                if ready is not None and not self._stopped:
-                    await self._generate(*ready, on_event)
-        finally:
-            self.busy = False
-            self._turn = None
 
     async def _prepare(
         self, stack: AsyncExitStack, on_event: OnSessionEvent
@@ -164,13 +171,11 @@ class ChatSession:
 
     async def _generate(self, permit: Permit, model: LoadedModel, on_event: OnSessionEvent) -> None:
         answer = Message("assistant", "", outcome=INTERRUPTED)
-        pieces: list[str] = []
-        begun = False
+        pieces = self._pieces
 
         def begin() -> None:
-            nonlocal begun
-            if not begun:
-                begun = True
+            if self.writing is None:
+                self.writing = answer
                 self.chat.messages.append(answer)
                 on_event(Started(answer))
 
@@ -178,7 +183,7 @@ class ChatSession:
             if isinstance(event, Piece):
                 begin()
                 pieces.append(event.text)
-                self._save_now_and_then(answer, pieces, on_event)
+                self._save_now_and_then(answer, on_event)
             on_event(event)
 
         self._last_save = time.monotonic()
@@ -189,25 +194,23 @@ class ChatSession:
             finished = await turn.run(forward)
             begin()
             answer.stats = finished.stats
-            answer.outcome = outcome_of(finished.reason, finished.stats, "".join(pieces))
+            answer.outcome = outcome_of(finished.reason, finished.stats, self.partial)
             on_event(finished)
         except NpurunError as error:
             answer.outcome = error.message.rstrip(".")
             raise
         finally:
-            answer.content = "".join(pieces)
+            answer.content = self.partial
             if self._saving is not None:
                 await asyncio.wait({self._saving})
             await self.save(on_event)
 
-    def _save_now_and_then(
-        self, answer: Message, pieces: list[str], on_event: OnSessionEvent
-    ) -> None:
+    def _save_now_and_then(self, answer: Message, on_event: OnSessionEvent) -> None:
         now = time.monotonic()
         if now - self._last_save < SAVE_EVERY or (self._saving and not self._saving.done()):
             return
         self._last_save = now
-        answer.content = "".join(pieces)
+        answer.content = self.partial
         self._saving = asyncio.create_task(self.save(on_event), name="chat checkpoint")
 
     def _remove_last(self) -> None:
