@@ -1,0 +1,1 @@
+"""The dialog contract (`engine/dialog.py`) as tests over every implementation, on a real model."""

@@ -82,6 +82,8 @@ class LlamaServer:
         parameters.fit_params = False
         parameters.warmup = False
         parameters.ui = False
+        # Seconds between a stream's signs of life, and so the longest that closing waits for one (the default is 30).
+        parameters.sse_ping_interval = 1
         # Templates are rendered by us, in a sandbox; a broken one must not keep the model from loading.
         parameters.use_jinja = False
         parameters.chat_template = "chatml"

@@ -1,11 +1,13 @@
 """A saved conversation: a folder with Genie's `dialog.json` and llama.cpp's file of the KV cache.
 
 The folder is written under another name and renamed, so a half-written one is never taken for a snapshot. Reading
-trusts nothing: the file may be of another model or runtime, edited, or not ours at all, and each of these is -6.
+trusts nothing: the file may be of another model or runtime, edited, or not ours at all, and each of these is -6. The
+KV file is compared with its sha256 first: llama.cpp ends the whole process over a truncated one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -51,7 +53,7 @@ def write_snapshot(folder: Path, snapshot: Snapshot, cache_file: Path) -> None:
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         shutil.move(cache_file, partial / CACHE_FILE)
-        text = json.dumps(_to_json(snapshot))
+        text = json.dumps(_to_json(snapshot) | {"sha256": _digest(partial / CACHE_FILE)})
         (partial / DIALOG_FILE).write_text(text, encoding="utf-8")
         partial.rename(folder)
     except BaseException:
@@ -67,16 +69,25 @@ def read_snapshot(folder: Path, *, model: str, runtime: str) -> Snapshot:
     """
     try:
         document = json.loads((folder / DIALOG_FILE).read_text(encoding="utf-8"))
-        snapshot = _from_json(document)
+        snapshot, digest = _from_json(document), str(document["sha256"])
     except OSError as error:
         raise SnapshotInvalid(f"there is no snapshot ({error.strerror}).") from error
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise SnapshotInvalid("its dialog.json is damaged.") from error
     if (snapshot.model, snapshot.runtime) != (model, runtime):
         raise SnapshotInvalid("it was saved by another model or another llama.cpp.")
-    if not (folder / CACHE_FILE).is_file():
-        raise SnapshotInvalid("its KV cache file is missing.")
+    try:
+        intact = _digest(folder / CACHE_FILE) == digest
+    except OSError as error:
+        raise SnapshotInvalid("its KV cache file cannot be read.") from error
+    if not intact:
+        raise SnapshotInvalid("its KV cache file is damaged.")
     return snapshot
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _to_json(snapshot: Snapshot) -> dict[str, Any]:

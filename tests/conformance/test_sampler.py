@@ -1,0 +1,80 @@
+"""Greedy is greedy, seeds repeat, and the random stream runs from reset to reset (items 27 to 29)."""
+
+from __future__ import annotations
+
+import pytest
+
+from npurun_tui.engine.dialog import Dialog, GenieError, Sampler, SentenceCode, Status
+from tests.conformance.hearing import FOX, ask
+
+HOT = Sampler(temperature=1.5, top_k=0, top_p=1.0, seed=7)
+
+
+def answers(dialog: Dialog, sampler: Sampler, count: int = 1) -> list[str]:
+    """The first `count` answers to the same prompt after a reset."""
+    dialog.set_max_tokens(8)
+    dialog.set_sampler(sampler)
+    dialog.reset()
+    texts = [ask(dialog, FOX).text]
+    while len(texts) < count:
+        texts.append(ask(dialog, FOX, SentenceCode.REWIND).text)
+    return texts
+
+
+def test_greedy_by_temperature_and_by_top_k_agree(dialog: Dialog) -> None:
+    by_temperature = answers(dialog, Sampler(temperature=0, seed=1))
+    assert answers(dialog, Sampler(temperature=1.0, top_k=1, seed=2)) == by_temperature
+    assert answers(dialog, Sampler(temperature=1.0, top_p=1e-6, seed=3)) == by_temperature
+
+
+def test_the_same_seed_gives_the_same_answer_after_a_reset(dialog: Dialog) -> None:
+    first = answers(dialog, HOT)
+    assert answers(dialog, HOT) == first
+
+
+def test_another_seed_gives_another_answer(dialog: Dialog) -> None:
+    other = Sampler(temperature=1.5, top_k=0, top_p=1.0, seed=8)
+    assert answers(dialog, HOT) != answers(dialog, other)
+
+
+def test_a_query_does_not_restart_the_stream(dialog: Dialog) -> None:
+    first, second = answers(dialog, HOT, 2)
+    assert first != second
+
+
+def test_applying_the_same_seed_does_not_restart_the_stream(dialog: Dialog) -> None:
+    first = answers(dialog, HOT)
+    dialog.set_sampler(HOT)
+    assert [ask(dialog, FOX, SentenceCode.REWIND).text] != first
+
+
+def test_without_a_seed_answers_differ(dialog: Dialog) -> None:
+    free = Sampler(temperature=1.5, top_k=0, top_p=1.0)
+    assert len({answers(dialog, free)[0] for _ in range(3)}) > 1
+
+
+def test_a_repetition_penalty_changes_what_is_said(dialog: Dialog) -> None:
+    dialog.set_max_tokens(12)
+    prompt = "dog cat dog cat dog cat dog cat dog"
+    dialog.set_sampler(Sampler(temperature=0))
+    plain = ask(dialog, prompt).text
+    dialog.set_sampler(Sampler(temperature=0, repetition_penalty=1.8))
+    assert ask(dialog, prompt, SentenceCode.REWIND).text != plain
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        Sampler(temperature=float("nan")),
+        Sampler(temperature=float("inf")),
+        Sampler(top_k=-1),
+        Sampler(top_p=1.5),
+        Sampler(top_p=float("nan")),
+        Sampler(repetition_penalty=0.0),
+        Sampler(penalize_last_n=-1),
+    ],
+)
+def test_settings_out_of_range_are_refused(dialog: Dialog, sampler: Sampler) -> None:
+    with pytest.raises(GenieError) as caught:
+        dialog.set_sampler(sampler)
+    assert caught.value.status == Status.ERROR_JSON_VALUE

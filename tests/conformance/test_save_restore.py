@@ -1,0 +1,117 @@
+"""A saved conversation comes back, and only to the model that it is of (items 50 and 51)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from npurun_tui.engine.dialog import Dialog, GenieError, SentenceCode, Status
+from tests.conformance.hearing import FOX, ask
+
+CODES = [SentenceCode.COMPLETE, SentenceCode.END, SentenceCode.REWIND]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_restored_conversation_goes_on_the_same(
+    dialog: Dialog, tmp_path: Path, code: SentenceCode
+) -> None:
+    dialog.set_max_tokens(6)
+    answer = ask(dialog, FOX).text
+    held = dialog.context_occupancy
+    dialog.save(tmp_path / "saved")
+    more = FOX + answer + " Then" if code == SentenceCode.REWIND else " Then"
+    expected = ask(dialog, more, code).text
+    dialog.reset()
+    dialog.restore(tmp_path / "saved")
+    assert dialog.context_occupancy == held
+    assert ask(dialog, more, code).text == expected
+    profile = dialog.profile()
+    assert profile is not None
+    assert profile.cached_tokens >= held - 1  # it was not prefilled again
+
+
+def test_saving_makes_a_folder_with_dialog_json(dialog: Dialog, tmp_path: Path) -> None:
+    dialog.set_max_tokens(2)
+    ask(dialog, FOX)
+    dialog.save(tmp_path / "deep" / "saved")
+    document = json.loads((tmp_path / "deep" / "saved" / "dialog.json").read_text())
+    assert document["n-past"] == dialog.context_occupancy
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["saved"]
+
+
+def test_an_empty_dialog_cannot_be_saved(dialog: Dialog, tmp_path: Path) -> None:
+    with pytest.raises(GenieError) as caught:
+        dialog.save(tmp_path / "saved")
+    assert caught.value.status == Status.ERROR_QUERY_FAILED
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_not_overwritten(dialog: Dialog, tmp_path: Path) -> None:
+    dialog.set_max_tokens(2)
+    ask(dialog, FOX)
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "mine").write_text("keep")
+    with pytest.raises(GenieError) as caught:
+        dialog.save(tmp_path / "saved")
+    assert caught.value.status == Status.ERROR_QUERY_FAILED
+    assert [path.name for path in (tmp_path / "saved").iterdir()] == ["mine"]
+
+
+def test_a_missing_snapshot_is_refused_and_nothing_changes(dialog: Dialog, tmp_path: Path) -> None:
+    dialog.set_max_tokens(3)
+    ask(dialog, FOX)
+    held = dialog.context_occupancy
+    with pytest.raises(GenieError) as caught:
+        dialog.restore(tmp_path / "none")
+    assert caught.value.status == Status.ERROR_QUERY_FAILED
+    assert dialog.context_occupancy == held
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "{}",
+        "[1]",
+        "null",
+        '{"format": 1}',
+        "\x00\x01",
+        "[" * 100_000,
+    ],
+)
+def test_a_damaged_snapshot_is_refused(dialog: Dialog, tmp_path: Path, damage: str) -> None:
+    dialog.set_max_tokens(2)
+    ask(dialog, FOX)
+    dialog.save(tmp_path / "saved")
+    (tmp_path / "saved" / "dialog.json").write_text(damage)
+    with pytest.raises(GenieError) as caught:
+        dialog.restore(tmp_path / "saved")
+    assert caught.value.status == Status.ERROR_QUERY_FAILED
+
+
+def test_a_truncated_cache_file_is_refused_and_the_dialog_goes_on(
+    dialog: Dialog, tmp_path: Path
+) -> None:
+    dialog.set_max_tokens(3)
+    text = ask(dialog, FOX).text
+    dialog.save(tmp_path / "saved")
+    for file in (tmp_path / "saved").iterdir():
+        if file.name != "dialog.json":
+            file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(GenieError) as caught:
+        dialog.restore(tmp_path / "saved")
+    assert caught.value.status == Status.ERROR_QUERY_FAILED
+    assert ask(dialog, FOX, SentenceCode.REWIND).text == text
+
+
+def test_another_models_snapshot_is_refused(dialog: Dialog, tmp_path: Path) -> None:
+    dialog.set_max_tokens(2)
+    ask(dialog, FOX)
+    dialog.save(tmp_path / "saved")
+    file = tmp_path / "saved" / "dialog.json"
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps(document | {"model": "0" * 64}))
+    with pytest.raises(GenieError, match="another model"):
+        dialog.restore(tmp_path / "saved")

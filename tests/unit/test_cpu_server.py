@@ -1,0 +1,254 @@
+"""The CPU dialog's own matters, on the real model: its port, loading and what goes wrong there, aborts in a prefill."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from npurun_tui.engine.cpu.dialog import CpuDialog
+from npurun_tui.engine.cpu.server import LlamaServer
+from npurun_tui.engine.dialog import Action, GenieError, Sampler, SentenceCode, Status
+from npurun_tui.engine.loading import chat_template, open_dialog
+from npurun_tui.engine.spec import ModelSpec
+from npurun_tui.errors import EngineLoadFailed, EngineUnavailable, ModelFileDamaged
+from tests.unit.test_gguf import PAIRS, build
+
+LONG = "word " * 900
+
+
+def spec(model_file: Path, context: int = 1024) -> ModelSpec:
+    return ModelSpec("test", "llama.cpp", model_file.parent, model_file, context=context)
+
+
+@pytest.fixture(scope="module")
+def opened(model_file: Path) -> Iterator[CpuDialog]:
+    dialog = CpuDialog(spec(model_file))
+    yield dialog
+    dialog.close()
+
+
+@pytest.fixture
+def dialog(opened: CpuDialog) -> CpuDialog:
+    opened.reset()
+    opened.set_sampler(Sampler(temperature=0))
+    opened.set_max_tokens(3)
+    return opened
+
+
+def server_of(dialog: CpuDialog) -> LlamaServer:
+    assert dialog._loaded is not None
+    return dialog._loaded
+
+
+# --- the port ----------------------------------------------------------------------------------
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("key", ["", "Bearer ", "Bearer " + "0" * 64])
+@pytest.mark.parametrize("path", ["/completion", "/tokenize", "/slots/0?action=erase"])
+def test_without_the_key_the_port_answers_401(dialog: CpuDialog, path: str, key: str) -> None:
+    server = server_of(dialog)
+    assert server.host == "127.0.0.1"
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+    headers = {"Authorization": key} if key else {}
+    connection.request("POST", path, json.dumps({"prompt": "x", "content": "x"}), headers)
+    assert connection.getresponse().status == 401
+    connection.close()
+
+
+@pytest.mark.model
+def test_closing_frees_the_port_and_the_folder(model_file: Path) -> None:
+    dialog = CpuDialog(spec(model_file, 256))
+    server = server_of(dialog)
+    folder = server.slot_folder
+    assert folder.is_dir()
+    if os.name == "posix":
+        assert folder.stat().st_mode & 0o077 == 0  # conversations are nobody else's business
+    dialog.close()
+    assert not folder.exists()
+    with pytest.raises(ConnectionRefusedError):
+        server.connect().connect()
+
+
+@pytest.mark.model
+def test_a_server_that_dies_in_an_answer_is_a_failed_query(model_file: Path) -> None:
+    dialog = CpuDialog(spec(model_file, 256))
+    server = server_of(dialog)
+    calls: list[tuple[str, SentenceCode]] = []
+
+    def kill(text: str, code: SentenceCode) -> None:
+        calls.append((text, code))
+        if len(calls) == 2:
+            server._server = None
+
+    with pytest.raises(GenieError) as caught:
+        dialog.query("Once upon a time", on_text=kill)
+    assert caught.value.status == Status.ERROR_GENERAL
+    assert calls[-1] == ("", SentenceCode.ABORT)
+    assert [code for _, code in calls].count(SentenceCode.ABORT) == 1
+    with pytest.raises(GenieError):
+        dialog.query("again")
+    dialog.close()
+
+
+# --- aborting ----------------------------------------------------------------------------------
+
+
+def abort_in_prefill(dialog: CpuDialog, code: SentenceCode) -> float:
+    """Abort at the first sign of progress; the seconds from the signal to the return."""
+    begun = threading.Event()
+    signalled = 0.0
+
+    def signal() -> None:
+        nonlocal signalled
+        assert begun.wait(60)
+        signalled = time.perf_counter()
+        dialog.signal(Action.ABORT)
+
+    thread = threading.Thread(target=signal)
+    thread.start()
+    calls: list[tuple[str, SentenceCode]] = []
+    status = dialog.query(
+        LONG, code, lambda text, code: calls.append((text, code)), lambda *_: begun.set()
+    )
+    returned = time.perf_counter()
+    thread.join()
+    assert status == Status.WARNING_ABORTED
+    assert calls == ([("", SentenceCode.END)] if code == SentenceCode.COMPLETE else [])
+    return returned - signalled
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("code", [SentenceCode.COMPLETE, SentenceCode.BEGIN])
+def test_an_abort_during_the_prefill_returns_at_once(dialog: CpuDialog, code: SentenceCode) -> None:
+    assert abort_in_prefill(dialog, code) < 0.25
+    assert dialog.context_occupancy == 0
+    start = time.perf_counter()
+    assert dialog.query("Hello") == Status.SUCCESS
+    assert (
+        time.perf_counter() - start < 3
+    )  # at most the batch that was being computed, not the prompt's 4 s
+
+
+@pytest.mark.model
+def test_an_aborted_prefill_leaves_the_conversation_as_it_was(dialog: CpuDialog) -> None:
+    expected: list[str] = []
+    dialog.query("The sea is", on_text=lambda text, _: expected.append(text))
+    dialog.query(" and", SentenceCode.END, lambda text, _: expected.append(text))
+    dialog.reset()
+    heard: list[str] = []
+    dialog.query("The sea is", on_text=lambda text, _: heard.append(text))
+    held = dialog.context_occupancy
+    abort_in_prefill(dialog, SentenceCode.COMPLETE)
+    assert dialog.context_occupancy == held
+    dialog.query(" and", SentenceCode.END, lambda text, _: heard.append(text))
+    assert heard == expected
+
+
+@pytest.mark.model
+def test_pausing_is_refused(dialog: CpuDialog) -> None:
+    with pytest.raises(GenieError) as caught:
+        dialog.signal(Action.PAUSE)
+    assert caught.value.status == Status.ERROR_INVALID_ARGUMENT
+
+
+# --- loading -----------------------------------------------------------------------------------
+
+
+@pytest.mark.model
+def test_the_template_and_its_tokens_come_from_the_file(dialog: CpuDialog) -> None:
+    assert "<|im_start|>" in chat_template(dialog)
+    assert (dialog.bos_text, dialog.eos_text) == ("<|im_start|>", "<|im_end|>")
+    assert dialog.context_size == 1024
+
+
+@pytest.mark.model
+def test_without_a_wish_the_window_is_the_trained_one(model_file: Path) -> None:
+    dialog = open_dialog(spec(model_file, 0))
+    try:
+        assert dialog.context_size == 8192
+        dialog.set_max_tokens(1)
+        assert dialog.query("Hello") == Status.SUCCESS
+    finally:
+        dialog.close()
+
+
+@pytest.mark.model
+def test_a_broken_chat_template_does_not_keep_a_model_from_loading(
+    model_file: Path, tmp_path: Path
+) -> None:
+    content = model_file.read_bytes()
+    start = content.index(b"{% for message in messages %}")
+    damaged = tmp_path / "model.gguf"
+    with damaged.open("wb") as file:
+        file.write(content)
+        file.seek(start)
+        file.write(b"{% for message %}{{{{ endfor ")
+    dialog = open_dialog(spec(damaged, 256))
+    try:
+        dialog.set_max_tokens(1)
+        assert dialog.query("Hello") == Status.SUCCESS
+    finally:
+        dialog.close()
+
+
+@pytest.mark.model
+def test_a_truncated_model_is_told_precisely(model_file: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "model.gguf"
+    shutil.copyfile(model_file, damaged)
+    os.truncate(damaged, 50_000_000)
+    with pytest.raises(ModelFileDamaged, match="50,000,000 of the 98,362,432 bytes"):
+        open_dialog(spec(damaged))
+
+
+def test_a_model_that_llama_cpp_refuses(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(build(PAIRS | {"general.architecture": "unheard-of"}))
+    with pytest.raises(EngineLoadFailed, match=r"could not load model\.gguf") as caught:
+        open_dialog(spec(file))
+    assert caught.value.mend
+
+
+def test_a_missing_model_file(tmp_path: Path) -> None:
+    with pytest.raises(EngineLoadFailed, match="cannot be read"):
+        open_dialog(spec(tmp_path / "none.gguf"))
+
+
+def test_a_spec_without_a_model_file(tmp_path: Path) -> None:
+    with pytest.raises(EngineLoadFailed, match="names no GGUF file"):
+        open_dialog(ModelSpec("test", "llama.cpp", tmp_path))
+
+
+def test_the_npu_has_no_engine_yet(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable, match="no NPU engine yet"):
+        open_dialog(ModelSpec("test", "genie", tmp_path))
+
+
+def test_without_xllamacpp_the_platform_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    file = tmp_path / "model.gguf"
+    file.write_bytes(build(PAIRS))
+    with pytest.raises(EngineUnavailable, match="not installed on this machine") as caught:
+        open_dialog(spec(file))
+    assert "pip install xllamacpp" in caught.value.mend
+
+
+def test_importing_the_engine_does_not_load_llama_cpp() -> None:
+    code = (
+        "import sys, npurun_tui.engine.loading, npurun_tui.engine.cpu.dialog;"
+        "print(sorted({'xllamacpp', 'psutil', 'httpx', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
