@@ -4,7 +4,6 @@ give up with one sentence. Nothing is trusted of what the server says; the pinne
 from __future__ import annotations
 
 import re
-import time
 from typing import Final
 
 import httpx
@@ -15,9 +14,8 @@ from npurun_tui.models.pull.client import Client, shown
 from npurun_tui.models.pull.part import Origin, Part
 from npurun_tui.models.pull.policy import Patience, Policy, Trouble
 from npurun_tui.models.pull.progress import Meter
+from npurun_tui.models.pull.writer import PartWriter
 
-FLUSH_BYTES: Final = 1 << 19
-FLUSH_SECONDS: Final = 0.2
 ENOUGH: Final = 1 << 18
 """Bytes of one attempt that count as progress; a server that dies after every few bytes is given up."""
 
@@ -108,23 +106,18 @@ class Download:
         await self._worker.run(self._part.begin, Origin(address, _validator(response)))
 
     async def _receive(self, response: httpx.Response) -> None:
-        """Write the body as it comes, in blocks; what has come is written also where it ends early."""
-        buffer, flushed = bytearray(), time.monotonic()
+        """Write the body as it comes; what has come is written also where it ends early."""
         room = self._part.total - self._part.size
+        writer = PartWriter(self._part, self._worker)
         try:
             async for chunk in response.aiter_raw():
-                buffer += chunk
                 room -= len(chunk)
                 if room < 0:
                     break
                 self._meter.done += len(chunk)
-                now = time.monotonic()
-                if len(buffer) >= FLUSH_BYTES or now - flushed >= FLUSH_SECONDS:
-                    data, buffer, flushed = bytes(buffer), bytearray(), now
-                    await self._worker.run(self._part.append, data)
+                await writer.put(chunk)
         finally:
-            if buffer and room >= 0:
-                await self._worker.run(self._part.append, bytes(buffer))
+            await writer.drain()
         if room < 0:
             await self._worker.run(self._part.discard)
             raise _another_file(response)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -79,8 +79,13 @@ class _Pull:
         lock = model_lock(self._layout.partial_root, self._entry.name)
         with Worker() as worker, _disk_errors(self._layout.root), ExitStack() as stack:
             await worker.run(stack.enter_context, lock)
-            stack.callback(self._part.close)
+            stack.callback(self._leave)
             await self._locked(worker)
+
+    def _leave(self) -> None:
+        self._part.close()
+        with suppress(OSError):  # there is something in it to go on with, or it is gone already
+            self._folder.rmdir()
 
     async def _locked(self, worker: Worker) -> None:
         if await worker.run(self._already_here):

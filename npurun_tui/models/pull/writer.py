@@ -1,0 +1,58 @@
+"""From the socket to the part: what arrives is written in blocks, and never waits long in memory.
+
+A block is written when it is large enough or a tenth of a second old, also where the server falls silent, so that a
+kill loses next to nothing. The socket is read on while the thread writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from npurun_tui.models.pull.blocking import Worker
+from npurun_tui.models.pull.part import Part
+
+BLOCK: Final = 1 << 19
+LIMIT: Final = 1 << 21
+"""Bytes that may wait for a slow disk before the socket is left alone."""
+OLDEST: Final = 0.1
+"""Seconds."""
+
+
+class PartWriter:
+    """Writes one response's body. `drain` must be called at its end, however that comes."""
+
+    def __init__(self, part: Part, worker: Worker) -> None:
+        self._part = part
+        self._worker = worker
+        self._buffer = bytearray()
+        self._enough = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def put(self, chunk: bytes) -> None:
+        """Have `chunk` written soon. Raises OSError where an earlier one could not be."""
+        self._buffer += chunk
+        if len(self._buffer) >= BLOCK:
+            self._enough.set()
+        if self._task is not None and (self._task.done() or len(self._buffer) >= LIMIT):
+            await self._task
+            self._task = None
+        if self._task is None and self._buffer:
+            self._task = asyncio.create_task(self._write())
+
+    async def drain(self) -> None:
+        """Return when all is written. Raises OSError where it could not be."""
+        if self._task is not None:
+            self._enough.set()
+            await self._task
+            self._task = None
+
+    async def _write(self) -> None:
+        while self._buffer:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(OLDEST):
+                    await self._enough.wait()
+            data, self._buffer = self._buffer, bytearray()
+            self._enough.clear()
+            await self._worker.run(self._part.append, bytes(data))

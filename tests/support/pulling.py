@@ -1,0 +1,58 @@
+"""What the tests of pulls share: an environment in which only the test's own index exists, and a quick policy."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from npurun_tui.models.pull import PullProgress, pull
+from npurun_tui.models.pull.policy import Policy
+from npurun_tui.models.store import ModelStore
+from tests.support.tiny_model import TinyModel
+
+QUICK = Policy(attempts=4, first_delay=0.01, max_delay=0.02, connect_timeout=5.0, stall_timeout=0.5)
+
+_CONFIGURES = (
+    "PIP_",
+    "UV_",
+    "SSL_CERT",
+    "REQUESTS_CA",
+    "CURL_CA",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+)
+
+
+def only_index(monkeypatch: pytest.MonkeyPatch, *urls: str) -> None:
+    """Make pip's configuration name `urls` and nothing else; child processes inherit it."""
+    for name in list(os.environ):
+        if name.upper().startswith(_CONFIGURES):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("PIP_INDEX_URL", urls[0])
+    if len(urls) > 1:
+        monkeypatch.setenv("PIP_EXTRA_INDEX_URL", " ".join(urls[1:]))
+
+
+async def pull_all(
+    model: TinyModel, store: ModelStore, *, force: bool = False, policy: Policy = QUICK
+) -> list[PullProgress]:
+    """Pull to the end; returns everything that was said."""
+    return [step async for step in pull(model.entry, store, force=force, policy=policy)]
+
+
+def assert_installed(model: TinyModel, store: ModelStore) -> None:
+    """The model is there byte for byte, and nothing of the pull is left."""
+    installed = store.get(model.entry.name)
+    assert (installed.folder / installed.manifest.files.model).read_bytes() == model.gguf
+    assert store.partials() == {}
+    assert not store.layout.partial(model.entry.name).exists()
+
+
+def part_size(store: ModelStore, model: TinyModel) -> int:
+    """Bytes that an unfinished pull has left."""
+    return store.partials().get(model.entry.name, 0)
