@@ -14,6 +14,9 @@ from npurun_tui.widgets.transcript.wrapping import cells, fold, wrap
 
 DECORATION: Final = -1
 
+CODE_BAR: Final = "code-bar"
+"""The style of the bar left of code, where the background of its rows begins."""
+
 Piece = tuple[str, str]
 """A stretch of text and its style: words of component names, such as `"strong code"`."""
 
@@ -47,6 +50,9 @@ class Line:
 
 
 BLANK: Final = Line()
+
+PARTING: Final = Line()
+"""The empty row between two messages; it belongs to neither."""
 
 
 class Rendered(NamedTuple):

@@ -15,7 +15,7 @@ from npurun_tui.text import printable
 from npurun_tui.widgets.transcript.blocks import Block, Kind, code_of, dedent
 from npurun_tui.widgets.transcript.code import language_of
 from npurun_tui.widgets.transcript.inline import inline_pieces
-from npurun_tui.widgets.transcript.lines import DECORATION, Builder, Margin, Rendered, Run
+from npurun_tui.widgets.transcript.lines import CODE_BAR, DECORATION, Builder, Margin, Rendered, Run
 from npurun_tui.widgets.transcript.walker import QUOTE, Walker, code_rows
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _fence(block: Block, builder: Builder) -> None:
     code = printable(code_of(block))
     language = language_of(printable(block.info))
     if block.opens and language:
-        label = [Run("▎ ", "code-bar", DECORATION), Run(language, "code-label", DECORATION)]
+        label = [Run("▎ ", CODE_BAR, DECORATION), Run(language, "code-label", DECORATION)]
         builder.fixed(label, fill="code")
     empty = not code and (block.closes or block.source.count("\n") < 2)
     if not empty:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from npurun_tui.widgets.transcript.code import highlight, language_of
 from npurun_tui.widgets.transcript.inline import inline_pieces
-from npurun_tui.widgets.transcript.lines import DECORATION, Builder, Margin, Piece, Run
+from npurun_tui.widgets.transcript.lines import CODE_BAR, DECORATION, Builder, Margin, Piece, Run
 from npurun_tui.widgets.transcript.table import Table, render_table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BULLETS: Final = "•◦▪"
 QUOTE: Final = Margin("│ ", "│ ", "quote-bar", "> ", "> ")
-_CODE: Final = Margin("▎ ", "▎ ", "code-bar", "", "")
+_CODE: Final = Margin("▎ ", "▎ ", CODE_BAR, "", "")
 
 
 def code_rows(code: str, language: str, builder: Builder) -> None:
