@@ -76,13 +76,7 @@ class Client:
                 return response
             await response.aclose()
             target = url.join(response.headers["location"])
-            if target.scheme not in {"http", "https"} or (url.scheme, target.scheme) == (
-                "https",
-                "http",
-            ):
-                raise PullFailed(
-                    f"{shown(url)} redirects to an address that is not https, which is not followed."
-                )
+            _check_step(url, target)
             url = target
         raise PullFailed(f"{shown(url)} redirects in a circle.")
 
@@ -90,6 +84,22 @@ class Client:
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     """What credentials belong to: scheme, host and port."""
     return url.scheme, url.host, url.port
+
+
+def check_link(page: str, address: str) -> None:
+    """Refuse a file's `address` that is less safe than the `page` that names it. Raises PullFailed."""
+    with _in_words(address):
+        _check_step(httpx.URL(page), httpx.URL(address))
+
+
+def _check_step(here: httpx.URL, there: httpx.URL) -> None:
+    if not there.host or not 0 <= (there.port or 0) <= 0xFFFF:
+        raise PullFailed(f"{shown(here)} leads to an address that is none.")
+    if there.scheme not in {"http", "https"} or (here.scheme, there.scheme) == ("https", "http"):
+        raise PullFailed(
+            f"{shown(here)} leads to an address that is not https, which is not followed.",
+            mend="Check which index pip is configured with.",
+        )
 
 
 def shown(url: httpx.URL) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 from npurun_tui.errors import HashMismatch, PullFailed
 from npurun_tui.models.catalog import PipIndexSource
 from npurun_tui.models.pull.blocking import Worker
-from npurun_tui.models.pull.client import Client
+from npurun_tui.models.pull.client import Client, check_link
 from npurun_tui.models.pull.index import Index, IndexConfig
 from npurun_tui.models.pull.policy import Patience, Policy, Trouble
 from npurun_tui.models.pull.progress import Meter
@@ -68,7 +68,10 @@ class Finder:
                 await patience.wait(trouble)
         if page is None:
             return None
-        return await self._worker.run(_pick, page, source)
+        address = await self._worker.run(_pick, page, source)
+        if address is not None:
+            check_link(page.address, address)
+        return address
 
     async def _fetch(self, address: str) -> _Page | None:
         from pypi_simple import ACCEPT_ANY
