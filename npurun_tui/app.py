@@ -6,13 +6,12 @@ Nothing heavy is imported before the first paint; `tests/unit/test_imports.py` k
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -32,8 +31,8 @@ from npurun_tui.widgets.notices import say
 from npurun_tui.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
-    from npurun_tui.engine.engine import EngineStatus
-    from npurun_tui.models.jobs import PullJob
+    from npurun_tui.engine.engine import Engine, EngineStatus
+    from npurun_tui.models.jobs import PullJob, PullManager
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +43,25 @@ def _models_pane(app: WorkbenchApp) -> Widget:
     from npurun_tui.models.catalog import CATALOG
     from npurun_tui.screens.models import ModelsPane
 
+    return ModelsPane(app.services.store, app.follow_pulls(), CATALOG)
+
+
+def _chat_pane(app: WorkbenchApp) -> Widget:
+    from npurun_tui.screens.chat import ChatPane
+
     services = app.services
-    services.pulls.subscribe(app.show_pull)
-    return ModelsPane(services.store, services.pulls, CATALOG)
+    return ChatPane(
+        app.follow_engine(),
+        services.chats,
+        services.remembered,
+        spec_of=services.spec_of,
+        installed=services.installed_names,
+    )
 
 
 TABS: tuple[tuple[str, str, Callable[[WorkbenchApp], Widget]], ...] = (
     ("models", "Models", _models_pane),
+    ("chat", "Chat", _chat_pane),
 )
 """Every tab that works: id, title, and how its pane is made."""
 
@@ -74,7 +85,7 @@ class WorkbenchApp(App[None]):
         self.crash: Path | None = None
         """The crash file, where there was a fault of our own."""
         self._model_at_start = model
-        self._background: asyncio.Task[None] | None = None
+        self._following: list[Callable[[], None]] = []
 
     def get_default_screen(self) -> Screen[None]:
         """The main screen itself: an empty default screen below it would be laid out for nothing."""
@@ -103,7 +114,9 @@ class WorkbenchApp(App[None]):
             await self.main.use_model(self._model_at_start)
 
     async def on_unmount(self) -> None:
-        """The services end with the screen."""
+        """The services end with the screen, and no longer report to it."""
+        for unsubscribe in self._following:
+            unsubscribe()
         await self.services.aclose()
 
     async def action_quit(self) -> None:
@@ -126,14 +139,24 @@ class WorkbenchApp(App[None]):
     def _jobs(self) -> list[PullJob]:
         return list(self.services.pulls.jobs.values()) if self.services.built("pulls") else []
 
-    def show_engine(self, status: EngineStatus) -> None:
-        """Put the engine's status on the status bar; whoever makes the engine subscribes this."""
+    def follow_engine(self) -> Engine:
+        """The engine, reporting to the status bar from now on. The tab that needs it first calls this."""
+        if not self.services.built("engine"):
+            self._following.append(self.services.engine.subscribe(self._engine_changed))
+        return self.services.engine
+
+    def follow_pulls(self) -> PullManager:
+        """The downloads, reporting to the status bar from now on."""
+        if not self.services.built("pulls"):
+            self._following.append(self.services.pulls.subscribe(self._pull_changed))
+        return self.services.pulls
+
+    def _engine_changed(self, status: EngineStatus) -> None:
         from npurun_tui.widgets.status_text import describe
 
         self.main.query_one(StatusBar).show_engine(describe(status))
 
-    def show_pull(self, _job: PullJob) -> None:
-        """Put the running downloads on the status bar."""
+    def _pull_changed(self, _job: PullJob) -> None:
         from npurun_tui.widgets.status_text import describe_pulls
 
         jobs = self._jobs()
@@ -184,7 +207,7 @@ class WorkbenchApp(App[None]):
         else:
             self.action_show_help_panel()
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Every command by name, with the shown tab's own ones."""
         if isinstance(screen, MainScreen):
             if isinstance(screen.pane, Commanding):

@@ -13,6 +13,7 @@ from npurun_tui.settings import Paths, Remembered, Settings
 if TYPE_CHECKING:
     from npurun_tui.chat.library import ChatLibrary
     from npurun_tui.engine.engine import Engine
+    from npurun_tui.engine.spec import ModelSpec
     from npurun_tui.models.jobs import PullManager
     from npurun_tui.models.store import ModelStore
 
@@ -61,6 +62,21 @@ class Services:
         from npurun_tui.chat.library import ChatLibrary
 
         return ChatLibrary(self.paths.database)
+
+    def spec_of(self, name: str) -> ModelSpec:
+        """The installed model `name` as the engine loads it; reads its manifest.
+
+        Raises:
+            ModelError: it is not here, or not usable.
+        """
+        model, settings = self.store.get(name), self.settings
+        return model.manifest.spec(
+            model.folder, context=settings.context, threads=settings.cpu_threads
+        )
+
+    def installed_names(self) -> list[str]:
+        """The usable models' names; reads every manifest."""
+        return [model.name for model in self.store.scan()[0]]
 
     def built(self, name: str) -> bool:
         """True where the service of that name exists already; asking does not build it."""

@@ -34,8 +34,9 @@ class MainScreen(Screen[None]):
 
     BINDINGS = [  # noqa: RUF012 - Textual's way
         *(Binding(str(digit), f"show_tab({digit - 1})", show=False) for digit in range(1, 10)),
-        Binding("ctrl+pagedown", "next_tab(1)", "Next tab", show=False),
-        Binding("ctrl+pageup", "next_tab(-1)", "Previous tab", show=False),
+        # Before the focused part: scrolling containers have these keys too, for scrolling sideways.
+        Binding("ctrl+pagedown", "next_tab(1)", "Next tab", show=False, priority=True),
+        Binding("ctrl+pageup", "next_tab(-1)", "Previous tab", show=False, priority=True),
     ]
 
     def __init__(self, program: str, tabs: Sequence[TabSpec], status: str) -> None:

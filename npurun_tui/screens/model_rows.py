@@ -25,9 +25,9 @@ DETAIL_BAR_WIDTH: Final = 24
 
 _SHORT_BACKENDS: Final = {"llama.cpp": "CPU", "genie": "NPU"}
 _HASH_WORDS: Final = {
-    "pinned": "sha256 compared with the known value",
-    "recorded": "sha256 recorded at the first pull",
-    "": "no sha256 known",
+    "pinned": "sha256, pinned",
+    "recorded": "sha256, recorded",
+    "": "no sha256",
 }
 _PHASES: Final = {
     "resolving": "looking up",

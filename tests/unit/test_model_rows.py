@@ -67,7 +67,7 @@ def test_an_installed_model_s_row(store: ModelStore) -> None:
     row = rows_of(store)["alpha"]
     assert (row.backend, row.quant, row.context) == ("CPU", "Q4_1", "8,192")
     assert dict(row.facts)["Backend"] == "CPU (llama.cpp)"
-    assert dict(row.facts)["Integrity"] == "no sha256 known"
+    assert dict(row.facts)["Integrity"] == "no sha256"
     assert row.on_disk > 5000
     assert row.removable
     assert not row.pullable

@@ -1,0 +1,70 @@
+"""The workbench for Pilot tests: a home of its own, and waiting for what the screen should show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from npurun_tui.app import WorkbenchApp
+from npurun_tui.screens.models import ModelsPane
+from npurun_tui.settings import Paths, Settings
+from npurun_tui.widgets.model_table import ModelTable
+from npurun_tui.widgets.status_bar import StatusBar
+
+NARROW = (80, 24)
+WIDE = (120, 40)
+
+
+def home_paths(home: Path) -> Paths:
+    """Everything below `home`."""
+    return Paths.resolve({"NPURUN_TUI_HOME": str(home)})
+
+
+def make_app(
+    home: Path, settings: Settings | None = None, model: str | None = None
+) -> WorkbenchApp:
+    """The workbench over `home`, without animations."""
+    app = WorkbenchApp(home_paths(home), settings or Settings(), model=model)
+    app.animation_level = "none"
+    return app
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Let the app run until `condition` holds; the test fails when it never does."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await pilot.pause(0.01)
+
+
+def pane(app: WorkbenchApp) -> ModelsPane:
+    """The Models tab."""
+    return app.main.query_one(ModelsPane)
+
+
+def table(app: WorkbenchApp) -> ModelTable:
+    """Its table."""
+    return app.main.query_one(ModelTable)
+
+
+def cells(app: WorkbenchApp, name: str) -> list[str]:
+    """The plain texts of a model's row."""
+    return [str(cell) for cell in table(app).get_row(name)]
+
+
+def details(app: WorkbenchApp) -> str:
+    """What the details panel says."""
+    return str(app.main.query_one("#facts-text", Static).content)
+
+
+def status(app: WorkbenchApp) -> str:
+    """What the status bar says."""
+    return app.main.query_one(StatusBar).render().plain
+
+
+def notices(app: WorkbenchApp) -> list[str]:
+    """The notices on the screen, oldest first."""
+    return [notice.message for notice in app._notifications]
