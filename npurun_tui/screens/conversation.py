@@ -1,0 +1,258 @@
+"""The conversation of one chat: transcript, gauge, prompt, and the answer that is being written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.message import Message as TextualMessage
+from textual.widget import Widget
+from textual.widgets import Static
+
+from npurun_tui.chat.model import STOPPED, Message
+from npurun_tui.chat.session import ChatSession, NotSaved, SessionEvent
+from npurun_tui.engine.engine import Engine
+from npurun_tui.engine.transcript import Finished, Piece
+from npurun_tui.errors import NpurunError
+from npurun_tui.screens import chat_words
+from npurun_tui.text import one_line
+from npurun_tui.widgets.clipboard import CopyingApp, copy
+from npurun_tui.widgets.notices import complain, say
+from npurun_tui.widgets.prompt import Prompt
+from npurun_tui.widgets.sides import Sides
+from npurun_tui.widgets.transcript.message import Entry
+from npurun_tui.widgets.transcript.view import MessageId, Transcript
+
+NO_MODEL = "No model is installed yet. Open the Models tab (ctrl+pgup) and pull one."
+STILL_WRITING = "The answer is still being written; Escape stops it."
+
+
+class Conversation(Widget):
+    """Shows one session at a time; an answer goes on when another session is shown."""
+
+    @dataclass
+    class Answered(TextualMessage):
+        """An answer has ended, or a chat has been written for the first time."""
+
+        session: ChatSession
+
+    def __init__(self, engine: Engine, session: ChatSession, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._engine = engine
+        self.session = session
+        self.writing: list[ChatSession] = []
+        """The sessions with an answer on its way, whether they are shown or not."""
+        self._live: MessageId | None = None
+        self._editing = False
+        self._told_unsaved = False
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield Static(id="chat-title")
+        yield Transcript(id="transcript")
+        yield Sides(id="chat-line")
+        yield Prompt(placeholder="Ask something", id="prompt")
+
+    def on_mount(self) -> None:
+        """The session given at the start."""
+        self.show(self.session)
+
+    def on_unmount(self) -> None:
+        """Answers end with the tab; what has come of them is kept."""
+        for session in self.writing:
+            session.stop()
+
+    # --- showing -------------------------------------------------------------------------------
+
+    def show(self, session: ChatSession) -> None:
+        """Show another session, the answer that is being written in it included."""
+        self.session = session
+        self._set_editing(False)
+        self._show_messages()
+        if session.busy:
+            self._live = self._add_live(session)
+        self.show_title()
+        self._set_history()
+
+    def _set_history(self) -> None:
+        prompts = [m.content for m in self.session.chat.messages if m.role == "user"]
+        self.query_one(Prompt).set_history(prompts)
+
+    def show_title(self) -> None:
+        """The chat's title and model, after either has changed."""
+        chat = self.session.chat
+        words = f"{one_line(chat.title, 60)}  ·  {one_line(chat.model, 60) or 'no model'}"
+        self.query_one("#chat-title", Static).update(Content(words), layout=False)
+        self._show_line()
+
+    def _show_messages(self) -> None:
+        session, self._live = self.session, None
+        self.query_one(Transcript).load(
+            [self._entry(m) for m in session.chat.messages if m is not session.writing]
+        )
+        self._show_line()
+
+    def _entry(self, message: Message) -> Entry:
+        if message.role == "user":
+            return Entry("user", message.content)
+        return Entry(
+            "assistant",
+            message.content,
+            label=self.session.chat.model,
+            footer=chat_words.footer(message.stats),
+            outcome=chat_words.note(message.stats, message.outcome),
+        )
+
+    def _show_line(self) -> None:
+        """Settings at the left, the context window's gauge at the right."""
+        chat = self.session.chat
+        stats = next((m.stats for m in reversed(chat.messages) if m.stats is not None), None)
+        editing = "editing the last message (esc: leave it)"
+        self.query_one(Sides).show(
+            editing if self._editing else chat_words.summary(chat.settings),
+            chat_words.gauge(stats.occupancy, stats.context_size) if stats else "",
+        )
+
+    # --- asking --------------------------------------------------------------------------------
+
+    @on(Prompt.Submitted)
+    def _submitted(self, event: Prompt.Submitted) -> None:
+        session = self.session
+        if not self._may_ask():
+            return
+        event.prompt.clear()
+        if self._editing:
+            session.edit_last(event.text)
+            self._set_editing(False)
+            self._show_messages()
+        else:
+            session.say(event.text)
+            self.query_one(Transcript).add(Entry("user", event.text))
+        self._set_history()
+        self._answer(session)
+
+    @on(Prompt.NothingToSend)
+    def _nothing_to_send(self, event: Prompt.NothingToSend) -> None:
+        say(self, event.hint)
+
+    def regenerate(self) -> None:
+        """Answer the last user message again."""
+        if self.session.chat.messages and self._may_ask():
+            self.session.take_back_answer()
+            self._show_messages()
+            self._answer(self.session)
+
+    def edit_last(self) -> None:
+        """Take the last user message back into the prompt; it is replaced when that is sent."""
+        mine = [m.content for m in self.session.chat.messages if m.role == "user"]
+        if mine and self._may_ask():
+            prompt = self.query_one(Prompt)
+            prompt.write(mine[-1])
+            prompt.focus()
+            self._set_editing(True)
+
+    def stop(self) -> bool:
+        """Stop the answer, or leave the edit; False where there was neither."""
+        if self.session.busy:
+            self.session.stop()
+        elif self._editing:
+            self._set_editing(False)
+            self.query_one(Prompt).clear()
+        else:
+            return False
+        return True
+
+    def _may_ask(self) -> bool:
+        if self.session.busy:
+            say(self, STILL_WRITING)
+        elif not self.session.chat.model:
+            say(self, NO_MODEL, severity="warning")
+        else:
+            return True
+        return False
+
+    def _set_editing(self, editing: bool) -> None:
+        self._editing = editing
+        self.set_class(editing, "-editing")
+        self._show_line()
+
+    # --- the answer ----------------------------------------------------------------------------
+
+    def _answer(self, session: ChatSession) -> None:
+        self._live = self._add_live(session)
+        self.writing.append(session)
+        self._write(session)
+
+    def _add_live(self, session: ChatSession) -> MessageId:
+        entry = Entry("assistant", session.partial, label=session.chat.model)
+        return self.query_one(Transcript).add(entry, live=True)
+
+    @work(group="answers")
+    async def _write(self, session: ChatSession) -> None:
+        otherwise = STOPPED
+        try:
+            await session.answer(partial(self._on_event, session))
+        except NpurunError as error:
+            complain(self, error)
+            otherwise = str(error)
+        finally:
+            self.writing.remove(session)
+        if session is self.session and self._live is not None:
+            self._end_live(session, self._live, otherwise)
+        self.post_message(self.Answered(session))
+
+    def _on_event(self, session: ChatSession, event: SessionEvent) -> None:
+        if isinstance(event, NotSaved):
+            self._not_saved(event)
+        elif session is not self.session or self._live is None:
+            return
+        elif isinstance(event, Piece):
+            self.query_one(Transcript).append_text(self._live, event.text)
+        elif not isinstance(event, Finished) and (
+            words := chat_words.activity(event, self._engine.status.holder)
+        ):
+            self.query_one(Transcript).set_activity(self._live, words)
+
+    def _end_live(self, session: ChatSession, live: MessageId, otherwise: str) -> None:
+        """Close the message on the screen as the chat has it; `otherwise` where nothing came of it."""
+        last = session.chat.messages[-1]
+        answered = last.role == "assistant"
+        self.query_one(Transcript).finish(
+            live,
+            footer=chat_words.footer(last.stats) if answered else "",
+            outcome=chat_words.note(last.stats, last.outcome) if answered else otherwise,
+        )
+        self._live = None
+        self._show_line()
+
+    def _not_saved(self, event: NotSaved) -> None:
+        if not self._told_unsaved:  # once is enough: each further save says the same
+            self._told_unsaved = True
+            say(
+                self,
+                f"{event.error.message} The chat is kept in memory and saved when that works again.",
+                severity="error",
+            )
+
+    # --- copying -------------------------------------------------------------------------------
+
+    def copy_answer(self) -> None:
+        """Copy the last answer's Markdown."""
+        session = self.session
+        answers = [m.content for m in session.chat.messages if m.role == "assistant"]
+        text = session.partial if session.busy else "".join(answers[-1:])
+        if text:
+            self._copy(text, "answer")
+
+    @on(Transcript.CopyRequested)
+    def _copy_requested(self, event: Transcript.CopyRequested) -> None:
+        self._copy(event.text, event.what)
+
+    @work(group="copy", exclusive=True)
+    async def _copy(self, text: str, what: str) -> None:
+        copied = await copy(cast("CopyingApp", self.app), text)
+        say(self, f"{what[:1].upper()}{what[1:]}: {copied.sentence}")
