@@ -20,7 +20,9 @@ from pathlib import Path
 
 from benchmarks import report
 
-PROMPT = "<|im_start|>user\nTell me a long story about a lighthouse.<|im_end|>\n<|im_start|>assistant\n"
+PROMPT = (
+    "<|im_start|>user\nTell me a long story about a lighthouse.<|im_end|>\n<|im_start|>assistant\n"
+)
 USER = "Tell me a long story about a lighthouse."
 
 BARE = """
@@ -59,8 +61,21 @@ def bare(model: Path, threads: int, tokens: int) -> float:
 
 def ours(name: str, tokens: int) -> tuple[float, float]:
     """Tokens a second of `run`: on the pipe's other end, and by its own closing line."""
-    command = [sys.executable, "-m", "npurun_tui", "run", name, "--temperature", "0", "--max-tokens", str(tokens), USER]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as run:
+    command = [
+        sys.executable,
+        "-m",
+        "npurun_tui",
+        "run",
+        name,
+        "--temperature",
+        "0",
+        "--max-tokens",
+        str(tokens),
+        USER,
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    ) as run:
         assert run.stdout is not None
         assert run.stderr is not None
         first = last = 0.0

@@ -29,3 +29,9 @@ def verdict(name: str, value: float, limit: float, unit: str = "", *, least: boo
     sign = ">=" if least else "<="
     print(f"{'ok  ' if good else 'MISS'}  {name}: {value:.3f}{unit} ({sign} {limit:g}{unit})")
     return good
+
+
+def all_kept(limits: Sequence[tuple[str, float, float]]) -> bool:
+    """Print every verdict (not only those up to the first miss); True where all are kept."""
+    kept = [verdict(*limit) for limit in limits]
+    return all(kept)

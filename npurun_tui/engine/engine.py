@@ -110,8 +110,11 @@ class Engine:
         max_queue: int = 8,
         load_timeout: float = 300.0,
         answer_timeout: float = 120.0,
+        command: tuple[str, ...] = (),
     ) -> None:
+        """`command` starts another host than ours (a benchmark's); it is given the log file's path."""
         self._log = log
+        self._command = command
         self._load_timeout = load_timeout
         self._answer_timeout = answer_timeout
         self._line = PermitLine(max_queue, self._permit_changed)
@@ -182,7 +185,7 @@ class Engine:
         self._set(state=EngineState.LOADING, loading=spec.name, model=None, reason="")
         began = time.perf_counter()
         try:
-            host = await HostProcess.start(self._log)
+            host = await HostProcess.start(self._log, self._command)
             self._host = host
             answer = await host.call("load", silence=self._load_timeout, spec=spec.to_json())
         except NpurunError as error:
