@@ -54,14 +54,23 @@ class Transcript(DocumentWindow, can_focus=True):
 
     @dataclass
     class CopyRequested(TextualMessage):
-        """The user wants `text` in the clipboard; `what` names it ("message", "code block 2 of 3").
-
-        Without text there was nothing to copy, and `what` says so.
-        """
+        """The user wants `text` in the clipboard; `what` names it ("message", "code block 2 of 3")."""
 
         transcript: Transcript
         text: str
         what: str
+
+        @property
+        def control(self) -> Transcript:
+            """The transcript, for `@on` with a selector."""
+            return self.transcript
+
+    @dataclass
+    class NothingToCopy(TextualMessage):
+        """A copy was asked for where there is nothing to copy; `why` says so in a sentence."""
+
+        transcript: Transcript
+        why: str
 
         @property
         def control(self) -> Transcript:
@@ -113,10 +122,11 @@ class Transcript(DocumentWindow, can_focus=True):
         message = self._message(handle)
         if message is not None:
             message.append(piece)
+            message.activity = ""
             self._schedule(message)
 
     def set_activity(self, handle: MessageId, text: str) -> None:
-        """What a live message waits for ("prefill 512/2,048"): one line below it, never two."""
+        """What a live message waits for ("prefill 512/2,048"): one row below it, until text comes."""
         message = self._message(handle)
         if message is not None and message.activity != text:
             message.activity = text
@@ -257,14 +267,14 @@ class Transcript(DocumentWindow, can_focus=True):
         if message is not None and message.source:
             self.post_message(self.CopyRequested(self, message.source, "message"))
         else:
-            self.post_message(self.CopyRequested(self, "", "no message to copy"))
+            self.post_message(self.NothingToCopy(self, "There is no text to copy."))
 
     def action_copy_code(self) -> None:
         """Ask for a copy of the last code block of the current message; again for the one before it."""
         message = self._chosen()
         codes = fenced_code(message) if message is not None else []
         if not codes:
-            self.post_message(self.CopyRequested(self, "", "no code block in this message"))
+            self.post_message(self.NothingToCopy(self, "This message has no code block."))
             return
         index = len(codes) - 1 - self._code_turn % len(codes)
         self._code_turn += 1

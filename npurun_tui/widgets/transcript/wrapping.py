@@ -22,8 +22,9 @@ _CJK: Final = (
 _CLOSING: Final = (
     r"\u3001-\u3003\u3009\u300b\u300d\u300f\u3011\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f"
 )
+_JOINING: Final = r"\u0300-\u036f\u200d\u3099\u309a\ufe00-\ufe0f"
 _CJK_WORD: Final = re.compile(
-    rf"\s*(?:[{_CJK}][{_CLOSING}]*|[{_CLOSING}]+|[^\s{_CJK}{_CLOSING}]+[{_CLOSING}]*)"
+    rf"\s*(?:[{_CJK}][{_JOINING}{_CLOSING}]*|[{_CLOSING}]+|[^\s{_CJK}{_CLOSING}]+[{_CLOSING}]*)"
 )
 
 
