@@ -188,7 +188,7 @@ class ModelStore:
         else:
             self.layout.trash.mkdir(exist_ok=True)
             doomed = self.layout.trash / os.urandom(8).hex()
-            folder.rename(doomed)
+            _move(folder, doomed)
             sync_folder(self.root)
             remove_tree(doomed)
             with suppress(OSError):  # another deletion may be using it
@@ -212,6 +212,15 @@ def _read(name: str, folder: Path) -> InstalledModel:
     manifest = Manifest.read(folder)
     main_file(manifest, folder)
     return InstalledModel(replace(manifest, name=name), folder, tree_size(folder))
+
+
+def _move(folder: Path, target: Path) -> None:
+    """Rename, also where the folder is read-only: a move to another parent changes the folder itself."""
+    try:
+        folder.rename(target)
+    except PermissionError:
+        folder.chmod(0o700)
+        folder.rename(target)
 
 
 def _shown(path: Path) -> str:
