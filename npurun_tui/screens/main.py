@@ -140,9 +140,9 @@ class MainScreen(Screen[None]):
         small = size.width < MIN_WIDTH or size.height < MIN_HEIGHT
         if small:
             sentence = (
-                f"This terminal is {size.width} × {size.height}; "
-                f"npurun-tui needs {MIN_WIDTH} × {MIN_HEIGHT}.\n"
-                "Enlarge it to go on, or press ctrl+q to quit."
+                f"This terminal is {size.width} × {size.height}.\n"
+                f"npurun-tui needs {MIN_WIDTH} × {MIN_HEIGHT}.\n\n"
+                "Enlarge it to go on, or quit with ctrl+q."
             )
             self.query_one("#too-small", Static).update(Content(sentence))
         self.set_class(small, "-too-small")

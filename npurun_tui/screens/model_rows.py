@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from npurun_tui.models.store import BrokenModel, InstalledModel
 
 BAR_WIDTH: Final = 6
-DETAIL_BAR_WIDTH: Final = 24
+DETAIL_BAR_WIDTH: Final = 16
 
 _SHORT_BACKENDS: Final = {"llama.cpp": "CPU", "genie": "NPU"}
 _HASH_WORDS: Final = {
@@ -65,7 +65,7 @@ class ModelRow:
     context: str = ""
     title: str = ""
     progress: str = ""
-    """The line with bar, percentage, speed and remaining time, while it is pulled."""
+    """While it is pulled: `progress_line`; while it is paused, how much is here."""
     note: str = ""
     """A sentence: the reason where it is broken or failed, else what the catalog says of it."""
     facts: tuple[tuple[str, str], ...] = ()
@@ -223,28 +223,33 @@ def _pulling(job: PullJob) -> str:
 
 
 def progress_line(job: PullJob) -> str:
-    """Phase, bar, percentage, amount, speed and remaining time of a running download, in one line."""
+    """A running download in lines: phase, bar and percentage; amount; speed and time left."""
     progress = job.progress
     if progress is not None and progress.note:
         return one_line(progress.note, 200)
     if progress is None or not progress.total:
         return f"{_phase(job).capitalize()}…"
-    parts = [
-        f"{_phase(job).capitalize()}  {bar(progress.done / progress.total, DETAIL_BAR_WIDTH)} "
-        f"{_percent(job)} %",
+    done = bar(progress.done / progress.total, DETAIL_BAR_WIDTH)
+    lines = [
+        f"{_phase(job).capitalize()}  {done} {_percent(job)} %",
         f"{units.size(progress.done)} of {units.size(progress.total)}",
     ]
     if progress.phase == "downloading" and job.speed > 0:
-        parts.append(units.speed(job.speed))
-        if job.eta is not None:
-            parts.append(f"{units.duration(max(1, round(job.eta)))} left")
-    return "  ".join(parts)
+        left = f"  {_time_left(job.eta)}" if job.eta is not None else ""
+        lines.append(f"{units.speed(job.speed)}{left}")
+    return "\n".join(lines)
+
+
+def _time_left(seconds: float) -> str:
+    """Whole seconds: tenths of an estimate would only flicker."""
+    whole = max(1, round(seconds))
+    return f"{whole} s left" if whole < 60 else f"{units.duration(whole)} left"
 
 
 def bar(share: float, width: int) -> str:
     """A bar of `width` cells, full at 1."""
     full = min(width, max(0, int(share * width)))
-    return "▰" * full + "▱" * (width - full)
+    return "━" * full + "─" * (width - full)
 
 
 def _percent(job: PullJob) -> int:
@@ -283,6 +288,8 @@ def first_model_card(rows: Sequence[ModelRow]) -> str:
     offered = next((row for row in rows if row.pullable), None)
     if offered is None:
         return "No model is here yet, and none can be pulled."
+    if offered.kind is Kind.PAUSED:
+        return f"No model is here yet. Press Enter to go on pulling {offered.name}."
     return (
         "No model is here yet. Choose one below and press Enter to pull it; "
         f"{offered.name} ({offered.size}) is a good first one."

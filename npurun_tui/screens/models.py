@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = (
     ("Model", 22),
-    ("State", 13),
+    ("State", 14),
     ("Size", 7),
     ("On", 3),
     ("Quant", 6),
@@ -72,14 +72,10 @@ class ModelsPane(Widget):
     """Models on this machine, and the ones that can be pulled."""
 
     HELP = """\
-    ## Models
+    What is **installed** comes first, then what can be **pulled**. *On* is what it runs on: NPU or CPU.
 
-    The table lists what is **installed** first, then what can be **pulled**. *On* says what the model runs on: the
-    NPU, or the CPU.
-
-    **Enter** does what is next: it pulls a model that is not here, resumes one that is half here, and opens one that
-    is installed in the chat. A pull that is stopped, by **c**, by quitting or by a power cut, goes on later from
-    where it was.
+    **Enter** does what is next: it pulls, resumes, or opens the model in the chat. A pull that was stopped, by
+    **c**, by quitting or by a power cut, goes on from where it was.
     """
 
     BINDINGS = [  # noqa: RUF012 - Textual's way
@@ -168,7 +164,7 @@ class ModelsPane(Widget):
             self._installed, self._broken, self._partials, self._catalog, self._pulls.jobs
         )
         self._rows = {row.name: row for row in rows}
-        self.table.show({row.name: _cells(row) for row in rows})
+        self.table.show({row.name: _cells(row, plain=self.app.no_color) for row in rows})
         card = first_model_card(rows)
         self.query_one("#first-model", Static).update(Content(card))
         self.set_class(bool(card), "-no-model")
@@ -313,11 +309,13 @@ class ModelsPane(Widget):
         yield SystemCommand("Refresh the models", "Look at the disk again", self.action_refresh)
 
 
-def _cells(row: ModelRow) -> tuple[Text, ...]:
+def _cells(row: ModelRow, *, plain: bool) -> tuple[Text, ...]:
+    """`plain`: a monochrome terminal, on which a dark red would be a dark grey."""
     name_style = "bold" if row.kind is Kind.INSTALLED else ""
+    state_style = _STYLES[row.kind] if not plain else name_style
     return (
         Text(row.label, style=name_style, no_wrap=True, overflow="ellipsis"),
-        Text(row.state, style=_STYLES[row.kind], no_wrap=True),
+        Text(row.state, style=state_style, no_wrap=True),
         Text(row.size, justify="right", no_wrap=True),
         Text(row.backend, no_wrap=True),
         Text(row.quant, no_wrap=True),

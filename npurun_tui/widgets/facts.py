@@ -51,7 +51,7 @@ class FactsPanel(VerticalScroll, can_focus=False):
             lines = [Content.assemble(head, "  ", named)] if wide else [head, named]
         # Where there is one column there is height as well: the parts stand apart.
         gap = [] if wide else [Content("")]
-        for sentence in (progress, note):
+        for sentence in (progress.replace("\n", "  ") if wide else progress, note):
             if sentence:
                 lines += [*gap, Content(sentence)]
         lines += [

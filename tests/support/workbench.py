@@ -50,6 +50,11 @@ def table(app: WorkbenchApp) -> ModelTable:
     return app.main.query_one(ModelTable)
 
 
+def is_filled(app: WorkbenchApp) -> bool:
+    """The Models tab is there with its rows."""
+    return bool(app.main.query(ModelTable)) and table(app).row_count > 0
+
+
 def cells(app: WorkbenchApp, name: str) -> list[str]:
     """The plain texts of a model's row."""
     return [str(cell) for cell in table(app).get_row(name)]

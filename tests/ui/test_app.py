@@ -238,7 +238,7 @@ async def test_quitting_with_a_pull_asks_and_the_pull_resumes_in_the_next_run(
     async with app.run_test(size=NARROW) as pilot:
         await until(pilot, lambda: NAME in table(app).rows)
         await pilot.press("p")
-        await until(pilot, lambda: "▰" in cells(app, NAME)[1])
+        await until(pilot, lambda: "━" in cells(app, NAME)[1])
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         text = str(app.screen.query_one(".dialog-text").render())

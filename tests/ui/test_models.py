@@ -105,7 +105,7 @@ async def test_a_running_pull_shows_how_far_it_is_and_c_pauses_it(
     async with app.run_test(size=NARROW) as pilot:
         await started(pilot, app)
         await pilot.press("p")
-        await until(pilot, lambda: "▰" in cells(app, NAME)[1])
+        await until(pilot, lambda: "━" in cells(app, NAME)[1])
         await until(pilot, lambda: "Downloading" in details(app) and "% " in details(app))
         assert "on its way" in str(app.query_one("#first-model").render())
         assert f"↓ {NAME} " in status(app)
@@ -124,7 +124,7 @@ async def test_a_paused_pull_goes_on_from_where_it_was(
     async with app.run_test(size=NARROW) as pilot:
         await started(pilot, app)
         await pilot.press("p")
-        await until(pilot, lambda: "▰" in cells(app, NAME)[1])
+        await until(pilot, lambda: "━" in cells(app, NAME)[1])
         await pilot.press("c")
         await until(pilot, lambda: cells(app, NAME)[1].startswith("‖ paused"))
         gate.set()
@@ -201,7 +201,7 @@ async def test_an_unfinished_download_can_be_removed(
     async with app.run_test(size=NARROW) as pilot:
         await started(pilot, app)
         await pilot.press("p")
-        await until(pilot, lambda: "▰" in cells(app, NAME)[1])
+        await until(pilot, lambda: "━" in cells(app, NAME)[1])
         await pilot.press("c")
         await until(pilot, lambda: cells(app, NAME)[1].startswith("‖ paused"))
         await pilot.press("r", "y")

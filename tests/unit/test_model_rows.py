@@ -110,18 +110,18 @@ def test_an_available_model_s_row(store: ModelStore) -> None:
         (PullProgress(Phase.RESOLVING), "↓ looking up…", "Looking up…"),
         (
             PullProgress(Phase.DOWNLOADING, 41, 100),
-            "▰▰▱▱▱▱  41 %",
-            "Downloading  ▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱▱▱▱▱▱▱▱▱▱ 41 %  41 B of 100 B",
+            "━━────  41 %",
+            "Downloading  ━━━━━━────────── 41 %\n41 B of 100 B",
         ),
         (
             PullProgress(Phase.VERIFYING, 100, 100),
             "↓ verifying…",
-            f"Verifying  {'▰' * 24} 100 %  100 B of 100 B",
+            f"Verifying  {'━' * 16} 100 %\n100 B of 100 B",
         ),
         (PullProgress(Phase.UNPACKING), "↓ unpacking…", "Unpacking…"),
         (
             PullProgress(Phase.DOWNLOADING, 41, 100, note="No answer; trying again."),
-            "▰▰▱▱▱▱  41 %",
+            "━━────  41 %",
             "No answer; trying again.",
         ),
     ],
@@ -142,7 +142,9 @@ def test_speed_and_remaining_time_once_they_are_known(store: ModelStore) -> None
 
     running = Measured(ENTRY, force=False)
     running.progress = PullProgress(Phase.DOWNLOADING, 40_000_000, 100_000_000)
-    assert progress_line(running).endswith("40 MB of 100 MB  2 MB/s  30.0 s left")
+    assert progress_line(running).endswith("40 MB of 100 MB\n2 MB/s  30 s left")
+    Measured.eta = 130.0
+    assert progress_line(running).endswith("2 min 10 s left")
 
 
 def test_a_half_fetched_model_is_paused_and_can_go_on_or_go(store: ModelStore) -> None:
@@ -183,12 +185,13 @@ def test_the_question_says_exactly_how_much_is_freed(store: ModelStore) -> None:
     ("share", "full"), [(-1.0, 0), (0.0, 0), (0.5, 3), (0.99, 5), (1.0, 6), (9, 6)]
 )
 def test_a_bar_is_full_only_at_the_end(share: float, full: int) -> None:
-    assert bar(share, 6) == "▰" * full + "▱" * (6 - full)
+    assert bar(share, 6) == "━" * full + "─" * (6 - full)
 
 
 def test_the_card_for_beginners(store: ModelStore) -> None:
     available = list(rows_of(store).values())
     assert "press Enter" in first_model_card(available)
+    assert "go on pulling" in first_model_card(list(rows_of(store, here=5000).values()))
     assert "on its way" in first_model_card(list(rows_of(store, job()).values()))
     installed = replace(available[0], kind=Kind.INSTALLED)
     assert first_model_card([installed]) == ""
