@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from npurun_tui import units
 from npurun_tui.commands import models as commands
 from npurun_tui.commands.pull import pull_entry, run
 from npurun_tui.commands.pull_reports import JsonReport, PlainReport, TerminalReport
@@ -82,7 +83,7 @@ def test_pull_in_a_log(
     out, error = capsys.readouterr()
     assert out.startswith("tiny-test is installed (305 kB")
     assert 'npurun-tui run tiny-test "Hello"' in out
-    assert error.startswith("Pulling tiny-test (301 kB, CC0-1.0).\n")
+    assert error.startswith(f"Pulling tiny-test ({units.size(len(tiny.wheel))}, CC0-1.0).\n")
     assert "\x1b" not in error
 
     assert pull_entry(tiny.entry, store, PlainReport(NAME), force=False) == 0
