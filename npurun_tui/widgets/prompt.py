@@ -14,6 +14,7 @@ from typing import ClassVar, Final
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
 
@@ -100,6 +101,10 @@ class Prompt(TextArea):
             place = (edit.from_location, edit.to_location)
             edit = Edit(safe, *place, edit.maintain_selection_offset)
         return super().edit(edit)
+
+    def render_line(self, y: int) -> Strip:
+        """A row; in a terminal too narrow for one cell of text (where wrapping fails) an empty one."""
+        return super().render_line(y) if self.content_size.width > 0 else Strip.blank(0)
 
     # --- keys ----------------------------------------------------------------------------------
 

@@ -120,6 +120,8 @@ class Builder:
 
     def row(self, pieces: Sequence[Piece], *, code: bool = False, fill: str = "") -> None:
         """One logical line, wrapped (prose) or folded (code); an empty one gives an empty row."""
+        self.newline()
+        begin = self._length
         runs = self._margin_runs()
         shown = [(_widen(text), style) for text, style in pieces] if not code else pieces
         text = "".join(piece[0] for piece in shown)
@@ -128,7 +130,7 @@ class Builder:
         for number, (start, end) in enumerate(spans):
             if number:
                 runs = [Run(m.rest, m.style, DECORATION) for m in self._margins]
-            at = base + start
+            at = base + start if number else begin
             runs.extend(_cut(shown, start, end, base))
             self.lines.append(Line(tuple(runs), at, fill))
         self._write(text)
@@ -158,7 +160,6 @@ class Builder:
             self._length += len(text)
 
     def _margin_runs(self) -> list[Run]:
-        self.newline()
         runs: list[Run] = []
         for index, margin in enumerate(self._margins):
             shown, copied = (

@@ -18,7 +18,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
-from npurun_tui.widgets.transcript.document import Document, Place, Row
+from npurun_tui.widgets.transcript.document import Document, Mark, Place, Row
 from npurun_tui.widgets.transcript.palette import COMPONENTS, Palette
 from npurun_tui.widgets.transcript.selecting import selected_text
 from npurun_tui.widgets.transcript.strips import GUTTER, MARGIN, Painter
@@ -53,6 +53,8 @@ class DocumentWindow(ScrollView):
         self._following = True
         self._unseen = False  # text arrived below what is shown
         self._hinted = False
+        self._mark: Mark | None = None  # what stood at the top before a series of resizes
+        self._mark_place: Place | None = None
         self._painting = False
         self._pressed = 0
 
@@ -201,11 +203,14 @@ class DocumentWindow(ScrollView):
         self._viewport = size
         top = self._top
         if width != document.width:
-            mark = document.mark(top) if top is not None else None
+            # A series of resizes goes by what stood there at first, or each one would move it a little.
+            if self._mark is None or top != self._mark_place:
+                self._mark = document.mark(top) if top is not None else None
             document.set_width(width)
-            top = document.find(mark) if mark is not None else None
+            top = document.find(self._mark) if self._mark is not None else None
         self._rows = []
         self._lay_out(top)
+        self._mark_place = self._top
         self.refresh()
 
     # --- painting ------------------------------------------------------------------------------
