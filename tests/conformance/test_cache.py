@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from npurun_tui.engine.dialog import Dialog, GenieError, QueryProfile, Sampler, SentenceCode, Status
+from npurun_tui.engine.dialog import Dialog, GenieError, QueryProfile, SentenceCode, Status
 from tests.conformance.hearing import CAPITAL, FOX, after, ask, turn
 
 
@@ -138,18 +138,6 @@ def test_turn_after_turn_only_the_new_turn_is_prefilled(dialog: Dialog) -> None:
         longer = after(prompt, answer, f"And {word}?")
         assert figures(dialog).cached_tokens == before
         prompt, before, ask_code = longer, held, SentenceCode.REWIND
-
-
-def test_a_sampled_answer_is_reused_whole(dialog: Dialog) -> None:
-    """Sampled tokens are often not the tokenizer's own; they are reused all the same."""
-    dialog.set_max_tokens(40)
-    dialog.set_sampler(Sampler(temperature=1.8, top_k=0, top_p=1.0, seed=5))
-    answer = ask(dialog, FOX).text
-    held = dialog.context_occupancy
-    assert len(dialog.tokenize(FOX + answer)) < held  # so it is one of those
-    dialog.set_max_tokens(1)
-    ask(dialog, after(FOX, answer, "Go on."), SentenceCode.REWIND)
-    assert figures(dialog).cached_tokens == held
 
 
 def test_the_profile_counts_tokens_and_times(dialog: Dialog) -> None:

@@ -81,6 +81,19 @@ def test_closing_frees_the_port_and_the_folder(model_file: Path) -> None:
 
 
 @pytest.mark.model
+def test_a_model_may_be_closed_as_soon_as_it_is_loaded(model_file: Path) -> None:
+    """The library alone would now and then wait for ever."""
+    code = (
+        "import sys; from pathlib import Path;"
+        "from npurun_tui.engine.cpu.server import LlamaServer;"
+        "[LlamaServer(Path(sys.argv[1]), context=256, threads=1).close() for _ in range(6)]"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(model_file)], check=True, timeout=60, capture_output=True
+    )
+
+
+@pytest.mark.model
 def test_a_server_that_dies_in_an_answer_is_a_failed_query(model_file: Path) -> None:
     dialog = CpuDialog(spec(model_file, 256))
     server = server_of(dialog)
@@ -160,6 +173,44 @@ def test_pausing_is_refused(dialog: CpuDialog) -> None:
     with pytest.raises(GenieError) as caught:
         dialog.signal(Action.PAUSE)
     assert caught.value.status == Status.ERROR_INVALID_ARGUMENT
+
+
+# --- reuse of tokens that are not the tokenizer's own ---------------------------------------------
+
+
+def reused(dialog: CpuDialog) -> int:
+    profile = dialog.profile()
+    assert profile is not None
+    return profile.cached_tokens
+
+
+@pytest.mark.model
+def test_a_text_written_in_two_parts_is_reused_whole(dialog: CpuDialog) -> None:
+    text = "<|im_start|>user\nAn extraordinary strawberry"
+    for cut in (len(text) - 4, len(text) - 12):
+        dialog.reset()
+        dialog.query(text[:cut], SentenceCode.BEGIN)
+        dialog.query(text[cut:], SentenceCode.CONTINUE)
+        held = dialog.context_occupancy
+        assert held > len(
+            dialog.tokenize(text)
+        )  # the seam is not where the tokenizer would put one
+        dialog.query(f"{text}<|im_end|>\n<|im_start|>assistant\n", SentenceCode.REWIND)
+        assert reused(dialog) == held
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wildly_sampled_answer_is_reused_whole(dialog: CpuDialog, seed: int) -> None:
+    prompt = "<|im_start|>user\nTell me a story 🦊<|im_end|>\n<|im_start|>assistant\n"
+    dialog.set_sampler(Sampler(temperature=1.8, top_k=0, top_p=1.0, seed=seed))
+    dialog.set_max_tokens(30)
+    heard: list[str] = []
+    dialog.query(prompt, on_text=lambda text, _: heard.append(text))
+    held = dialog.context_occupancy
+    dialog.set_max_tokens(1)
+    dialog.query(f"{prompt}{''.join(heard)}<|im_end|>\n", SentenceCode.REWIND)
+    assert reused(dialog) == held
 
 
 # --- loading -----------------------------------------------------------------------------------

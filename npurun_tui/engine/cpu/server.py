@@ -48,14 +48,16 @@ class LlamaServer:
         self.slot_folder = Path(tempfile.mkdtemp(prefix="npurun-slots-"))
         self._key = secrets.token_hex(32)
         try:
-            parameters = self._parameters(model_file, context, threads)
-            self._server: Any = _start(parameters, model_file)
+            self._server: Any = _start(self._parameters(model_file, context, threads), model_file)
+            address = urlsplit(self._server.listening_address)
+            self.host = address.hostname or "127.0.0.1"
+            self.port = address.port or 0
+            # The address is known a moment before the library's main loop runs, and a server that is dropped in that
+            # moment waits for its loop for ever. An answer that needs the loop proves that the moment is over.
+            self.erase()
         except BaseException:
             shutil.rmtree(self.slot_folder, ignore_errors=True)
             raise
-        address = urlsplit(self._server.listening_address)
-        self.host = address.hostname or "127.0.0.1"
-        self.port = address.port or 0
 
     def _parameters(self, model_file: Path, context: int, threads: int) -> Any:
         parameters = _library().CommonParams()
