@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from npurun_tui.text import printable
 from npurun_tui.widgets.transcript.blocks import Block, Splitter
+from npurun_tui.widgets.transcript.code import highlight, language_of
 from npurun_tui.widgets.transcript.lines import DECORATION, Rendered
 from npurun_tui.widgets.transcript.render import render
 from npurun_tui.widgets.transcript.wrapping import cells, fold, wrap
@@ -224,3 +225,32 @@ def test_a_hostile_block_is_rendered_quickly(text: str) -> None:
     for block in blocks:
         render(block, 80)
     assert time.process_time() - start < 0.15
+
+
+def test_code_is_coloured_without_a_character_changed() -> None:
+    codes = {
+        "bash": "ls  # a comment",
+        "python": "\n\ndef f():\n\treturn '\\t'\n\n",
+        "diff": "+a\n-b",
+        "json": '{"a": [1, null]}',
+        "no-such-language": "x  =  1",
+        "": "",
+    }
+    for language, code in codes.items():
+        lines = highlight(code, language)
+        assert "\n".join("".join(text for text, _ in line) for line in lines) == code
+    assert ("# a comment", "code-comment") in highlight(codes["bash"], "bash")[0]
+
+
+@pytest.mark.parametrize(
+    ("info", "language"),
+    [
+        ("python", "python"),
+        ("Python title=x", "python"),
+        ("{.js}", "js"),
+        ("c,ignore", "c"),
+        ("", ""),
+    ],
+)
+def test_the_language_is_the_first_word(info: str, language: str) -> None:
+    assert language_of(info) == language

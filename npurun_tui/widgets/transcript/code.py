@@ -68,10 +68,11 @@ def highlight(code: str, language: str) -> list[list[Piece]]:
     lexer = _lexer(language) if language else None
     if lexer is None or max(map(len, code.split("\n"))) > LONGEST:
         return split_lines([(code, "code")])
-    pieces = [(text, _style(token)) for token, text in lexer.get_tokens(code)]
-    if sum(len(text) for text, _ in pieces) != len(code):
+    # Many lexers end a comment only at a newline.
+    pieces = [(text, _style(token)) for token, text in lexer.get_tokens(f"{code}\n")]
+    if sum(len(text) for text, _ in pieces) != len(code) + 1:
         return split_lines([(code, "code")])  # a lexer that normalises its input: offsets would lie
-    return split_lines(pieces)
+    return split_lines(pieces)[:-1]
 
 
 def warm() -> None:
