@@ -58,9 +58,8 @@ class Report:
     def done(self, model: InstalledModel) -> None:
         """The model is in the store."""
         what = "is here already" if self.was_here else "is installed"
-        write_line(
-            f"{model.name} {what} ({units.size(model.size)}, {one_line(str(model.folder), 300)})."
-        )
+        write_line(f"{model.name} {what}: {units.size(model.size)} in")
+        write_line(one_line(str(model.folder), 1000))
         write_line(f'Try it: npurun-tui run {model.name} "Hello"')
 
     @property
@@ -151,7 +150,7 @@ class TerminalReport(Report):
             self._bar.stop()
 
     def show(self, progress: PullProgress, *, news: bool) -> None:
-        if self._bar is None or self._task is None:
+        if self._bar is None or self._task is None or progress.phase is Phase.DONE:
             return
         if news and progress.note:
             self._bar.console.print(one_line(progress.note), markup=False, highlight=False)

@@ -81,7 +81,7 @@ def test_pull_in_a_log(
 ) -> None:
     assert pull_entry(tiny.entry, store, PlainReport(NAME), force=False) == 0
     out, error = capsys.readouterr()
-    assert out.startswith("tiny-test is installed (305 kB")
+    assert out.startswith(f"tiny-test is installed: 305 kB in\n{store.root / NAME}\n")
     assert 'npurun-tui run tiny-test "Hello"' in out
     assert error.startswith(f"Pulling tiny-test ({units.size(len(tiny.wheel))}, CC0-1.0).\n")
     assert "\x1b" not in error
