@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 
 import pytest
 
-from npurun_tui.models.pull import PullProgress, pull
+from npurun_tui.errors import NpurunError
+from npurun_tui.models.pull import Phase, PullProgress, pull
 from npurun_tui.models.pull.policy import Policy
 from npurun_tui.models.store import ModelStore
+from tests.support.index_server import Index, pause_after
 from tests.support.tiny_model import TinyModel
 
 QUICK = Policy(attempts=4, first_delay=0.01, max_delay=0.02, connect_timeout=5.0, stall_timeout=0.5)
+
+SOME = 400_000
+"""Bytes of the first, unfinished pull in tests of resuming."""
 
 _CONFIGURES = (
     "PIP_",
@@ -56,3 +63,36 @@ def assert_installed(model: TinyModel, store: ModelStore) -> None:
 def part_size(store: ModelStore, model: TinyModel) -> int:
     """Bytes that an unfinished pull has left."""
     return store.partials().get(model.entry.name, 0)
+
+
+def closed_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+async def fail(model: TinyModel, store: ModelStore, kind: type[NpurunError]) -> NpurunError:
+    """Pull, expecting exactly `kind`; the sentence is one, and nothing of the model is shown."""
+    with pytest.raises(kind) as caught:
+        await pull_all(model, store)
+    error = caught.value
+    assert type(error) is kind
+    assert "\n" not in str(error)
+    assert error.message.endswith(".")
+    assert store.scan() == ([], [])
+    return error
+
+
+async def begin(model: TinyModel, index: Index, store: ModelStore) -> int:
+    """Pull the first part of the model, then stop; returns how many bytes were kept."""
+    gate = threading.Event()
+    index.faults.append(pause_after(SOME, gate))
+    async for step in (steps := pull(model.entry, store, policy=QUICK)):
+        if step.phase is Phase.DOWNLOADING and step.done >= SOME:
+            break
+    await steps.aclose()
+    gate.set()
+    assert part_size(store, model) == SOME
+    return SOME

@@ -1,0 +1,152 @@
+"""Credentials go only where they belong, certificates are checked, https is never left for http."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from npurun_tui.errors import NetworkUnavailable, PullFailed
+from npurun_tui.models.store import ModelStore
+from tests.support.index_server import (
+    Index,
+    serve,
+    status,
+)
+from tests.support.pulling import (
+    assert_installed,
+    fail,
+    only_index,
+    pull_all,
+)
+from tests.support.tiny_model import TinyModel, build_tiny_model
+
+
+@pytest.fixture(scope="module")
+def tiny() -> TinyModel:
+    return build_tiny_model()
+
+
+@pytest.fixture
+def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    with serve(tiny) as served:
+        only_index(monkeypatch, served.url)
+        yield served
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
+
+
+async def test_credentials_go_to_their_index_and_nowhere_else(
+    index: Index, tiny: TinyModel, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.password = "p@ss/word"
+    with serve(tiny) as files:
+        index.file_base = f"{files.origin}/files"
+        only_index(monkeypatch, index.url.replace("://", "://user:p%40ss%2Fword@"))
+        await pull_all(tiny, store)
+    assert_installed(tiny, store)
+    assert files.downloads
+    assert all("authorization" not in request.headers for request in files.requests)
+    state = "".join(path.read_text("latin-1") for path in store.root.rglob("*.json"))
+    assert "ss/word" not in state
+
+
+async def test_wrong_credentials_are_said_without_showing_them(
+    index: Index, tiny: TinyModel, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.password = "right"
+    only_index(monkeypatch, index.url.replace("://", "://user:wrong@"))
+    error = await fail(tiny, store, PullFailed)
+    assert "401" in error.message
+    assert "credentials" in error.mend
+    assert "wrong" not in str(error)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody has signed, and its key, in one file."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        [
+            openssl,
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            *("-keyout", str(key), "-out", str(cert), "-days", "2", "-subj", "/CN=127.0.0.1"),
+            *("-addext", "subjectAltName=IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    both = folder / "both.pem"
+    both.write_bytes(key.read_bytes() + cert.read_bytes())
+    return both
+
+
+async def test_a_certificate_that_is_not_trusted(
+    tiny: TinyModel, store: ModelStore, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(tiny, certificate) as index:
+        only_index(monkeypatch, index.url)
+        error = await fail(tiny, store, NetworkUnavailable)
+    assert "is not trusted" in error.message
+    assert "SSL_CERT_FILE" in error.mend
+
+
+@pytest.mark.parametrize("variable", ["PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+async def test_a_bundle_of_ones_own_is_trusted(
+    tiny: TinyModel,
+    store: ModelStore,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    with serve(tiny, certificate) as index:
+        only_index(monkeypatch, index.url)
+        monkeypatch.setenv(variable, str(certificate))
+        await pull_all(tiny, store)
+    assert_installed(tiny, store)
+
+
+async def test_a_bundle_that_cannot_be_read(
+    index: Index,
+    tiny: TinyModel,
+    store: ModelStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "none.pem"))
+    error = await fail(tiny, store, NetworkUnavailable)
+    assert "none.pem" in error.message
+
+
+async def test_https_is_never_left_for_http(
+    tiny: TinyModel,
+    store: ModelStore,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    index: Index,
+) -> None:
+    with serve(tiny, certificate) as secure:
+        secure.always = status(302, Location=f"{index.origin}/files/plain")
+        only_index(monkeypatch, secure.url)
+        monkeypatch.setenv("PIP_CERT", str(certificate))
+        error = await fail(tiny, store, PullFailed)
+        assert "not https" in error.message
+        secure.file_base = f"{index.origin}/files"
+        await fail(tiny, store, PullFailed)
+    assert index.requests == []
