@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.real_model import ensure_real_model
+from tests.support.real_model import ensure_installed, ensure_real_model, real_store
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +16,12 @@ def model_file() -> Path:
     # In a thread, because a session fixture may be asked for while an event loop runs.
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(ensure_real_model).result()
+
+
+@pytest.fixture(scope="session")
+def real_models() -> Path:
+    """A models folder with the real 135M model in it. No test may write to it."""
+    store = real_store()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(ensure_installed, store).result()
+    return store.root

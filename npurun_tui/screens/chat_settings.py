@@ -48,14 +48,16 @@ class ChatSettingsScreen(ModalScreen[Chosen | None]):
         with Vertical(classes="dialog-box", id="chat-settings"):
             yield Static("Chat settings", classes="dialog-title")
             with VerticalScroll(id="chat-settings-form"):
-                yield Label("Model")
-                yield Select(
-                    [(name, name) for name in self._models],
-                    value=self._model or Select.NULL,
-                    allow_blank=not self._model,
-                    prompt="none is installed",
-                    id="model",
-                )
+                with Horizontal(classes="field"):
+                    yield Label("Model", classes="field-label")
+                    yield Select(
+                        [(name, name) for name in self._models],
+                        value=self._model or Select.NULL,
+                        allow_blank=not self._model,
+                        prompt="none is installed",
+                        compact=True,
+                        id="model",
+                    )
                 yield Label("System prompt")
                 yield TextArea(self._settings.system, id="system", compact=True)
                 for field in FIELDS:

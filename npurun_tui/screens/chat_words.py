@@ -36,12 +36,12 @@ def note(stats: TurnStats | None, outcome: str) -> str:
 
 
 def gauge(used: int, size: int) -> str:
-    """How full the context window is (`▰▰▱▱▱▱▱▱▱▱ 1,234 / 8,192 (15 %)`); empty where it is not known."""
+    """How full the context window is (`██░░░░░░░░ 1,234 / 8,192 (15 %)`); empty where it is not known."""
     if size <= 0:
         return ""
     share = min(used / size, 1.0)
     filled = min(GAUGE_CELLS, max(1, round(share * GAUGE_CELLS))) if used else 0
-    bar = "▰" * filled + "▱" * (GAUGE_CELLS - filled)
+    bar = "█" * filled + "░" * (GAUGE_CELLS - filled)
     return f"context {bar} {used:,} / {size:,} ({share * 100:.0f} %)"
 
 

@@ -63,6 +63,7 @@ class Conversation(Widget):
 
     def on_unmount(self) -> None:
         """Answers end with the tab; what has come of them is kept."""
+        self._live = None
         for session in self.writing:
             session.stop()
 
