@@ -21,6 +21,7 @@ from npurun_tui.chat.model import (
     stats_from_json,
     stats_to_json,
 )
+from npurun_tui.errors import StorageError
 from npurun_tui.storage.chats import ChatRow, ChatTable, MessageRow
 from npurun_tui.storage.database import Database
 
@@ -35,6 +36,7 @@ class ChatLibrary:
         self._database = Database(database)
         self._table = ChatTable(self._database)
         self._thread = ThreadPoolExecutor(1, "storage")
+        self._closed = False
 
     @property
     def notice(self) -> str:
@@ -62,10 +64,14 @@ class ChatLibrary:
 
     async def aclose(self) -> None:
         """Finish what is being written, then close the file."""
-        await self._do(self._database.close)
+        closing = self._do(self._database.close)
+        self._closed = True
+        await closing
         self._thread.shutdown(wait=False)
 
     def _do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        if self._closed:
+            raise StorageError("The chats are closed already.")
         # Shielded: a cancelled caller must not leave a half-known write; the thread finishes it either way.
         loop = asyncio.get_running_loop()
         return asyncio.shield(loop.run_in_executor(self._thread, lambda: work(*args, **kwargs)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -12,6 +13,7 @@ from textual.content import Content
 from textual.message import Message as TextualMessage
 from textual.widget import Widget
 from textual.widgets import Static
+from textual.worker import Worker, WorkerError
 
 from npurun_tui.chat.model import STOPPED, Message
 from npurun_tui.chat.session import ChatSession, NotSaved, SessionEvent
@@ -46,6 +48,7 @@ class Conversation(Widget):
         self.session = session
         self.writing: list[ChatSession] = []
         """The sessions with an answer on its way, whether they are shown or not."""
+        self._workers_of_answers: set[Worker[None]] = set()
         self._live: MessageId | None = None
         self._editing = False
         self._told_unsaved = False
@@ -61,11 +64,14 @@ class Conversation(Widget):
         """The session given at the start."""
         self.show(self.session)
 
-    def on_unmount(self) -> None:
-        """Answers end with the tab; what has come of them is kept."""
+    async def on_unmount(self) -> None:
+        """Answers end with the tab; what has come of them is saved before the tab is gone."""
         self._live = None
         for session in self.writing:
             session.stop()
+        for worker in tuple(self._workers_of_answers):
+            with suppress(WorkerError):  # cancelled or failed: the session has saved what there was
+                await worker.wait()
 
     # --- showing -------------------------------------------------------------------------------
 
@@ -186,7 +192,8 @@ class Conversation(Widget):
     def _answer(self, session: ChatSession) -> None:
         self._live = self._add_live(session)
         self.writing.append(session)
-        self._write(session)
+        self._workers_of_answers = {w for w in self._workers_of_answers if not w.is_finished}
+        self._workers_of_answers.add(self._write(session))
 
     def _add_live(self, session: ChatSession) -> MessageId:
         entry = Entry("assistant", session.partial, label=session.chat.model)
