@@ -118,7 +118,7 @@ class Conversation(Widget):
         """Settings at the left, the context window's gauge at the right."""
         chat = self.session.chat
         stats = next((m.stats for m in reversed(chat.messages) if m.stats is not None), None)
-        editing = "editing the last message (esc: leave it)"
+        editing = "editing · esc leaves it"
         self.query_one(Sides).show(
             editing if self._editing else chat_words.summary(chat.settings),
             chat_words.gauge(stats.occupancy, stats.context_size) if stats else "",
