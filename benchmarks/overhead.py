@@ -20,10 +20,13 @@ from pathlib import Path
 
 from benchmarks import report
 
-PROMPT = (
-    "<|im_start|>user\nTell me a long story about a lighthouse.<|im_end|>\n<|im_start|>assistant\n"
-)
+SYSTEM = "You tell stories."
 USER = "Tell me a long story about a lighthouse."
+# What the model's template makes of the two, as `run` sends it.
+PROMPT = (
+    f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{USER}<|im_end|>\n"
+    "<|im_start|>assistant\n"
+)
 
 BARE = """
 import json, sys, time
@@ -71,6 +74,8 @@ def ours(name: str, tokens: int) -> tuple[float, float]:
         "0",
         "--max-tokens",
         str(tokens),
+        "--system",
+        SYSTEM,
         USER,
     ]
     with subprocess.Popen(

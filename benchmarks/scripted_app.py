@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from npurun_tui import services
-from npurun_tui.app import run_workbench
+from npurun_tui import pacing, services
 from npurun_tui.engine.engine import Engine
 from npurun_tui.settings import Paths, Settings
 
@@ -29,10 +28,11 @@ def main() -> int:
             engine: Engine = self.__dict__["engine"]
             return engine
 
+    pacing.prepare()
     import npurun_tui.app
 
     vars(npurun_tui.app)["Services"] = Scripted
-    return run_workbench(paths, Settings())
+    return npurun_tui.app.run_workbench(paths, Settings())
 
 
 if __name__ == "__main__":

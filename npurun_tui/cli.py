@@ -66,6 +66,9 @@ def _reader_gone() -> int:
 
 
 def _workbench(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
+    from npurun_tui import pacing
+
+    pacing.prepare()
     from npurun_tui.app import run_workbench
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

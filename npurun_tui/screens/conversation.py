@@ -260,6 +260,10 @@ class Conversation(Widget):
     def _copy_requested(self, event: Transcript.CopyRequested) -> None:
         self._copy(event.text, event.what)
 
+    @on(Transcript.NothingToCopy)
+    def _nothing_to_copy(self, event: Transcript.NothingToCopy) -> None:
+        say(self, event.why)
+
     @work(group="copy", exclusive=True)
     async def _copy(self, text: str, what: str) -> None:
         copied = await copy(cast("CopyingApp", self.app), text)

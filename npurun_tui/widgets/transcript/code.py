@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from npurun_tui.widgets.transcript.lines import Piece, split_lines
 
 if TYPE_CHECKING:
-    from pygments.lexer import Lexer  # type: ignore[import-untyped]
+    from pygments.lexer import Lexer
 
 LONGEST: Final = 1000
 """A chunk with a line of more characters is shown plain: lexers may backtrack badly over it."""
@@ -42,8 +42,8 @@ _STYLES: Final = (
 
 @lru_cache(maxsize=64)
 def _lexer(language: str) -> Lexer | None:
-    from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
-    from pygments.util import ClassNotFound  # type: ignore[import-untyped]
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
 
     try:
         return get_lexer_by_name(language, stripnl=False, ensurenl=False)
