@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from npurun_tui.chat.model import ChatSettings
+if TYPE_CHECKING:  # the command line imports this module at every start
+    from npurun_tui.chat.model import ChatSettings
 
 
 def whole(least: int) -> Callable[[str], int]:

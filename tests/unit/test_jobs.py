@@ -6,8 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,8 +15,8 @@ from npurun_tui.models.jobs import JobState, PullJob, PullManager
 from npurun_tui.models.pull import Phase, PullProgress
 from npurun_tui.models.speed import SpeedMeter
 from npurun_tui.models.store import ModelStore
-from tests.support.index_server import Index, pause_after, serve
-from tests.support.pulling import assert_installed, only_index
+from tests.support.index_server import Index, pause_after
+from tests.support.pulling import assert_installed
 from tests.support.tiny_model import NAME, TinyModel, build_tiny_model
 
 SOME = 200_000
@@ -26,18 +25,6 @@ SOME = 200_000
 @pytest.fixture(scope="module")
 def tiny() -> TinyModel:
     return build_tiny_model(tensor_bytes=500_000)
-
-
-@pytest.fixture
-def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    with serve(tiny) as served:
-        only_index(monkeypatch, served.url)
-        yield served
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(tmp_path / "models")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageErro
 from npurun_tui.models.catalog import CATALOG
 from npurun_tui.models.store import ModelStore
 from npurun_tui.settings import Paths
-from tests.support.index_server import Index, serve, status
-from tests.support.pulling import only_index
+from tests.support.index_server import Index, status
 from tests.support.tiny_model import NAME, TinyModel, build_tiny_model
 
 KNOWN = CATALOG[0]
@@ -30,13 +28,6 @@ KNOWN = CATALOG[0]
 @pytest.fixture(scope="module")
 def tiny() -> TinyModel:
     return build_tiny_model(tensor_bytes=300_000)
-
-
-@pytest.fixture
-def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    with serve(tiny) as served:
-        only_index(monkeypatch, served.url)
-        yield served
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,28 +16,11 @@ import pytest
 from npurun_tui.errors import ModelBusy, ModelError
 from npurun_tui.models.pull import Phase, pull
 from npurun_tui.models.store import ModelStore
-from tests.support.index_server import Index, pause_after, serve
-from tests.support.pulling import QUICK, assert_installed, only_index, part_size, pull_all
-from tests.support.tiny_model import NAME, TinyModel, build_tiny_model, write_entry
+from tests.support.index_server import Index, pause_after
+from tests.support.pulling import QUICK, assert_installed, part_size, pull_all
+from tests.support.tiny_model import NAME, TinyModel, write_entry
 
 SLOW_BYTES = 400_000
-
-
-@pytest.fixture(scope="module")
-def tiny() -> TinyModel:
-    return build_tiny_model()
-
-
-@pytest.fixture
-def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    with serve(tiny) as served:
-        only_index(monkeypatch, served.url)
-        yield served
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(tmp_path / "models")
 
 
 async def until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +15,6 @@ from tests.support.index_server import (
     chunked,
     close_after,
     compressed,
-    serve,
     status,
 )
 from tests.support.pulling import (
@@ -29,24 +26,7 @@ from tests.support.pulling import (
     only_index,
     part_size,
 )
-from tests.support.tiny_model import NAME, TinyModel, build_tiny_model
-
-
-@pytest.fixture(scope="module")
-def tiny() -> TinyModel:
-    return build_tiny_model()
-
-
-@pytest.fixture
-def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    with serve(tiny) as served:
-        only_index(monkeypatch, served.url)
-        yield served
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(tmp_path / "models")
+from tests.support.tiny_model import NAME, TinyModel
 
 
 async def test_no_network_is_said_in_one_sentence_and_soon(

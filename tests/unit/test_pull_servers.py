@@ -5,9 +5,7 @@ from __future__ import annotations
 import email.utils
 import threading
 import time
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -35,23 +33,6 @@ from tests.support.pulling import (
     pull_all,
 )
 from tests.support.tiny_model import TinyModel, build_tiny_model
-
-
-@pytest.fixture(scope="module")
-def tiny() -> TinyModel:
-    return build_tiny_model()
-
-
-@pytest.fixture
-def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    with serve(tiny) as served:
-        only_index(monkeypatch, served.url)
-        yield served
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(tmp_path / "models")
 
 
 async def test_a_connection_that_ends_early_is_gone_on_with(

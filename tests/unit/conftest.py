@@ -1,0 +1,31 @@
+"""Fixtures of the unit tests: a tiny model, an index that serves it, and an empty store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from npurun_tui.models.store import ModelStore
+from tests.support.index_server import Index, serve
+from tests.support.pulling import only_index
+from tests.support.tiny_model import TinyModel, build_tiny_model
+
+
+@pytest.fixture(scope="module")
+def tiny() -> TinyModel:
+    return build_tiny_model()
+
+
+@pytest.fixture
+def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    """The only index that pip's configuration names."""
+    with serve(tiny) as served:
+        only_index(monkeypatch, served.url)
+        yield served
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
