@@ -25,8 +25,3 @@ def open_dialog(spec: ModelSpec) -> Dialog:
     from npurun_tui.engine.cpu.dialog import CpuDialog  # with it, in the end, comes llama.cpp
 
     return CpuDialog(spec)
-
-
-def chat_template(dialog: Dialog) -> str:
-    """The Jinja source of the chat template in the model's own files; "" where there is none."""
-    return str(getattr(dialog, "chat_template", ""))

@@ -18,7 +18,7 @@ import pytest
 from npurun_tui.engine.cpu.dialog import CpuDialog
 from npurun_tui.engine.cpu.server import LlamaServer
 from npurun_tui.engine.dialog import Action, GenieError, Sampler, SentenceCode, Status
-from npurun_tui.engine.loading import chat_template, open_dialog
+from npurun_tui.engine.loading import open_dialog
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.errors import EngineLoadFailed, EngineUnavailable, ModelFileDamaged
 from tests.unit.test_gguf import PAIRS, build
@@ -144,13 +144,11 @@ def abort_in_prefill(dialog: CpuDialog, code: SentenceCode) -> float:
 @pytest.mark.model
 @pytest.mark.parametrize("code", [SentenceCode.COMPLETE, SentenceCode.BEGIN])
 def test_an_abort_during_the_prefill_returns_at_once(dialog: CpuDialog, code: SentenceCode) -> None:
-    assert abort_in_prefill(dialog, code) < 0.25
+    assert abort_in_prefill(dialog, code) < 0.5
     assert dialog.context_occupancy == 0
     start = time.perf_counter()
     assert dialog.query("Hello") == Status.SUCCESS
-    assert (
-        time.perf_counter() - start < 3
-    )  # at most the batch that was being computed, not the prompt's 4 s
+    assert time.perf_counter() - start < 3  # two batches take 1.1 s, the whole prompt 4 s
 
 
 @pytest.mark.model
@@ -218,7 +216,7 @@ def test_a_wildly_sampled_answer_is_reused_whole(dialog: CpuDialog, seed: int) -
 
 @pytest.mark.model
 def test_the_template_and_its_tokens_come_from_the_file(dialog: CpuDialog) -> None:
-    assert "<|im_start|>" in chat_template(dialog)
+    assert "<|im_start|>" in dialog.chat_template
     assert (dialog.bos_text, dialog.eos_text) == ("<|im_start|>", "<|im_end|>")
     assert dialog.context_size == 1024
 

@@ -28,8 +28,9 @@ from npurun_tui.errors import EngineLoadFailed, EngineUnavailable
 from npurun_tui.text import one_line
 
 BATCH: Final = 128
-"""Tokens prefilled at a time, and so the wait after an abort. 128 is as fast as 512 (222 and 219 tok/s for the 135M
-model on one core), 64 costs 4 %, 32 costs 26 %."""
+"""Tokens prefilled at a time. A query after an aborted prefill waits for one or two such batches (the abort itself
+returns at once), so it should be small; 128 is as fast as 512 (222 and 219 tok/s for the 135M model on one core),
+64 costs 4 %, 32 costs 26 %."""
 
 REQUEST_TIMEOUT: Final = 300.0
 """Seconds for a short request: it may have to wait for a cancelled prefill to finish its batch."""

@@ -1,7 +1,7 @@
 """One streaming completion: request out, events in, cancelled from any thread by shutting the socket.
 
 llama.cpp checks the connection before each chunk that it sends and gives the task up when it is gone: within one
-token while it generates, within one batch while it prefills. Our side does not wait for that: a shut socket ends the
+token while it generates, within two batches while it prefills. Our side does not wait for that: a shut socket ends the
 blocking read at once.
 """
 
