@@ -12,7 +12,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
@@ -21,7 +20,7 @@ from textual.content import Content
 from textual.events import Resize
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from npurun_tui import units
 from npurun_tui.errors import NpurunError
@@ -34,8 +33,8 @@ from npurun_tui.screens.model_rows import (
     removal_question,
 )
 from npurun_tui.widgets.facts import FactsPanel
-from npurun_tui.widgets.model_table import ModelTable
 from npurun_tui.widgets.notices import complain, say
+from npurun_tui.widgets.row_table import Cell, Column, RowTable
 
 if TYPE_CHECKING:
     from npurun_tui.models.catalog import CatalogEntry
@@ -43,12 +42,12 @@ if TYPE_CHECKING:
     from npurun_tui.models.store import BrokenModel, InstalledModel, ModelStore
 
 COLUMNS: Final = (
-    ("Model", 22),
-    ("State", 14),
-    ("Size", 7),
-    ("On", 3),
-    ("Quant", 6),
-    ("Context", 7),
+    Column("Model", 22),
+    Column("State", 14),
+    Column("Size", 7, right=True),
+    Column("On", 3),
+    Column("Quant", 6),
+    Column("Context", 7, right=True),
 )
 WIDE: Final = 100
 """From this width on the details stand beside the table, else below it."""
@@ -58,13 +57,13 @@ FIRST_PAINT: Final = 0.05
 REFRESH: Final = 0.25
 """Seconds between two redraws while something is pulled."""
 
-_STYLES: Final = {
-    Kind.INSTALLED: "bold",
-    Kind.BROKEN: "red",
-    Kind.FAILED: "red",
-    Kind.PULLING: "green",
-    Kind.PAUSED: "yellow",
-    Kind.AVAILABLE: "dim",
+_LOOKS: Final = {
+    Kind.INSTALLED: "strong",
+    Kind.BROKEN: "error",
+    Kind.FAILED: "error",
+    Kind.PULLING: "good",
+    Kind.PAUSED: "warning",
+    Kind.AVAILABLE: "quiet",
 }
 
 
@@ -107,13 +106,13 @@ class ModelsPane(Widget):
         """The card for beginners, the table, the details."""
         yield Static(id="first-model")
         with Container(id="models-body"):
-            yield ModelTable(id="models-table")
+            yield RowTable(id="models-table")
             yield FactsPanel(id="models-details")
 
     @property
-    def table(self) -> ModelTable:
+    def table(self) -> RowTable:
         """The table of models."""
-        return self.query_one(ModelTable)
+        return self.query_one(RowTable)
 
     def focus_main(self) -> None:
         """The table has the keyboard."""
@@ -164,7 +163,7 @@ class ModelsPane(Widget):
             self._installed, self._broken, self._partials, self._catalog, self._pulls.jobs
         )
         self._rows = {row.name: row for row in rows}
-        self.table.show({row.name: _cells(row, plain=self.app.no_color) for row in rows})
+        self.table.show({row.name: _cells(row) for row in rows})
         card = first_model_card(rows)
         self.query_one("#first-model", Static).update(Content(card))
         self.set_class(bool(card), "-no-model")
@@ -184,7 +183,7 @@ class ModelsPane(Widget):
         """The model under the cursor."""
         return self._rows.get(self.table.cursor_key or "")
 
-    @on(DataTable.RowHighlighted)
+    @on(RowTable.Moved)
     def _moved(self) -> None:
         self._show_details()
 
@@ -222,7 +221,7 @@ class ModelsPane(Widget):
         }
         return allowed.get(action, True)
 
-    @on(DataTable.RowSelected)
+    @on(RowTable.Selected)
     def _selected(self) -> None:
         """Enter: what comes next for this model."""
         row = self.row
@@ -309,15 +308,12 @@ class ModelsPane(Widget):
         yield SystemCommand("Refresh the models", "Look at the disk again", self.action_refresh)
 
 
-def _cells(row: ModelRow, *, plain: bool) -> tuple[Text, ...]:
-    """`plain`: a monochrome terminal, on which a dark red would be a dark grey."""
-    name_style = "bold" if row.kind is Kind.INSTALLED else ""
-    state_style = _STYLES[row.kind] if not plain else name_style
+def _cells(row: ModelRow) -> tuple[Cell, ...]:
     return (
-        Text(row.label, style=name_style, no_wrap=True, overflow="ellipsis"),
-        Text(row.state, style=state_style, no_wrap=True),
-        Text(row.size, justify="right", no_wrap=True),
-        Text(row.backend, no_wrap=True),
-        Text(row.quant, no_wrap=True),
-        Text(row.context, justify="right", no_wrap=True),
+        Cell(row.label, "strong" if row.kind is Kind.INSTALLED else ""),
+        Cell(row.state, _LOOKS[row.kind]),
+        Cell(row.size),
+        Cell(row.backend),
+        Cell(row.quant),
+        Cell(row.context),
     )

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from npurun_tui.app import WorkbenchApp
 from npurun_tui.screens.models import ModelsPane
 from npurun_tui.settings import Paths, Settings
-from npurun_tui.widgets.model_table import ModelTable
+from npurun_tui.widgets.row_table import RowTable
 from npurun_tui.widgets.status_bar import StatusBar
 
 NARROW = (80, 24)
@@ -45,19 +45,19 @@ def pane(app: WorkbenchApp) -> ModelsPane:
     return app.main.query_one(ModelsPane)
 
 
-def table(app: WorkbenchApp) -> ModelTable:
+def table(app: WorkbenchApp) -> RowTable:
     """Its table."""
-    return app.main.query_one(ModelTable)
+    return app.main.query_one(RowTable)
 
 
 def is_filled(app: WorkbenchApp) -> bool:
     """The Models tab is there with its rows."""
-    return bool(app.main.query(ModelTable)) and table(app).row_count > 0
+    return bool(app.main.query(RowTable)) and len(table(app).keys) > 0
 
 
 def cells(app: WorkbenchApp, name: str) -> list[str]:
     """The plain texts of a model's row."""
-    return [str(cell) for cell in table(app).get_row(name)]
+    return [cell.text for cell in table(app).row(name)]
 
 
 def details(app: WorkbenchApp) -> str:

@@ -25,6 +25,7 @@ from tests.support.workbench import (
     NARROW,
     cells,
     home_paths,
+    is_filled,
     make_app,
     notices,
     table,
@@ -131,7 +132,7 @@ async def test_help_comes_and_goes_and_speaks_of_the_pane(app: WorkbenchApp, key
 
 async def test_the_palette_has_the_tabs_and_the_pane_s_commands(app: WorkbenchApp) -> None:
     async with app.run_test(size=NARROW) as pilot:
-        await until(pilot, lambda: table(app).row_count > 0)
+        await until(pilot, lambda: is_filled(app))
         titles = [command.title for command in app.get_system_commands(app.main)]
         assert {"Go to Chat", "Refresh the models", "Dark or light", "Theme", "Quit"} <= set(titles)
         assert "Go to Models" not in titles
@@ -191,7 +192,7 @@ async def test_a_terminal_that_is_too_small_says_so_and_comes_back(
     app: WorkbenchApp, size: tuple[int, int]
 ) -> None:
     async with app.run_test(size=NARROW) as pilot:
-        await until(pilot, lambda: table(app).row_count > 0)
+        await until(pilot, lambda: is_filled(app))
         assert not is_covered(app)
         await pilot.resize_terminal(*size)
         await pilot.pause()
@@ -207,7 +208,7 @@ async def test_it_may_begin_too_small(app: WorkbenchApp) -> None:
     async with app.run_test(size=(20, 5)) as pilot:
         assert is_covered(app)
         await pilot.resize_terminal(*NARROW)
-        await until(pilot, lambda: table(app).row_count > 0)
+        await until(pilot, lambda: is_filled(app))
         assert not is_covered(app)
 
 
@@ -236,7 +237,7 @@ async def test_quitting_with_a_pull_asks_and_the_pull_resumes_in_the_next_run(
 ) -> None:
     app = make_app(tmp_path)
     async with app.run_test(size=NARROW) as pilot:
-        await until(pilot, lambda: NAME in table(app).rows)
+        await until(pilot, lambda: NAME in table(app).keys)
         await pilot.press("p")
         await until(pilot, lambda: "━" in cells(app, NAME)[1])
         await pilot.press("q")
@@ -255,7 +256,7 @@ async def test_quitting_with_a_pull_asks_and_the_pull_resumes_in_the_next_run(
     slow_pull.set()
     again = make_app(tmp_path)
     async with again.run_test(size=NARROW) as pilot:
-        await until(pilot, lambda: NAME in table(again).rows)
+        await until(pilot, lambda: NAME in table(again).keys)
         assert cells(again, NAME)[1].startswith("‖ paused")
         await pilot.press("p")
         await until(pilot, lambda: cells(again, NAME)[1] == "✓ installed")

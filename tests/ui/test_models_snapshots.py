@@ -68,7 +68,7 @@ def shows(theme: str = "", *keys: str, cursor: str = "", pulling: bool = False) 
             app.services.pulls._tell(job)
             pane(app)._redraw_now()
         if cursor:
-            table(app).move_cursor(row=table(app).get_row_index(cursor))
+            table(app).go_to(cursor)
         await pilot.press(*keys)
         await pilot.pause()
 

@@ -27,14 +27,14 @@ FIRST_PAINT = """
 import asyncio, json, sys
 from npurun_tui.app import WorkbenchApp
 from npurun_tui.settings import Paths, Settings
-from textual.widgets import DataTable
+from npurun_tui.widgets.row_table import RowTable
 
 async def paint():
     paths = Paths.resolve()
     app = WorkbenchApp(paths, Settings.load(paths.config))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        assert app.query_one(DataTable).row_count >= 1
+        assert app.query_one(RowTable).keys
         loaded = sorted(sys.modules)
     print(json.dumps(loaded))
 
