@@ -21,6 +21,7 @@ from textual.widget import Widget
 
 from npurun_tui import __version__
 from npurun_tui.crash import crash_sentence, write_crash_file
+from npurun_tui.errors import NpurunError
 from npurun_tui.logs import configure_logging
 from npurun_tui.screens.main import MainScreen
 from npurun_tui.screens.tabs import Commanding, TabSpec
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DARK, LIGHT = "textual-dark", "textual-light"
+
+AT_START = "○ stopped  no model  permit: free"
+"""What `status_text.describe` says of an engine that was never used; importing it would cost the first paint."""
 
 
 def _models_pane(app: WorkbenchApp) -> Widget:
@@ -91,7 +95,7 @@ class WorkbenchApp(App[None]):
     def get_default_screen(self) -> Screen[None]:
         """The main screen itself: an empty default screen below it would be laid out for nothing."""
         tabs = [TabSpec(key, title, partial(make, self)) for key, title, make in TABS]
-        return MainScreen(f"npurun-tui {__version__}", tabs, "○ no model loaded")
+        return MainScreen(f"npurun-tui {__version__}", tabs, AT_START)
 
     @property
     def main(self) -> MainScreen:
@@ -122,7 +126,10 @@ class WorkbenchApp(App[None]):
         """The services end with the screen, and no longer report to it."""
         for unsubscribe in self._following:
             unsubscribe()
-        await self.services.aclose()
+        try:
+            await self.services.aclose()
+        except NpurunError as error:
+            log.error("while closing: %s", error)  # the screen that could show it is gone
 
     async def action_quit(self) -> None:
         """Quit; where downloads run, ask first."""
@@ -159,15 +166,19 @@ class WorkbenchApp(App[None]):
     def _engine_changed(self, status: EngineStatus) -> None:
         from npurun_tui.widgets.status_text import describe
 
-        self.main.query_one(StatusBar).show_engine(describe(status))
+        for bar in self._status_bars():
+            bar.show_engine(describe(status))
 
     def _pull_changed(self, _job: PullJob) -> None:
         from npurun_tui.widgets.status_text import describe_pulls
 
         jobs = self._jobs()
-        self.main.query_one(StatusBar).show_pulls(
-            describe_pulls(jobs), describe_pulls(jobs, short=True)
-        )
+        for bar in self._status_bars():
+            bar.show_pulls(describe_pulls(jobs), describe_pulls(jobs, short=True))
+
+    def _status_bars(self) -> Iterable[StatusBar]:
+        """The status bar; nothing while the screen is taken down, when services still tell of their end."""
+        return self.main.query(StatusBar) if self.is_running else ()
 
     # --- the terminal --------------------------------------------------------------------------
 

@@ -75,11 +75,17 @@ def _chain(error: BaseException) -> Iterator[str]:
             yield f"  {frame.filename}:{frame.lineno} in {frame.name}"
             if frame.line:
                 yield f"    {frame.line}"
-        current = current.__cause__ or (
-            None if current.__suppress_context__ else current.__context__
-        )
+        current = _led_to(current)
         if current is not None:
             yield "caused by:"
+
+
+def _led_to(error: BaseException) -> BaseException | None:
+    """What `error` came of; Textual's WorkerFailed keeps that in an attribute only."""
+    inner = getattr(error, "error", None)
+    if isinstance(inner, BaseException):
+        return inner
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _harmless(error: BaseException) -> str:

@@ -199,7 +199,7 @@ class Turn:
             prompt_tokens=profile.cached_tokens + profile.prompt_tokens,
             cached_tokens=profile.cached_tokens,
             prefilled_tokens=profile.prompt_tokens,
-            completion_tokens=outcome.generated,
+            completion_tokens=profile.generated_tokens,
             ttft_ms=profile.ttft_us / 1000,
             prefill_tps=profile.prefill_tps,
             decode_tps=profile.decode_tps,

@@ -23,36 +23,32 @@ SIGNS: Final = {
 }
 """One sign for each state, so that no state is told by colour alone."""
 
-NOTHING_LOADED: Final = "○ no model loaded"
-
 
 def describe(status: EngineStatus) -> str:
-    """The engine in one line: sign and state, model, backend in words, who holds the permit, how many wait."""
-    return "  ".join(part for part in (_state(status), _model(status), _permit(status)) if part)
+    """The engine in one line: sign and state, model, backend in words, who holds the permit, how many wait.
+
+    A reason stands last: it is long, and what must always be seen would be cut off behind it.
+    """
+    reason = one_line(status.reason, 160)
+    return "  ".join(
+        part for part in (_state(status), _model(status), _permit(status), reason) if part
+    )
 
 
 def _state(status: EngineStatus) -> str:
-    sign = SIGNS[status.state]
-    if status.state == "loading":
-        return f"{sign} loading {one_line(status.loading, 40)}"
-    if status.state == "stopped":
-        return NOTHING_LOADED
-    if status.state in {"failed", "crashed"}:
-        return f"{sign} {status.state}: {one_line(status.reason, 120)}"
-    return f"{sign} {status.state}"
+    loading = f" {one_line(status.loading, 40)}" if status.loading else ""
+    return f"{SIGNS[status.state]} {status.state}{loading}"
 
 
 def _model(status: EngineStatus) -> str:
     if status.model is None:
-        return ""
+        return "" if status.loading else "no model"
     return f"{one_line(status.model.name, 40)}  {BACKEND_LABELS[status.model.backend]}"
 
 
 def _permit(status: EngineStatus) -> str:
-    if status.holder is None:
-        return "permit: free" if status.model is not None else ""
     waiting = f", {len(status.waiting)} waiting" if status.waiting else ""
-    return f"permit: {one_line(status.holder, 30)}{waiting}"
+    return f"permit: {one_line(status.holder or 'free', 30)}{waiting}"
 
 
 def describe_pulls(jobs: Iterable[PullJob], *, short: bool = False) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual.worker import WorkerFailed
 
 from npurun_tui import logs
 from npurun_tui.crash import crash_report, crash_sentence, write_crash_file
@@ -37,6 +38,13 @@ def test_where_it_happened_is_said_and_no_text_of_the_user() -> None:
     assert "builtins.KeyError" in report
     assert "in fault" in report
     assert "test_crash.py:" in report
+
+
+def test_a_worker_s_failure_is_traced_to_what_it_came_of() -> None:
+    report = crash_report(WorkerFailed(fault(SECRET)), environ={})
+    assert "textual.worker.WorkerFailed" in report
+    assert "builtins.KeyError" in report
+    assert "private" not in report
 
 
 def test_the_home_folder_is_a_tilde() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from npurun_tui.app import AT_START
 from npurun_tui.engine.engine import EngineState, EngineStatus, LoadedModel
 from npurun_tui.models.catalog import CATALOG
 from npurun_tui.models.jobs import JobState, PullJob
@@ -19,8 +20,11 @@ NPU = LoadedModel("llama-3.2-3b", "genie", 4096, 500.0)
 @pytest.mark.parametrize(
     ("status", "text"),
     [
-        ({}, "○ no model loaded"),
-        ({"state": "loading", "loading": "smollm2"}, "◐ loading smollm2"),
+        ({}, "○ stopped  no model  permit: free"),
+        (
+            {"state": "loading", "loading": "smollm2", "holder": "chat"},
+            "◐ loading smollm2  permit: chat",
+        ),
         (
             {"state": "ready", "model": CPU},
             "● ready  smollm2-135m-instruct  CPU (llama.cpp)  permit: free",
@@ -29,15 +33,25 @@ NPU = LoadedModel("llama-3.2-3b", "genie", 4096, 500.0)
             {"state": "generating", "model": NPU, "holder": "chat", "waiting": ("bench", "HTTP")},
             "▶ generating  llama-3.2-3b  NPU (Genie)  permit: chat, 2 waiting",
         ),
-        ({"state": "failed", "reason": "No such file."}, "✗ failed: No such file."),
-        ({"state": "crashed", "reason": "killed\nby \x1b[31m9"}, "✗ crashed: killed by ␛[31m9"),
-        ({"holder": "chat"}, "○ no model loaded  permit: chat"),
+        (
+            {"state": "failed", "reason": "No such file."},
+            "✗ failed  no model  permit: free  No such file.",
+        ),
+        (
+            {"state": "crashed", "reason": "killed\nby \x1b[31m9"},
+            "✗ crashed  no model  permit: free  killed by ␛[31m9",
+        ),
+        ({"holder": "chat"}, "○ stopped  no model  permit: chat"),
     ],
 )
 def test_describe(status: dict[str, Any], text: str) -> None:
     if "state" in status:
         status["state"] = EngineState(status["state"])
     assert describe(EngineStatus(**status)) == text
+
+
+def test_the_bar_begins_with_the_words_for_an_engine_never_used() -> None:
+    assert describe(EngineStatus()) == AT_START
 
 
 def test_every_state_has_a_sign() -> None:
