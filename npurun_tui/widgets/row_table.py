@@ -49,6 +49,7 @@ class RowTable(ScrollView, can_focus=True):
     """Rows by key, in the order in which they are given."""
 
     ALLOW_SELECT = False
+    ALLOW_MAXIMIZE = False
     COMPONENT_CLASSES = {  # noqa: RUF012 - Textual's way
         "row-table--header",
         "row-table--cursor",
