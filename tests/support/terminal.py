@@ -49,7 +49,8 @@ class Terminal:
             "COLORTERM": "truecolor",
             **(env or {}),
         }
-        for name in ("TMUX", "NO_COLOR", "TERM_PROGRAM"):
+        # PYTHONDONTWRITEBYTECODE, which build machines like, would have every start compile everything anew.
+        for name in ("TMUX", "NO_COLOR", "TERM_PROGRAM", "PYTHONDONTWRITEBYTECODE"):
             environment.pop(name, None)
         self.began = time.perf_counter()
         self.pid, self._master = pty.fork()
