@@ -113,7 +113,7 @@ class WorkbenchApp(App[None]):
         self.call_after_refresh(self._after_first_paint)
 
     async def _after_first_paint(self) -> None:
-        if not gc.isenabled():  # `run_workbench` has switched it off
+        if not gc.isenabled():  # `pacing.prepare` has switched it off
             # What start-up has made stays for good: collections need not look through it again.
             gc.freeze()
             gc.enable()
@@ -257,11 +257,9 @@ class WorkbenchApp(App[None]):
 
 def run_workbench(paths: Paths, settings: Settings, *, model: str | None = None) -> int:
     """Run the workbench until it is quit; the process's exit status is returned."""
-    # Until the first paint almost nothing that is made is garbage, and looking for it takes a sixth of the time.
-    gc.disable()
+    configure_logging(paths.log)
+    app = WorkbenchApp(paths, settings, model=model)
     try:
-        configure_logging(paths.log)
-        app = WorkbenchApp(paths, settings, model=model)
         app.run()
     finally:
         gc.enable()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -105,11 +104,17 @@ class Settings:
 
 def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
     except FileNotFoundError:
         return {}, []
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return {}, [f"{path} could not be read ({error}); the defaults apply."]
+    except (OSError, UnicodeDecodeError) as error:
+        return {}, [_unreadable(path, error)]
+    import tomllib  # 3 ms at every start, for a file that few have
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return {}, [_unreadable(path, error)]
     known = {f.name: f for f in fields(Settings) if f.name != "warnings"}
     values: dict[str, Any] = {}
     warnings: list[str] = []
@@ -121,6 +126,10 @@ def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
         else:
             values[key] = value
     return values, warnings
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path} could not be read ({error}); the defaults apply."
 
 
 def _fault(default: object, value: object) -> str | None:

@@ -1,0 +1,205 @@
+"""The command line: every command is a few lines over the parts below it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from npurun_tui import __version__
+from npurun_tui.chat.fields import number, whole
+from npurun_tui.settings import Paths, Settings
+
+Command = Callable[[argparse.Namespace, Paths, Settings], int]
+
+
+def parse(arguments: Sequence[str]) -> Callable[[Paths, Settings], int]:
+    """What `arguments` ask for, ready to be called; it returns the exit status.
+
+    Ends the process by itself for `--help` and `--version` (status 0) and for wrong usage (2).
+    """
+    options = build_parser().parse_args(arguments)
+    command: Command = options.command
+    return lambda paths, settings: command(options, paths, settings)
+
+
+# --- commands ----------------------------------------------------------------------------------
+
+
+def _workbench(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
+    from npurun_tui.launch import open_workbench
+
+    return open_workbench(paths, settings, options.model)
+
+
+def _pull(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
+    from npurun_tui.commands.models import pull
+
+    del settings
+    return pull(paths, options.name, force=options.force, json=options.json)
+
+
+def _list(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
+    from npurun_tui.commands.models import list_models
+
+    del settings
+    return list_models(paths, json=options.json)
+
+
+def _show(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
+    from npurun_tui.commands.models import show
+
+    del settings
+    return show(paths, options.name, json=options.json, verify=options.verify)
+
+
+def _rm(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
+    from npurun_tui.commands.models import rm
+
+    del settings
+    return rm(paths, options.name, yes=options.yes, json=options.json)
+
+
+def _run(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
+    from npurun_tui.chat.model import ChatSettings
+    from npurun_tui.commands.run import RunRequest, read_prompt, run_local
+
+    chosen = ChatSettings(
+        system=options.system,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        seed=options.seed,
+        max_tokens=options.max_tokens,
+        stop=tuple(options.stop),
+    )
+    request = RunRequest(read_prompt(options.prompt, sys.stdin), chosen, options.json)
+    if options.addr:
+        from npurun_tui.commands.run_remote import run_remote
+
+        return run_remote(request, options.name, options.addr, options.auth_token)
+    from npurun_tui.engine.engine import Engine
+    from npurun_tui.models.store import ModelStore
+
+    installed = ModelStore(paths.models).get(options.name)
+    spec = installed.manifest.spec(
+        installed.folder, context=settings.context, threads=settings.cpu_threads
+    )
+    return run_local(
+        request,
+        spec,
+        lambda: Engine(
+            log=paths.engine_log,
+            load_timeout=settings.load_timeout,
+            answer_timeout=settings.answer_timeout,
+        ),
+    )
+
+
+# --- the parser --------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says a usage error as every other error is said: one sentence, then where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        sentence = f"{message[:1].upper()}{message[1:]}. See `{self.prog} --help`."
+        print(f"npurun-tui: {sentence}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = _Parser(
+        prog="npurun-tui",
+        description="A terminal workbench for local language models. Without a command it opens the workbench.",
+        epilog="Models run on the NPU where there is one; on the CPU it says CPU.",
+    )
+    parser.add_argument("--version", action="version", version=f"npurun-tui {__version__}")
+    parser.add_argument(
+        "--model", metavar="NAME", help="open the workbench with this model chosen in Chat"
+    )
+    parser.set_defaults(command=_workbench)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    _add_model_commands(commands)
+    _add_run(commands)
+    return parser
+
+
+def _add_model_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
+    pull = commands.add_parser("pull", help="download a model (resumes where it was)")
+    pull.add_argument("name", help="a name from the catalog; `list` shows it")
+    pull.add_argument("--force", action="store_true", help="replace an installed model")
+    pull.set_defaults(command=_pull)
+
+    listing = commands.add_parser("list", help="the models that are here, and what can be pulled")
+    listing.set_defaults(command=_list)
+
+    show = commands.add_parser("show", help="one model's manifest in words")
+    show.add_argument("name")
+    show.add_argument("--verify", action="store_true", help="hash its files and compare")
+    show.set_defaults(command=_show)
+
+    rm = commands.add_parser("rm", help="delete a model")
+    rm.add_argument("name")
+    rm.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    rm.set_defaults(command=_rm)
+
+    for command in (pull, listing, show, rm):
+        command.add_argument("--json", action="store_true", help="JSON on stdout")
+
+
+def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
+    run = commands.add_parser(
+        "run",
+        help="one prompt, one answer, streamed to stdout",
+        description="The answer goes to stdout as it comes; everything else goes to stderr.",
+    )
+    run.add_argument("name", help="an installed model")
+    run.add_argument("prompt", nargs="+", help="the prompt's words; `-` reads stdin")
+    run.add_argument("--system", default="", metavar="TEXT", help="the system prompt")
+    for flag, parse, default, metavar, text in (
+        ("--max-tokens", whole(1), None, "N", "at most N tokens of answer"),
+        ("--temperature", number(0, 5), 0.8, "T", "0 is greedy (default 0.8)"),
+        ("--top-p", number(0, 1), 0.95, "P", "nucleus; 1 is off (default 0.95)"),
+        ("--top-k", whole(0), 40, "K", "1 is greedy, 0 is off (default 40)"),
+        ("--seed", whole(0), None, "N", "the same seed gives the same answer"),
+    ):
+        run.add_argument(flag, type=_checked(parse), default=default, metavar=metavar, help=text)
+    run.add_argument(
+        "--stop",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="end before TEXT (may be repeated)",
+    )
+    run.add_argument(
+        "--json", action="store_true", help="one JSON object at the end, nothing before it"
+    )
+    run.add_argument(
+        "--addr",
+        default=os.environ.get("NPURUN_SERVE_ADDR", ""),
+        metavar="HOST:PORT|URL",
+        help="ask a running server instead (default: $NPURUN_SERVE_ADDR)",
+    )
+    run.add_argument(
+        "--auth-token",
+        default=os.environ.get("NPURUN_AUTH_TOKEN", ""),
+        metavar="TOKEN",
+        help="that server's token (default: $NPURUN_AUTH_TOKEN)",
+    )
+    run.set_defaults(command=_run)
+
+
+def _checked(parse: Callable[[str], float]) -> Callable[[str], float]:
+    """`parse` for argparse, which hides the text of a ValueError."""
+
+    def check(text: str) -> float:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+
+    return check
