@@ -6,6 +6,7 @@ Without arguments the workbench is opened straight away: argparse and the table 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ from npurun_tui.settings import Paths, Settings
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    _use_utf_8()
+    arguments = [_as_utf_8(a) for a in sys.argv[1:]] if arguments is None else arguments
     paths = Paths.resolve()
     try:
         return _run(arguments, paths)
@@ -29,6 +31,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _reader_gone()
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback ever reaches a user
         return _fault(error, paths)
+
+
+def _use_utf_8() -> None:
+    """Speak UTF-8 to pipes and files whatever the locale is; a terminal gets what it can show.
+
+    A model's emoji must not end a script on Windows (code page 1252) or under `LC_ALL=C`.
+    """
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                encoding=stream.encoding if stream.isatty() else "utf-8", errors="replace"
+            )
+
+
+def _as_utf_8(argument: str) -> str:
+    """What was typed, also where the locale's encoding could not say it (PEP 383)."""
+    return os.fsencode(argument).decode("utf-8", "replace")
 
 
 def _run(arguments: Sequence[str], paths: Paths) -> int:

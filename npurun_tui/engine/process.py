@@ -235,7 +235,7 @@ class HostProcess(asyncio.SubprocessProtocol):
 
 def _prepare_log(path: Path) -> None:
     """Make the log's folder, and keep one earlier log when this one has grown long."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         if path.stat().st_size > LOG_LIMIT:
             path.replace(path.with_suffix(".1.log"))

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 
 from npurun_tui.engine.dialog import Action, QueryProfile, Sampler, SentenceCode, Status
 from npurun_tui.engine.process import HostProcess
+
+P = ParamSpec("P")
 
 ABORT_GRACE: Final = 15.0
 """Seconds that an aborted query has to end before the process is ended. Prefill on a wedged NPU ignores aborts."""
@@ -64,33 +66,36 @@ class RemoteDialog:
     ) -> QueryOutcome:
         """Run one query; `stop` set, or this task cancelled, aborts it within a token.
 
-        When it returns or raises, the query has ended and the dialog can be used again (or its process is gone).
+        When it returns or raises, the query has ended and the dialog can be used again (or its process is gone). An
+        exception of a callback ends the query too, and is raised here.
         """
+        loop = asyncio.get_running_loop()
+        failed: asyncio.Future[None] = loop.create_future()
         self._busy(True)
         number, answer = self._host.begin(
             "query",
             silence=self._silence,
-            on_token=on_token,
-            on_progress=on_progress,
+            on_token=_guard(on_token, failed),
+            on_progress=_guard(on_progress, failed),
             text=text,
             code=int(code),
         )
-        stopping = asyncio.ensure_future(stop.wait()) if stop is not None else None
+        stopping = asyncio.ensure_future(stop.wait() if stop is not None else loop.create_future())
         try:
-            if stopping is not None:
-                await asyncio.wait({answer, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not answer.done():
-                    await self._abort(number, answer)
+            await asyncio.wait({answer, stopping, failed}, return_when=asyncio.FIRST_COMPLETED)
+            await self._abort(number, answer)
+            if failed.done():
+                failed.result()
             return _outcome(await asyncio.shield(answer))
         except asyncio.CancelledError:
             await self._abort_cancelled(number, answer)
             raise
         finally:
-            if stopping is not None:
-                stopping.cancel()
+            stopping.cancel()
             self._busy(False)
 
     async def _abort(self, number: int, answer: asyncio.Future[Any]) -> None:
+        """Have the query ended, where it is not yet."""
         if answer.done():
             return
         self._host.signal(number, Action.ABORT)
@@ -137,6 +142,20 @@ class RemoteDialog:
 
     def _call(self, operation: str, **arguments: Any) -> Awaitable[Any]:
         return self._host.call(operation, silence=self._silence, **arguments)
+
+
+def _guard(callback: Callable[P, None] | None, failed: asyncio.Future[None]) -> Callable[P, None]:
+    """`callback` for the event loop, where an exception would only be logged, once for each token."""
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        if callback is None or failed.done():
+            return
+        try:
+            callback(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - raised again on the caller's own stack
+            failed.set_exception(error)
+
+    return call
 
 
 def _outcome(document: dict[str, Any]) -> QueryOutcome:

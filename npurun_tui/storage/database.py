@@ -87,7 +87,7 @@ class Database:
     # --- opening -------------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # chats are private
         try:
             return self._connect()
         except _Damaged as damage:

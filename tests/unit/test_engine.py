@@ -222,6 +222,26 @@ async def test_a_cancelled_turn_leaves_a_usable_dialog(engine: Engine, spec: Mod
         assert "banana" in text.lower()
 
 
+async def test_an_exception_of_a_callback_ends_the_turn_and_is_raised(
+    engine: Engine, spec: ModelSpec
+) -> None:
+    calls = 0
+
+    def full_pipe(_text: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise BrokenPipeError
+
+    async with engine.permit("test") as permit:
+        await permit.load(spec)
+        with pytest.raises(BrokenPipeError):
+            await answer(permit, "Tell a long story.", 500, full_pipe)
+        assert calls == 3
+        text, _ = await answer(permit, "Please repeat this word: banana", 24)
+        assert "banana" in text.lower()
+
+
 async def test_cancelling_a_load_ends_the_process(engine: Engine, spec: ModelSpec) -> None:
     async def load() -> None:
         async with engine.permit("test") as permit:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,6 +91,31 @@ def test_a_dash_reads_stdin(env: dict[str, str]) -> None:
 
 
 @pytest.mark.model
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_reader_that_leaves_ends_it_quietly(env: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "npurun_tui", "run", NAME, "Tell me a very long story."]
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        errors = process.stderr.read()
+        assert process.wait(timeout=20) == 1
+    assert len(errors.splitlines()) == 1, errors
+
+
+@pytest.mark.model
+def test_a_locale_without_unicode_ends_nothing(env: dict[str, str]) -> None:
+    poor = {**env, "LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = run(poor, NAME, *GREEDY, "Please repeat this: é 👍 é 👍 é 👍")
+    assert done.returncode == 0
+    assert any(ord(character) > 127 for character in done.stdout)
+    assert "·" in done.stderr
+
+
+@pytest.mark.model
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_keeps_the_text_and_exits_130(env: dict[str, str]) -> None:
     command = [sys.executable, "-m", "npurun_tui", "run", NAME, "Tell me a very long story."]
@@ -101,10 +125,8 @@ def test_ctrl_c_keeps_the_text_and_exits_130(env: dict[str, str]) -> None:
         assert process.stdout is not None
         first = process.stdout.read(1)
         process.send_signal(signal.SIGINT)
-        began = time.monotonic()
         rest, errors = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert time.monotonic() - began < 10
     assert first
     assert rest.endswith(b"\n")
     assert b"stopped" in errors.splitlines()[-1]
