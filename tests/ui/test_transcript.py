@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from textual.events import MouseEvent, MouseScrollDown, MouseScrollUp
 from textual.geometry import Offset
 from textual.message import Message
 from textual.pilot import Pilot
 
+from npurun_tui.widgets.transcript.blocks import Splitter
 from npurun_tui.widgets.transcript.message import Entry
+from npurun_tui.widgets.transcript.message import Message as ShownMessage
+from npurun_tui.widgets.transcript.strips import Painter
 from npurun_tui.widgets.transcript.view import Transcript
 from npurun_tui.widgets.transcript.window import HINT
 from tests.support.transcripts import (
@@ -20,6 +21,8 @@ from tests.support.transcripts import (
     TranscriptApp,
     short_answers,
 )
+from tests.support.work import counted, steps
+from tests.support.workbench import until
 
 SIZE = (80, 24)
 WORDS = " ".join(f"word{number}" for number in range(3000))
@@ -112,25 +115,32 @@ async def test_going_up_page_by_page_shows_every_row_once() -> None:
         assert len(questions) > 25
 
 
-async def test_500_messages_cost_only_the_visible_ones() -> None:
+async def work_of(count: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """What it takes to open a chat of `count` messages, change the theme, and resize: calls by name."""
     app = TranscriptApp()
     async with app.run_test(size=SIZE) as pilot:
-        entries = short_answers(500)
-        app.transcript.load(short_answers(6))
-        await pilot.pause()
-        start = time.process_time()
-        app.transcript.load(entries)
-        await pilot.pause()
-        assert time.process_time() - start < 0.25
+        with monkeypatch.context() as patch:
+            calls = {
+                "split": counted(patch, Splitter, "feed"),
+                "measured": counted(patch, ShownMessage, "measure"),
+                "rendered": counted(patch, ShownMessage, "section"),
+                "painted": counted(patch, Painter, "strip"),
+            }
+            app.transcript.load(short_answers(count))
+            await pilot.pause()
+            app.theme = "textual-light"
+            await pilot.pause()
+            await pilot.resize_terminal(120, 40)
+            await pilot.pause()
         assert len(app.transcript.children) == 0
-        start = time.process_time()
-        app.theme = "textual-light"
-        await pilot.pause()
-        await pilot.resize_terminal(120, 40)
-        await pilot.pause()
-        assert time.process_time() - start < 0.4
-        opened = [m for m in app.transcript._document.messages if m.heights is not None]
-        assert len(opened) < 30
+        assert any("x = 1" in row for row in app.seen()[-6:])
+    return {name: len(made) for name, made in calls.items()}
+
+
+async def test_500_messages_cost_only_the_visible_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    few, many = await work_of(50, monkeypatch), await work_of(500, monkeypatch)
+    assert many == few
+    assert 0 < few["split"] < 30
 
 
 async def test_a_resize_keeps_what_is_at_the_top() -> None:
@@ -307,16 +317,26 @@ async def test_nothing_runs_when_nothing_streams() -> None:
         assert not app.transcript._timers
 
 
-async def test_appending_is_cheap() -> None:
+async def test_appending_only_puts_text_in_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     app = TranscriptApp()
     async with app.run_test(size=SIZE) as pilot:
-        handle = app.transcript.add(Entry("assistant"), live=True)
+        transcript = app.transcript
+        handle = transcript.add(Entry("assistant"), live=True)
         await pilot.pause()
-        start = time.process_time()
-        for _ in range(2000):
-            app.transcript.append_text(handle, "abcd")
-        assert (time.process_time() - start) / 2000 < 20e-6
-        await pilot.pause(0.2)
+
+        def append() -> None:
+            for _ in range(1000):
+                transcript.append_text(handle, "abcd")
+
+        frames = counted(monkeypatch, Transcript, "_take_in")
+        joined = counted(monkeypatch, Splitter, "feed")
+        append()
+        first, later = steps(append), steps(append)
+        assert later == first < 1000 * 200
+        assert len(frames) == len(joined) == 0
+        await until(pilot, lambda: len(joined) > 0)
+        assert joined[0][1] == "abcd" * 3000
+        assert len(frames) == 1
         assert "abcdabcd" in app.seen()[1]
 
 

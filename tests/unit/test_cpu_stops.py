@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from npurun_tui.engine.cpu.stops import StopFilter
+from tests.support.work import steps
 
 LETTERS = "ab"  # few letters, so that sequences overlap with themselves and each other
 SEQUENCES = st.lists(st.text(LETTERS, min_size=1, max_size=5), max_size=4)
@@ -97,19 +96,20 @@ def test_the_longest_of_those_that_end_together_counts() -> None:
     assert run(["bc", "abc"], ["xabc"]) == (["x"], True)
 
 
-def test_the_work_is_linear() -> None:
-    sequence = "a" * 20_000 + "b"
+def cost(sequence: int, chunks: int) -> int:
+    """Steps for `chunks` chunks of text that nearly matches a sequence of `sequence` characters all the time."""
+    stops = StopFilter(["a" * (sequence - 1) + "b"])
+    for _ in range(sequence // 50 + 1):
+        stops.feed("a" * 50)
+    return steps(lambda: [stops.feed("a" * 50) for _ in range(chunks)])
 
-    def cost(length: int) -> float:
-        stops = StopFilter([sequence])
-        start = time.perf_counter()
-        for _ in range(length):
-            stops.feed("a" * 100)
-        return time.perf_counter() - start
 
-    cost(20)
-    short = min(cost(100) for _ in range(3))
-    assert min(cost(800) for _ in range(2)) < 60 * short  # quadratic would be well above
+def test_the_work_is_linear_in_the_text() -> None:
+    assert cost(1000, 500) < 10.1 * cost(1000, 50)
+
+
+def test_the_work_does_not_grow_with_the_sequence() -> None:
+    assert cost(10_000, 100) < 1.1 * cost(100, 100)
 
 
 @pytest.mark.parametrize("text", ["👍🏽", "é", "日本"])

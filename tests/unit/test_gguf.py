@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-import time
 from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from npurun_tui.engine.cpu.gguf import GgufInfo, header_digest, read_gguf
+from npurun_tui.engine.cpu.gguf_header import FIRST_READ, HeaderReader
 from npurun_tui.errors import ModelFileDamaged
+from tests.support.work import counted, steps
 
 Value = str | int | bool | float | Sequence["Value"]
 
@@ -182,11 +185,14 @@ def test_hostile_files_are_refused_in_words(tmp_path: Path, content: bytes, why:
 @pytest.mark.parametrize("kind", [4, 8, 9])
 def test_an_array_longer_than_the_file_is_refused_at_once(tmp_path: Path, kind: int) -> None:
     array = text("k") + struct.pack("<IIQ", 9, kind, 1 << 62)
-    content = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + array + b"\0" * 10_000
-    start = time.perf_counter()
-    with pytest.raises(ModelFileDamaged):
-        read(tmp_path, content)
-    assert time.perf_counter() - start < 1
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + array + b"\0" * 10_000)
+
+    def refuse() -> None:
+        with pytest.raises(ModelFileDamaged):
+            read_gguf(path)
+
+    steps(refuse, most=10_000)  # to step over the 10,000 bytes alone would take more
 
 
 def test_arrays_nested_without_end_are_refused(tmp_path: Path) -> None:
@@ -210,22 +216,35 @@ def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
         read_gguf(tmp_path / "none.gguf")
 
 
-def test_a_large_vocabulary_is_quick(tmp_path: Path) -> None:
-    """150,000 tokens and 280,000 merges, as the largest real ones have."""
+def with_vocabulary(path: Path, size: int) -> Path:
+    """A file of `size` tokens, 10 of them control tokens, and nearly twice as many merges, as real ones have."""
     pairs: dict[str, Value] = dict(PAIRS)
-    pairs["tokenizer.ggml.tokens"] = [f"token{index}" for index in range(150_000)]
-    pairs["tokenizer.ggml.token_type"] = [1] * 149_990 + [3] * 10
-    pairs["tokenizer.ggml.merges"] = [f"t o{index}" for index in range(280_000)]
-    path = tmp_path / "model.gguf"
+    pairs["tokenizer.ggml.tokens"] = [f"token{index:06d}" for index in range(size)]
+    pairs["tokenizer.ggml.token_type"] = [1] * (size - 10) + [3] * 10
+    pairs["tokenizer.ggml.merges"] = [f"t o{index:06d}" for index in range(2 * size)]
     path.write_bytes(build(pairs))
-    durations = []
-    for _ in range(3):
-        start = time.perf_counter()
-        info = read_gguf(path, vocabulary=True)
-        durations.append(time.perf_counter() - start)
-    assert len(info.control_tokens) == 10
-    assert info.control_tokens["token149999"] == 149_999
-    assert min(durations) < 0.3
+    return path
+
+
+def test_a_large_vocabulary_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many tokens as the largest real ones have. The buffer doubles, so what is copied is bounded too."""
+    path = with_vocabulary(tmp_path / "model.gguf", 150_000)
+    fetches = counted(monkeypatch, HeaderReader, "_fetch")
+    info = read_gguf(path, vocabulary=True)
+    assert info.control_tokens == {f"token{index}": index for index in range(149_990, 150_000)}
+    ends = [end for _, end in fetches]
+    assert ends[0] == FIRST_READ
+    assert ends[-1] == info.file_size
+    assert all(2 * one <= two for one, two in pairwise(ends[:-1]))
+
+
+def test_a_vocabulary_is_stepped_over(tmp_path: Path) -> None:
+    """Some eighty steps for a token and its two merges; to read them as texts would take several hundred."""
+    small, large = (
+        steps(partial(read_gguf, with_vocabulary(tmp_path / f"{size}", size), vocabulary=True))
+        for size in (2_000, 20_000)
+    )
+    assert (large - small) / 18_000 < 150
 
 
 def test_the_digest_tells_models_apart(tmp_path: Path) -> None:

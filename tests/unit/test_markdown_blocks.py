@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +15,7 @@ from npurun_tui.widgets.transcript.blocks import (
     code_of,
 )
 from npurun_tui.widgets.transcript.scanner import BLOCK_LINES, BLOCK_SIZE
+from tests.support.work import assert_all_end, steps
 
 LINES = [
     "# Title",
@@ -161,21 +160,54 @@ HOSTILE = {
     "blank lines": "\n" * 300_000,
     "nested": "\n".join(" " * (2 * depth) + "- a" for depth in range(500)),
     "escapes": "\0\x1b[31m\u202e" * 50_000,
+    "spaces": " " * 300_000 + "|",
+    "dashes": "- " * 150_000 + "x",
+    "delimiters": "a|b\n" + "|-" * 150_000 + "x",
+    "a fence without end": "```\n" + "x = 1\n" * 50_000,
+    "a paragraph without end": "some words\n" * 30_000,
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_linear(name: str) -> None:
-    """Ten times the text may not take much more than ten times as long; quadratic would be a hundred."""
-    text = HOSTILE[name]
-    small, large = _seconds(text[: len(text) // 10]), _seconds(text)
-    assert large < 30 * small + 0.1
+    """A character costs about the same in eight times the text; were the work quadratic, it would be eight times."""
+    text = HOSTILE[name][:40_000]
+    small, large = _steps_per_character(text[:5000]), _steps_per_character(text)
+    assert large < 1.5 * small
 
 
-def _seconds(text: str) -> float:
-    best = 60.0
-    for _ in range(2):
-        start = time.process_time()
-        assert sum(len(block.source) for block in fed(text, [50_000])) == len(text)
-        best = min(best, time.process_time() - start)
-    return best
+def _steps_per_character(text: str) -> float:
+    splitter = Splitter()
+
+    def feed() -> None:
+        for start in range(0, len(text), 30):  # as tokens come: often
+            splitter.feed(text[start : start + 30])
+            splitter.tail()
+        splitter.close()
+
+    return steps(feed) / len(text)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_looked_at_again_is_bounded(name: str) -> None:
+    """Each feed copies and matches what is open, all inside C, so no count of steps would show it."""
+    text = HOSTILE[name][:100_000]
+    splitter = Splitter()
+    for start in range(0, len(text), 1000):
+        splitter.feed(text[start : start + 1000])
+        assert len(splitter.rest()) <= BLOCK_SIZE + 2 * LINE_LIMIT
+    splitter.close()
+    assert sum(len(block.source) for block in splitter.blocks) == len(text)
+
+
+def test_no_expression_backtracks_without_end() -> None:
+    code = """
+from npurun_tui.widgets.transcript.blocks import Splitter
+def work(text):
+    splitter = Splitter()
+    for start in range(0, len(text), 50_000):
+        splitter.feed(text[start : start + 50_000])
+        splitter.tail()
+    splitter.close()
+"""
+    assert_all_end(code, HOSTILE)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npurun_tui.text import printable
+from npurun_tui.widgets.transcript import render as render_module
 from npurun_tui.widgets.transcript.blocks import Block, Splitter
 from npurun_tui.widgets.transcript.code import highlight, language_of
 from npurun_tui.widgets.transcript.lines import DECORATION, Rendered
 from npurun_tui.widgets.transcript.render import render
 from npurun_tui.widgets.transcript.wrapping import cells, fold, wrap
+from tests.support.work import assert_all_end, counted, steps
 
 
 def blocks_of(text: str, *, plain: bool = False) -> list[Block]:
@@ -207,24 +209,46 @@ def test_text_that_a_person_typed_is_shown_as_typed() -> None:
     assert copied(text, plain=True) == text
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[" * 399,
-        "![" * 190,
-        "*a " * 390,
-        "`" * 390,
-        "&" * 399,
-        "|" + "a|" * 900 + "\n|" + "-|" * 900,
-    ],
-)
-def test_a_hostile_block_is_rendered_quickly(text: str) -> None:
+NOISY = ["[" * 399, "![" * 190, "*a " * 390, "`" * 390, "&" * 399]
+"""Just below where text counts as hostile: the most that the parser is ever given."""
+
+WIDE_TABLE = "|" + "a|" * 900 + "\n|" + "-|" * 900
+
+
+@pytest.mark.parametrize("text", [*NOISY, WIDE_TABLE])
+def test_the_worst_block_has_a_bound(text: str) -> None:
+    """Some 3.4 million steps, a few hundredths of a second. Ten times the noise would take a hundred times as many."""
     blocks = blocks_of(text)
-    render(blocks[0], 80)
-    start = time.process_time()
+    render(blocks[0], 80)  # the parser is made once
     for block in blocks:
+        steps(partial(render, block, 80), most=10_000_000)
+
+
+@pytest.mark.parametrize("text", ["[" * 2000, "![" * 1000, "*a " * 1300, "&" * 2000, "> " * 900])
+def test_a_hostile_block_never_reaches_the_parser(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    parsers = counted(monkeypatch, render_module, "parser")
+    render(blocks_of("some *text*")[0], 80)
+    assert len(parsers) == 1
+    for block in blocks_of(text):
+        assert render(block, 80).lines
+    assert len(parsers) == 1
+
+
+def test_no_expression_backtracks_without_end() -> None:
+    code = """
+from npurun_tui.widgets.transcript.blocks import Splitter
+from npurun_tui.widgets.transcript.render import render
+def work(text):
+    splitter = Splitter()
+    splitter.feed(text)
+    splitter.close()
+    for block in splitter.blocks:
         render(block, 80)
-    assert time.process_time() - start < 0.15
+"""
+    hostile = [*NOISY, WIDE_TABLE, "> " * 2000, "- " * 2000 + "x", "\t" * 4000 + ">", "1" * 4000]
+    assert_all_end(code, {text[:20]: text for text in hostile})
 
 
 def test_code_is_coloured_without_a_character_changed() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from functools import partial
 
 import pytest
 
 from npurun_tui.errors import HashMismatch, NetworkUnavailable, PullFailed
+from npurun_tui.models.pull.policy import Patience
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import (
     Index,
@@ -27,15 +27,16 @@ from tests.support.pulling import (
     part_size,
 )
 from tests.support.tiny_model import NAME, TinyModel
+from tests.support.work import counted
 
 
 async def test_no_network_is_said_in_one_sentence_and_soon(
     tiny: TinyModel, store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only_index(monkeypatch, f"http://user:secret@127.0.0.1:{closed_port()}/simple")
-    began = time.monotonic()
+    attempts = counted(monkeypatch, Patience, "wait")
     error = await fail(tiny, store, NetworkUnavailable)
-    assert time.monotonic() - began < 5
+    assert len(attempts) == QUICK.first_attempts < QUICK.attempts
     assert "cannot be reached" in error.message
     assert "secret" not in str(error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import threading
 import time
@@ -187,12 +188,12 @@ async def test_a_drip_can_be_stopped_at_once(
                 return
 
     index.always = drip
-    began = time.monotonic()
-    steps = pull(tiny.entry, store, policy=Policy(stall_timeout=30))
+    steps = pull(tiny.entry, store, policy=Policy(stall_timeout=600))
     async for step in steps:
         if step.phase is Phase.DOWNLOADING and step.done >= 3:
             break
-    await steps.aclose()
+    # Neither the end of the file nor a stall is waited for: either would take many minutes.
+    async with asyncio.timeout(60):
+        await steps.aclose()
     stop.set()
-    assert time.monotonic() - began < 10
-    assert part_size(store, tiny) >= 3
+    assert 3 <= part_size(store, tiny) < len(tiny.wheel)
