@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from npurun_tui.chat.library import ChatLibrary
@@ -20,7 +20,7 @@ from npurun_tui.chat.model import INTERRUPTED, Chat, Message, outcome_of
 from npurun_tui.engine.engine import Engine, LoadedModel, Permit
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.transcript import Finished, Piece, Prefill, Turn, begin_turn
-from npurun_tui.errors import DiskFull, NpurunError, StorageError
+from npurun_tui.errors import DiskFull, EngineError, NpurunError, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ class ChatSession:
         self._last_save = 0.0
         self._stopped = False
         self._pieces: list[str] = []
+        self._taken_back: list[Message] = []
         self.busy = False
         """True from the question to the end of its answer."""
         self.writing: Message | None = None
@@ -91,6 +92,8 @@ class ChatSession:
 
     def stop(self) -> None:
         """Leave the waiting line, give up loading, or end the answer; what has arrived is kept."""
+        if self._stopped:
+            return
         self._stopped = True
         if self._turn is not None:
             self._turn.stop()
@@ -102,35 +105,46 @@ class ChatSession:
         self.chat.messages.append(Message("user", text))
         self.chat.title_from(text)
 
-    def take_back_answer(self) -> None:
-        """Remove what follows the last user message, so that `answer` answers it again."""
-        while self.chat.messages and self.chat.messages[-1].role != "user":
-            self._remove_last()
-
     def edit_last(self, text: str) -> None:
         """Put `text` in the last user message's place; what followed it goes."""
-        self.take_back_answer()
-        if self.chat.messages:
-            self._remove_last()
+        while self.chat.messages:
+            message = self.chat.messages.pop()
+            self._remove([message])
+            if message.role == "user":
+                break
         self.say(text)
 
-    async def answer(self, on_event: OnSessionEvent) -> None:
-        """Answer the last message; a chat without messages is left as it is.
+    def take_back_answer(self) -> None:
+        """Have the last user message answered again. What follows it is gone once there is some new text."""
+        while self.chat.messages and self.chat.messages[-1].role != "user":
+            self._taken_back.insert(0, self.chat.messages.pop())
+
+    def answer(self, on_event: OnSessionEvent) -> Coroutine[object, object, None]:
+        """Answer the last message. The session is busy from this call on, so that nobody asks twice.
 
         Raises:
+            EngineError: it is busy already.
+        Awaiting the result raises:
             NpurunError: there is no answer, or only the part of one that the chat now holds; the text says why. The
                 user's message is kept: calling again tries again.
         """
-        if not self.chat.messages:
-            return
+        if self.busy:
+            raise EngineError("The answer is still being written.", mend="Stop it first.")
         self.busy, self._stopped, self._pieces = True, False, []
+        return self._answer(on_event)
+
+    async def _answer(self, on_event: OnSessionEvent) -> None:
         try:
+            if not self.chat.messages:
+                return
             await self.save(on_event)
             async with AsyncExitStack() as stack:
                 ready = await self._prepare(stack, on_event)
                 if ready is not None and not self._stopped:
                     await self._generate(*ready, on_event)
         finally:
+            self.chat.messages += self._taken_back  # no new text came: the old answer stands
+            self._taken_back = []
             self.busy = False
             self._turn = self.writing = None
 
@@ -147,6 +161,8 @@ class ChatSession:
         self, stack: AsyncExitStack, on_event: OnSessionEvent
     ) -> tuple[Permit, LoadedModel] | None:
         """The permit with the model loaded; None where `stop` came first."""
+        if self._stopped:
+            return None
 
         async def prelude() -> tuple[Permit, LoadedModel]:
             spec = await asyncio.to_thread(self._spec_of, self.chat.model)
@@ -158,13 +174,13 @@ class ChatSession:
                 on_event(Loading(spec.name))
             return permit, await permit.load(spec)
 
-        self._prelude = asyncio.create_task(prelude(), name="chat prelude")
+        self._prelude = task = asyncio.create_task(prelude(), name="chat prelude")
         try:
-            await asyncio.wait({self._prelude})
-            return None if self._prelude.cancelled() else self._prelude.result()
+            await asyncio.wait({task})
+            return None if task.cancelled() else task.result()
         except asyncio.CancelledError:
-            self._prelude.cancel()
-            await asyncio.wait({self._prelude})
+            task.cancel()
+            await asyncio.wait({task})
             raise
         finally:
             self._prelude = None
@@ -176,6 +192,8 @@ class ChatSession:
         def begin() -> None:
             if self.writing is None:
                 self.writing = answer
+                self._remove(self._taken_back)
+                self._taken_back = []
                 self.chat.messages.append(answer)
                 on_event(Started(answer))
 
@@ -193,7 +211,7 @@ class ChatSession:
         try:
             finished = await turn.run(forward)
             begin()
-            answer.stats = finished.stats
+            answer.stats = replace(finished.stats, model=model.name)
             answer.outcome = outcome_of(finished.reason, finished.stats, self.partial)
             on_event(finished)
         except NpurunError as error:
@@ -213,7 +231,6 @@ class ChatSession:
         answer.content = self.partial
         self._saving = asyncio.create_task(self.save(on_event), name="chat checkpoint")
 
-    def _remove_last(self) -> None:
-        message = self.chat.messages.pop()
-        if message.id is not None:
-            self.chat.removed.append(message.id)
+    def _remove(self, messages: list[Message]) -> None:
+        """Have `messages`, which are no longer in the chat, removed from the database by the next save."""
+        self.chat.removed += [message.id for message in messages if message.id is not None]

@@ -18,11 +18,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from npurun_tui.engine.listeners import tell
 from npurun_tui.engine.permit import OnWait, PermitLine
 from npurun_tui.engine.process import HostProcess
 from npurun_tui.engine.remote import RemoteDialog
 from npurun_tui.engine.spec import Backend, ModelSpec
-from npurun_tui.errors import EngineCrashed, EngineError, NpurunError, QueueFull
+from npurun_tui.errors import EngineCrashed, EngineError, NpurunError
 
 log = logging.getLogger(__name__)
 
@@ -81,23 +82,35 @@ class Permit:
         self._load = load
         self._unload = unload
         self._dialog = dialog
+        self._held = True
 
     async def load(self, spec: ModelSpec) -> LoadedModel:
         """Have `spec` loaded; immediate where it is already.
 
         Raises:
-            EngineError: it cannot be loaded; the text says why.
+            EngineError, ModelError: it cannot be loaded; the text says why.
         """
+        self._check()
         return await self._load(spec)
 
     async def unload(self) -> None:
         """End the engine process: that is what gives all of the model's memory back."""
+        self._check()
         await self._unload()
 
     @property
     def dialog(self) -> RemoteDialog:
         """The loaded model's dialog. Raises EngineError where none is loaded."""
+        self._check()
         return self._dialog()
+
+    def give_back(self) -> None:
+        """From now on this permit opens nothing."""
+        self._held = False
+
+    def _check(self) -> None:
+        if not self._held:
+            raise EngineError("The permit was given back.", mend="Ask for it again.")
 
 
 class Engine:
@@ -123,8 +136,11 @@ class Engine:
         self._host: HostProcess | None = None
         self._dialog: RemoteDialog | None = None
         self._spec: ModelSpec | None = None
+        self._wanted: ModelSpec | None = None
+        """What crashed and is to be loaded again."""
         self._crashes: deque[float] = deque(maxlen=CRASH_LIMIT)
         self._restart: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self._closing = False
 
     # -- what everybody sees ---------------------------------------------------------------
@@ -159,14 +175,18 @@ class Engine:
             QueueFull: the waiting line is full.
         """
         async with self._line.hold(who, on_wait):
-            yield Permit(self._load, self._unload, self._dialog_or_raise)
+            permit = Permit(self._load, self._unload, self._dialog_or_raise)
+            try:
+                yield permit
+            finally:
+                permit.give_back()
 
     async def aclose(self) -> None:
-        """End the engine process. A query that still runs fails with EngineCrashed."""
+        """End the engine process, for good. A query that still runs fails with EngineCrashed."""
         self._closing = True
         if self._restart is not None:
             self._restart.cancel()
-            await asyncio.gather(self._restart, return_exceptions=True)
+            await asyncio.wait({self._restart})
         await self._unload()
 
     # -- what a permit does ----------------------------------------------------------------
@@ -180,23 +200,20 @@ class Engine:
         status = self._status
         if self._spec == spec and status.model is not None and self._host and self._host.alive:
             return status.model
-        self._spec = None
-        await self._discard()
+        before = self._forget()
         self._set(state=EngineState.LOADING, loading=spec.name, model=None, reason="")
         began = time.perf_counter()
         try:
-            host = await HostProcess.start(self._log, self._command)
-            self._host = host
+            await self._end(before)
+            self._host = host = await self._start()
             answer = await host.call("load", silence=self._load_timeout, spec=spec.to_json())
         except NpurunError as error:
-            await self._discard()
             crashed = isinstance(error, EngineCrashed)
             state = EngineState.CRASHED if crashed else EngineState.FAILED
-            self._set(state=state, reason=str(error), model=None, loading="")
+            await self._give_up(state, str(error))
             raise
         except asyncio.CancelledError:
-            await self._discard()
-            self._set(state=EngineState.STOPPED, loading="")
+            await self._give_up(EngineState.STOPPED)
             raise
         model = LoadedModel(
             spec.name, spec.backend, answer["context_size"], (time.perf_counter() - began) * 1000
@@ -207,47 +224,78 @@ class Engine:
         self._set(state=EngineState.READY, model=model, loading="", reason="")
         return model
 
-    async def _unload(self) -> None:
-        self._spec = None
-        await self._discard()
-        self._set(state=EngineState.STOPPED, model=None, reason="")
-
-    async def _discard(self) -> None:
-        """Forget the process first, so that its end is not taken for a crash; then end it."""
-        host, self._host, self._dialog = self._host, None, None
-        if host is not None and host.alive:
+    async def _start(self) -> HostProcess:
+        """A new process; none for an engine that is closed, also where that happens meanwhile."""
+        self._refuse_when_closed()
+        host = await HostProcess.start(self._log, self._command)
+        try:
+            self._refuse_when_closed()
+        except EngineError:
             await host.close()
+            raise
+        return host
+
+    def _refuse_when_closed(self) -> None:
+        if self._closing:
+            raise EngineError("The engine is closed.")
+
+    async def _unload(self) -> None:
+        await self._give_up(EngineState.STOPPED)
+
+    async def _give_up(self, state: EngineState, reason: str = "") -> None:
+        """Be in `state` at once, whatever the end of the process takes and whoever cancels that."""
+        host = self._forget()
+        self._set(state=state, reason=reason, model=None, loading="")
+        await self._end(host)
+
+    async def _end(self, host: HostProcess | None) -> None:
+        """End `host` and wait for every process that is on its way out: memory is freed before it is taken again.
+
+        A cancelled caller leaves; the end goes on, and `aclose` waits for it.
+        """
+        if host is not None and host.alive:
+            ending = asyncio.create_task(host.close(), name="engine's end")
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    def _forget(self) -> HostProcess | None:
+        """Let go of the process, so that its end is not taken for a crash, and of any wish to restart it."""
+        host, self._host, self._dialog = self._host, None, None
+        self._spec = self._wanted = None
+        return host
 
     # -- crashes ---------------------------------------------------------------------------
 
     def _exited(self, host: HostProcess, why: str) -> None:
         if host is not self._host:
             return
-        spec, self._host, self._dialog, self._spec = self._spec, None, None, None
-        now = time.monotonic()
-        self._crashes.append(now)
-        often = len(self._crashes) == CRASH_LIMIT and now - self._crashes[0] < CRASH_WINDOW
-        reason = f"The engine process ended: {why}."
+        spec = self._spec
+        self._forget()
         if self._closing or spec is None:
             return
-        if often:
+        now = time.monotonic()
+        self._crashes.append(now)
+        reason = f"The engine process ended: {why}."
+        if len(self._crashes) == CRASH_LIMIT and now - self._crashes[0] < CRASH_WINDOW:
             reason += f" That was {CRASH_LIMIT} times within a minute, so it stays down until it is used again."
             self._set(state=EngineState.FAILED, model=None, reason=reason)
             return
         self._set(state=EngineState.CRASHED, model=None, reason=reason)
-        self._restart = asyncio.get_running_loop().create_task(self._load_again(spec))
+        self._wanted = spec
+        if self._restart is None or self._restart.done():
+            self._restart = asyncio.get_running_loop().create_task(self._load_again())
 
-    async def _load_again(self, spec: ModelSpec) -> None:
-        try:
-            async with self._line.hold(RESTARTER):
-                if self._host is None:
-                    await self._load(spec)
-        except QueueFull:
-            log.info("the next caller in line will load the model")
-        except EngineCrashed as error:
-            log.warning("the restart failed: %s", error)
-        except EngineError as error:
-            log.warning("the model could not be loaded again: %s", error)
+    async def _load_again(self) -> None:
+        """Load what crashed, unless somebody has loaded or unloaded something by the time the permit comes."""
+        async with self._line.hold(RESTARTER, however_long=True):
+            if self._wanted is None:
+                return
+            try:
+                await self._load(self._wanted)
+            except NpurunError as error:
+                log.warning("the restart failed: %s", error)
 
     # -- state -----------------------------------------------------------------------------
 
@@ -264,4 +312,4 @@ class Engine:
             return
         self._status = status
         for listener in tuple(self._listeners):
-            listener(status)
+            tell(listener, status)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from npurun_tui.engine.listeners import tell
 from npurun_tui.errors import QueueFull
 
 OnWait = Callable[[int], None]
@@ -47,24 +48,28 @@ class PermitLine:
         return tuple(waiter.who for waiter in self._line)
 
     @asynccontextmanager
-    async def hold(self, who: str, on_wait: OnWait | None = None) -> AsyncIterator[None]:
+    async def hold(
+        self, who: str, on_wait: OnWait | None = None, *, however_long: bool = False
+    ) -> AsyncIterator[None]:
         """Hold the permit for the length of the block.
+
+        `however_long` takes a place in the line also where it is full.
 
         Raises:
             QueueFull: it is held and `max_waiting` callers wait already.
         """
-        await self._acquire(who, on_wait)
+        await self._acquire(who, on_wait, however_long)
         try:
             yield
         finally:
             self._release()
 
-    async def _acquire(self, who: str, on_wait: OnWait | None) -> None:
+    async def _acquire(self, who: str, on_wait: OnWait | None, however_long: bool) -> None:
         if self._holder is None:
             self._holder = who
-            self._on_change()
+            tell(self._on_change)
             return
-        if len(self._line) >= self.max_waiting:
+        if len(self._line) >= self.max_waiting and not however_long:
             raise QueueFull(
                 f"The engine is busy: {self._holder} holds the permit and {len(self._line)} wait.",
                 mend="Try again when it is free.",
@@ -95,5 +100,5 @@ class PermitLine:
     def _tell(self) -> None:
         for ahead, waiter in enumerate(self._line, start=1):
             if waiter.on_wait is not None:
-                waiter.on_wait(ahead)
-        self._on_change()
+                tell(waiter.on_wait, ahead)
+        tell(self._on_change)

@@ -17,6 +17,10 @@ ABORT_GRACE: Final = 15.0
 """Seconds that an aborted query has to end before the process is ended. Prefill on a wedged NPU ignores aborts."""
 
 
+RENDER_GRACE: Final = 1.0
+"""Seconds that rendering goes on after somebody has stopped waiting for it; it takes milliseconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueryOutcome:
     """How a query ended, with the engine's figures."""
@@ -45,7 +49,16 @@ class RemoteDialog:
 
     async def render(self, messages: Sequence[dict[str, str]]) -> str:
         """The conversation as the model's own chat template writes it, with the assistant's turn opened."""
-        text: str = await self._call("render", messages=list(messages))
+        _, answer = self._host.begin("render", silence=self._silence, messages=list(messages))
+        try:
+            text: str = await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            # A template is a program; one without end would keep the dialog until the watchdog comes.
+            await asyncio.wait({answer}, timeout=RENDER_GRACE)
+            if not answer.done():
+                self._host.kill("its chat template did not end")
+            answer.add_done_callback(_seen)
+            raise
         return text
 
     async def configure(
@@ -111,6 +124,7 @@ class RemoteDialog:
         except asyncio.CancelledError:
             # Cancelled twice: somebody is in a hurry, and a dialog with a query on it must not be left behind.
             self._host.kill("its answer was given up")
+            answer.add_done_callback(_seen)
             raise
 
     async def reset(self) -> None:
@@ -142,6 +156,12 @@ class RemoteDialog:
 
     def _call(self, operation: str, **arguments: Any) -> Awaitable[Any]:
         return self._host.call(operation, silence=self._silence, **arguments)
+
+
+def _seen(answer: asyncio.Future[Any]) -> None:
+    """Nobody waits for this answer any more: asyncio need not complain that its error was never read."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _guard(callback: Callable[P, None] | None, failed: asyncio.Future[None]) -> Callable[P, None]:

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from npurun_tui.engine.dialog import Dialog
+from npurun_tui.engine.limits import memory_limit
 from npurun_tui.engine.spec import ModelSpec, SimpleTemplate
 from npurun_tui.errors import TemplateInvalid
 from npurun_tui.text import one_line
@@ -23,6 +24,9 @@ Message = Mapping[str, str]
 
 MAX_PROMPT: Final = 16_000_000
 """Characters; far above any context window, far below what hurts."""
+
+MAX_MEMORY: Final = 512_000_000
+"""Bytes that rendering may add to the process; a template can double a text in a loop."""
 
 WORD_JOINER: Final = "\u2060"
 
@@ -83,14 +87,20 @@ class JinjaTemplate:
             for message in messages
         ]
         try:
-            text = self._template.render(
-                messages=conversation, add_generation_prompt=True, **self._values
-            )
+            with memory_limit(MAX_MEMORY):
+                text = self._template.render(
+                    messages=conversation, add_generation_prompt=True, **self._values
+                )
+        except (MemoryError, RecursionError) as error:
+            raise TemplateInvalid(
+                "The model's chat template grows without end.", mend="Choose another model."
+            ) from error
         except (
             TemplateError,
             ArithmeticError,
             AttributeError,
             LookupError,
+            RuntimeError,
             TypeError,
             ValueError,
         ) as error:

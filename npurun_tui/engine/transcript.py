@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
@@ -73,6 +73,8 @@ class TurnStats:
     context_size: int
     note: str = ""
     """What a person should know about this turn, in words; often empty."""
+    model: str = ""
+    """The model that answered, where the figures are kept longer than it stays loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,20 +137,41 @@ class Turn:
         """
         self._on_event = on_event
         began = time.perf_counter()
-        options = self._options
-        await self._dialog.configure(options.sampler, options.stop, options.max_tokens)
-        prompt = await self._dialog.render(
-            [
-                {"role": message.role, "content": clean(message.content)}
-                for message in self._messages
-            ]
-        )
+        prompt = await self._until_stopped(self._prepare())
+        if prompt is None:
+            outcome = QueryOutcome(Status.WARNING_ABORTED, 0, 0, None)
+            return Finished(FinishReason.ABORTED, self._stats(outcome, began, ""))
         outcome, note = await self._ask(prompt)
         if outcome.status is Status.WARNING_CONTEXT_EXCEEDED:
             if not outcome.generated:
                 raise await self._overflow(prompt)
             note = WINDOW_FULL
         return Finished(self._reason(outcome), self._stats(outcome, began, note))
+
+    async def _prepare(self) -> str:
+        """Set the dialog up and render the conversation."""
+        options = self._options
+        await self._dialog.configure(options.sampler, options.stop, options.max_tokens)
+        return await self._dialog.render(
+            [
+                {"role": message.role, "content": clean(message.content)}
+                for message in self._messages
+            ]
+        )
+
+    async def _until_stopped(self, work: Coroutine[object, object, str]) -> str | None:
+        """What `work` gives; None where `stop` came first."""
+        task = asyncio.create_task(work, name="prompt")
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        try:
+            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            return None
+        finally:
+            stopping.cancel()
+            task.cancel()
+            await asyncio.wait({task})
 
     async def _ask(self, prompt: str) -> tuple[QueryOutcome, str]:
         if await self._dialog.occupancy() == 0:

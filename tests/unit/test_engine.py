@@ -259,6 +259,95 @@ async def test_cancelling_a_load_ends_the_process(engine: Engine, spec: ModelSpe
     assert engine.status.model is not None
 
 
+async def test_cancelling_twice_while_loading_leaves_it_stopped(
+    engine: Engine, spec: ModelSpec
+) -> None:
+    async def load() -> None:
+        async with engine.permit("test") as permit:
+            await permit.load(spec)
+
+    task = asyncio.create_task(load())
+    await wait_until(lambda: engine.pid is not None)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert engine.status.state is EngineState.STOPPED
+    assert (engine.pid, engine.status.loading) == (None, "")
+
+
+async def test_cancelling_a_change_of_model_leaves_it_stopped(
+    engine: Engine, spec: ModelSpec
+) -> None:
+    async with engine.permit("test") as permit:
+        await permit.load(spec)
+        task = asyncio.create_task(permit.load(replace(spec, name="other")))
+        await wait_for(engine, lambda status: status.state is EngineState.LOADING)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert engine.status.state is EngineState.STOPPED
+        assert (engine.pid, engine.status.model) == (None, None)
+
+
+async def test_a_closed_engine_starts_nothing(engine: Engine, spec: ModelSpec) -> None:
+    loaded: list[str] = []
+
+    async def use(who: str) -> None:
+        async with engine.permit(who) as permit:
+            loaded.append((await permit.load(spec)).name)
+
+    async with engine.permit("test"):
+        waiting = asyncio.create_task(use("in line"))
+        await wait_for(engine, lambda status: status.waiting == ("in line",))
+        await engine.aclose()
+    with pytest.raises(EngineError, match="closed"):
+        await waiting
+    assert (loaded, engine.pid) == ([], None)
+
+
+async def test_closing_while_a_load_starts_leaves_no_process(
+    engine: Engine, spec: ModelSpec
+) -> None:
+    async with engine.permit("test") as permit:
+        loading = asyncio.create_task(permit.load(spec))
+        await wait_for(engine, lambda status: status.state is EngineState.LOADING)
+        await engine.aclose()
+        with pytest.raises(EngineError):
+            await loading
+    assert engine.pid is None
+
+
+async def test_a_permit_opens_nothing_after_its_block(engine: Engine, spec: ModelSpec) -> None:
+    async with engine.permit("test") as permit:
+        await permit.load(spec)
+    with pytest.raises(EngineError, match="given back"):
+        _ = permit.dialog
+    with pytest.raises(EngineError, match="given back"):
+        await permit.unload()
+
+
+async def test_stop_ends_a_template_without_end(tmp_path: Path, spec: ModelSpec) -> None:
+    """Jinja's sandbox bounds each loop, not loops in loops."""
+    endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}x"
+    endless += "{% endfor %}{% endfor %}{% endfor %}"
+    command = (sys.executable, "-m", "tests.support.endless_host", endless)
+    engine = Engine(log=tmp_path / "engine.log", command=command)
+    try:
+        async with engine.permit("test") as permit:
+            await permit.load(spec)
+            turn = begin_turn(permit, 1024, [ChatMessage("user", "hi")], TurnOptions(GREEDY, 5))
+            running = asyncio.create_task(turn.run(lambda _event: None))
+            await asyncio.sleep(0.2)  # into the template; before it, stopping is no feat
+            turn.stop()
+            async with asyncio.timeout(20):
+                finished = await running
+            assert finished.reason is FinishReason.ABORTED
+    finally:
+        await engine.aclose()
+
+
 # --- crashes -----------------------------------------------------------------------------------
 
 
@@ -313,6 +402,31 @@ async def test_killed_while_idle_it_comes_back_by_itself(engine: Engine, spec: M
         lambda status: status.state is EngineState.READY and engine.pid not in (None, before),
     )
     assert status.model is not None
+
+
+@signals
+async def test_who_unloads_after_a_crash_is_not_overruled(engine: Engine, spec: ModelSpec) -> None:
+    async with engine.permit("test") as permit:
+        await permit.load(spec)
+        kill(engine, signal.SIGKILL)
+        await wait_for(engine, lambda status: status.state is EngineState.CRASHED)
+        await permit.unload()
+    await wait_for(engine, lambda status: not status.holder and not status.waiting)
+    assert engine.status.state is EngineState.STOPPED
+    assert engine.pid is None
+
+
+@signals
+async def test_without_a_waiting_line_it_comes_back_too(tmp_path: Path, spec: ModelSpec) -> None:
+    engine = Engine(log=tmp_path / "engine.log", max_queue=0)
+    try:
+        async with engine.permit("test") as permit:
+            await permit.load(spec)
+            kill(engine, signal.SIGKILL)
+            await wait_for(engine, lambda status: status.state is EngineState.CRASHED)
+        await wait_for(engine, lambda status: status.state is EngineState.READY)
+    finally:
+        await engine.aclose()
 
 
 @signals

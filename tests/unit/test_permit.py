@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -151,3 +152,39 @@ async def test_observers_hear_every_change() -> None:
         caller.let_go.set()
         await caller.task
     assert seen == [("a", 0), ("a", 1), ("b", 0), (None, 0)]
+
+
+async def test_a_listener_that_fails_loses_no_permit(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    line = PermitLine(8, fail)
+    async with line.hold("a"):
+        waiter = asyncio.create_task(_hold(line, "b", fail))
+        await _turns()
+        assert line.waiting == ("b",)
+    await waiter
+    assert line.holder is None
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def _hold(line: PermitLine, who: str, on_wait: Callable[[int], None]) -> None:
+    async with line.hold(who, on_wait):
+        pass
+
+
+async def test_who_waits_however_long_gets_into_a_full_line() -> None:
+    line, log = PermitLine(0), list[str]()
+    caller = Caller(line, "a", log)
+    await _turns()
+
+    async def wait() -> None:
+        async with line.hold("restart", however_long=True):
+            log.append("restart")
+
+    task = asyncio.create_task(wait())
+    await _turns()
+    assert line.waiting == ("restart",)
+    caller.let_go.set()
+    await task
+    assert log == ["a", "restart"]

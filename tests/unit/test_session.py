@@ -23,10 +23,16 @@ from npurun_tui.chat.session import (
     Started,
     Waiting,
 )
-from npurun_tui.engine.engine import Engine
+from npurun_tui.engine.engine import Engine, EngineState
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.transcript import Finished, Piece
-from npurun_tui.errors import ContextOverflow, EngineCrashed, ModelNotFound, StorageLocked
+from npurun_tui.errors import (
+    ContextOverflow,
+    EngineCrashed,
+    EngineError,
+    ModelNotFound,
+    StorageLocked,
+)
 
 GREEDY = ChatSettings(temperature=0, top_k=1, max_tokens=12)
 
@@ -170,6 +176,57 @@ async def test_stop_while_loading(open_chat: OpenChat, engine: Engine) -> None:
     assert engine.status.holder is None
     await session.answer(lambda _event: None)
     assert session.chat.messages[-1].role == "assistant"
+
+
+@pytest.mark.model
+async def test_stop_twice_while_loading(open_chat: OpenChat, engine: Engine) -> None:
+    session = open_chat(Chat("smollm2", GREEDY))
+    session.say("hello")
+
+    def on_event(event: SessionEvent) -> None:
+        if isinstance(event, Loading):
+            loop = asyncio.get_running_loop()
+            loop.call_soon(session.stop)
+            loop.call_later(0.01, session.stop)
+
+    await session.answer(on_event)
+    assert engine.status.state is EngineState.STOPPED
+    assert engine.status.holder is None
+
+
+@pytest.mark.model
+async def test_stop_at_once_loads_nothing(open_chat: OpenChat, engine: Engine) -> None:
+    session, events = open_chat(Chat("smollm2", GREEDY)), list[SessionEvent]()
+    session.say("hello")
+    work = session.answer(events.append)
+    session.stop()
+    await work
+    assert (events, engine.pid) == ([], None)
+
+
+@pytest.mark.model
+async def test_asking_twice_is_refused(open_chat: OpenChat) -> None:
+    session = open_chat(Chat("smollm2", GREEDY))
+    session.say("Please repeat this word: banana")
+    work = session.answer(lambda _event: None)
+    with pytest.raises(EngineError, match="still being written"):
+        _ = session.answer(lambda _event: None)
+    await work
+    assert [m.role for m in session.chat.messages] == ["user", "assistant"]
+
+
+async def test_an_answer_that_cannot_be_given_again_stays(
+    open_chat: OpenChat, library: ChatLibrary
+) -> None:
+    chat = Chat("gone", messages=[Message("user", "hello"), Message("assistant", "hi there")])
+    await library.save(chat)
+    session = open_chat(chat)
+    session.take_back_answer()
+    with pytest.raises(ModelNotFound):
+        await session.answer(lambda _event: None)
+    assert contents(chat) == [("user", "hello", ""), ("assistant", "hi there", "")]
+    await session.save(lambda _event: None)
+    assert contents(await reload(library, chat)) == contents(chat)
 
 
 @pytest.mark.model

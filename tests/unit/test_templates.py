@@ -89,6 +89,11 @@ def test_defused_text_never_holds_a_control_token(text: str) -> None:
         "{{ messages[99].content }}",
         "{{ 1 / 0 }}",
         "{{ missing.attribute }}",
+        "{% macro f(n) %}{{ f(n) }}{% endmacro %}{{ f(1) }}",
+        "{{ cycler() }}",
+        "{% set ns = namespace(t='x' * 9999999) %}"
+        "{% for i in range(40) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}{{ ns.t }}",
+        "{{ 'a'.ljust(900000000) }}",
     ],
 )
 def test_a_hostile_or_unhappy_template_is_one_sentence(source: str) -> None:
