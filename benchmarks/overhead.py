@@ -40,15 +40,18 @@ p.cpuparams.n_threads = p.cpuparams_batch.n_threads = threads
 p.warmup = False
 p.cache_ram_mib = 0
 server = x.Server(p)
-times = []
+times, made = [], 0
 def on_chunk(chunk):
-    times.append(time.perf_counter())
+    global made
+    if "usage" in chunk:  # the last one carries figures, no token
+        made = chunk["usage"]["completion_tokens"]
+    else:
+        times.append(time.perf_counter())
     return False
 server.handle_completions(
     dict(prompt=prompt, stream=True, n_predict=tokens, temperature=0, ignore_eos=True), on_chunk
 )
-times.pop()  # the last chunk carries figures, no token
-print(json.dumps([len(times), times[-1] - times[0]]))
+print(json.dumps([made, times[-1] - times[0]]))
 """
 
 
@@ -89,6 +92,8 @@ def ours(name: str, tokens: int) -> tuple[float, float]:
             first = first or last
         said = run.stderr.read().decode().splitlines()[-1]
     made = int(said.removeprefix("[").split()[0])
+    if made != tokens:
+        raise SystemExit(f"`run` made {made} tokens, not {tokens}: choose another --tokens")
     own = float(said.split(" · ")[2].split()[0])
     return (made - 1) / (last - first), own
 
