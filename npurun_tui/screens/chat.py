@@ -93,16 +93,24 @@ class ChatPane(Widget):
 
     @work(group="chat list")
     async def _arrive(self) -> None:
+        if not await self._choose_installed():
+            say(self, NO_MODEL, severity="warning")
+        await self._refresh_list()
+        if self._library.notice:
+            say(self, self._library.notice, severity="warning")
+
+    @work(group="choose model", exclusive=True)
+    async def _choose_model(self) -> None:
+        await self._choose_installed()
+
+    async def _choose_installed(self) -> bool:
+        """Give an empty chat without a usable model the first one; False where none is installed."""
         models = await asyncio.to_thread(self._installed)
         chat = self.session.chat
         if chat.model not in models and not chat.messages:
             chat.model = models[0] if models else ""
             self.conversation.show_title()
-        if not models:
-            say(self, NO_MODEL, severity="warning")
-        await self._refresh_list()
-        if self._library.notice:
-            say(self, self._library.notice, severity="warning")
+        return bool(models)
 
     def on_resize(self) -> None:
         """The list stands beside the conversation, or in its place."""
@@ -111,8 +119,10 @@ class ChatPane(Widget):
     # --- what the main screen knows ------------------------------------------------------------
 
     def focus_main(self) -> None:
-        """The keyboard belongs to the prompt."""
+        """The keyboard belongs to the prompt. A model may have come since the last visit."""
         self.query_one(Prompt).focus()
+        if not self.session.chat.model:
+            self._choose_model()
 
     def use_model(self, name: str) -> None:
         """Answer with the installed model `name` from now on."""
@@ -140,7 +150,7 @@ class ChatPane(Widget):
 
     def action_stop(self) -> None:
         """Stop the answer, leave the edit or the list: whatever Escape can mean now."""
-        if not self.conversation.stop():
+        if self.query_one(ChatList).has_focus or not self.conversation.stop():
             self.remove_class("-list")
             self.focus_main()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerError
 
 from npurun_tui.chat.model import STOPPED, Message
-from npurun_tui.chat.session import ChatSession, NotSaved, SessionEvent
+from npurun_tui.chat.session import ChatSession, NotSaved, SessionEvent, Started
 from npurun_tui.engine.engine import Engine
 from npurun_tui.engine.transcript import Finished, Piece
 from npurun_tui.errors import NpurunError
@@ -50,6 +51,10 @@ class Conversation(Widget):
         """The sessions with an answer on its way, whether they are shown or not."""
         self._workers_of_answers: set[Worker[None]] = set()
         self._live: MessageId | None = None
+        self._begun: Message | None = None
+        """The answer whose text `_live` shows, once there is some."""
+        self._draft = ""
+        """What was being written when an edit began."""
         self._editing = False
         self._told_unsaved = False
 
@@ -78,10 +83,11 @@ class Conversation(Widget):
     def show(self, session: ChatSession) -> None:
         """Show another session, the answer that is being written in it included."""
         self.session = session
-        self._set_editing(False)
+        if self._editing:
+            self._leave_edit()
         self._show_messages()
         if session.busy:
-            self._live = self._add_live(session)
+            self._live, self._begun = self._add_live(session), session.writing
         self.show_title()
         self._set_history()
 
@@ -109,7 +115,7 @@ class Conversation(Widget):
         return Entry(
             "assistant",
             message.content,
-            label=self.session.chat.model,
+            label=(message.stats.model if message.stats else "") or self.session.chat.model,
             footer=chat_words.footer(message.stats),
             outcome=chat_words.note(message.stats, message.outcome),
         )
@@ -134,7 +140,7 @@ class Conversation(Widget):
         event.prompt.clear()
         if self._editing:
             session.edit_last(event.text)
-            self._set_editing(False)
+            self._leave_edit()
             self._show_messages()
         else:
             session.say(event.text)
@@ -158,6 +164,8 @@ class Conversation(Widget):
         mine = [m.content for m in self.session.chat.messages if m.role == "user"]
         if mine and self._may_ask():
             prompt = self.query_one(Prompt)
+            if not self._editing:
+                self._draft = prompt.text
             prompt.write(mine[-1])
             prompt.focus()
             self._set_editing(True)
@@ -167,11 +175,15 @@ class Conversation(Widget):
         if self.session.busy:
             self.session.stop()
         elif self._editing:
-            self._set_editing(False)
-            self.query_one(Prompt).clear()
+            self._leave_edit()
         else:
             return False
         return True
+
+    def _leave_edit(self) -> None:
+        """Put back what was being written before the edit."""
+        self._set_editing(False)
+        self.query_one(Prompt).write(self._draft)
 
     def _may_ask(self) -> bool:
         if self.session.busy:
@@ -190,20 +202,21 @@ class Conversation(Widget):
     # --- the answer ----------------------------------------------------------------------------
 
     def _answer(self, session: ChatSession) -> None:
+        answer = session.answer(partial(self._on_event, session))
         self._live = self._add_live(session)
         self.writing.append(session)
         self._workers_of_answers = {w for w in self._workers_of_answers if not w.is_finished}
-        self._workers_of_answers.add(self._write(session))
+        self._workers_of_answers.add(self._write(session, answer))
 
     def _add_live(self, session: ChatSession) -> MessageId:
         entry = Entry("assistant", session.partial, label=session.chat.model)
         return self.query_one(Transcript).add(entry, live=True)
 
     @work(group="answers")
-    async def _write(self, session: ChatSession) -> None:
+    async def _write(self, session: ChatSession, answer: Coroutine[object, object, None]) -> None:
         otherwise = STOPPED
         try:
-            await session.answer(partial(self._on_event, session))
+            await answer
         except NpurunError as error:
             complain(self, error)
             otherwise = str(error)
@@ -220,6 +233,8 @@ class Conversation(Widget):
             return
         elif isinstance(event, Piece):
             self.query_one(Transcript).append_text(self._live, event.text)
+        elif isinstance(event, Started):
+            self._begun = event.message
         elif not isinstance(event, Finished) and (
             words := chat_words.activity(event, self._engine.status.holder)
         ):
@@ -229,6 +244,9 @@ class Conversation(Widget):
         """Close the message on the screen as the chat has it; `otherwise` where nothing came of it."""
         last = session.chat.messages[-1]
         answered = last.role == "assistant"
+        if answered and last is not self._begun:  # asked again in vain: the old answer stands
+            self._show_messages()
+            return
         self.query_one(Transcript).finish(
             live,
             footer=chat_words.footer(last.stats) if answered else "",

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static, TextArea
 
@@ -442,3 +443,69 @@ async def test_the_gauge_and_the_title_are_there(tmp_path: Path, real_models: Pa
     async with chat_tab(tmp_path, real_models) as tab:
         assert "temp 0" in str(tab.pane.query_one(Sides).render())
         assert NAME in str(tab.pane.query_one("#chat-title", Static).render())
+
+
+async def test_two_enters_in_one_read_ask_once(tmp_path: Path, real_models: Path) -> None:
+    """A held key, or a paste without bracketed paste: nothing runs between the two."""
+    async with chat_tab(tmp_path, real_models) as tab:
+        tab.prompt.insert(ASK)
+        for _ in range(2):
+            tab.prompt.post_message(Key("enter", "\r"))
+        await tab.until(lambda: bool(tab.chat.messages))
+        await tab.answered()
+        assert tab.contents() == [("user", ""), ("assistant", "")]
+        for _ in range(2):
+            tab.prompt.post_message(Key("ctrl+r", None))
+        await tab.pilot.pause()
+        await tab.answered()
+        assert tab.contents() == [("user", ""), ("assistant", "")]
+
+
+async def test_an_edit_gives_the_draft_back(tmp_path: Path, real_models: Path) -> None:
+    async with chat_tab(tmp_path, real_models) as tab:
+        await tab.ask(ASK)
+        await tab.answered()
+        tab.prompt.insert("half a thought")
+        await tab.pilot.press("ctrl+t")
+        assert tab.prompt.text == ASK
+        await tab.pilot.press("escape")
+        assert tab.prompt.text == "half a thought"
+        await tab.pilot.press("ctrl+t", "ctrl+n")
+        assert tab.prompt.text == "half a thought"
+        assert tab.chat.messages == []
+
+
+async def test_regenerating_in_vain_keeps_the_old_answer(tmp_path: Path, real_models: Path) -> None:
+    async with chat_tab(tmp_path, real_models) as tab:
+        await tab.ask(ASK)
+        await tab.answered()
+        old = tab.contents()
+        shutil.rmtree(tmp_path / "models" / NAME)
+        await tab.pilot.press("ctrl+r")
+        await tab.answered()
+        assert "no model called" in tab.notices
+        assert tab.contents() == old
+        assert "TTFT" in tab.screen_text
+
+
+async def test_a_model_that_came_since_the_last_visit(tmp_path: Path, real_models: Path) -> None:
+    async with chat_tab(tmp_path, None) as tab:
+        shutil.copytree(real_models / NAME, tmp_path / "models" / NAME, copy_function=os.link)
+        tab.app.main.set_focus(None)
+        await tab.pilot.press("ctrl+pageup", "ctrl+pagedown")
+        await tab.until(lambda: tab.chat.model == NAME)
+        await tab.ask(ASK)
+        await tab.answered()
+        assert tab.contents() == [("user", ""), ("assistant", "")]
+
+
+async def test_escape_in_the_list_leaves_the_list(tmp_path: Path, real_models: Path) -> None:
+    async with chat_tab(tmp_path, real_models, size=NARROW, settings=LONG) as tab:
+        await tab.ask(STORY)
+        await tab.until_writing()
+        await tab.pilot.press("ctrl+o", "escape")
+        assert tab.pane.session.busy
+        assert tab.sides() == (False, True)
+        await tab.pilot.press("escape")
+        await tab.answered()
+        assert tab.contents()[-1] == ("assistant", STOPPED)
