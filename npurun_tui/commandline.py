@@ -6,12 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from npurun_tui import __version__
 from npurun_tui.chat.fields import number, whole
 from npurun_tui.settings import Paths, Settings
 
+T = TypeVar("T")
 Command = Callable[[argparse.Namespace, Paths, Settings], int]
 
 
@@ -163,13 +164,14 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     for flag, parse, default, metavar, text in (
         ("--max-tokens", whole(1), None, "N", "at most N tokens of answer"),
         ("--temperature", number(0, 5), 0.8, "T", "0 is greedy (default 0.8)"),
-        ("--top-p", number(0, 1), 0.95, "P", "nucleus; 1 is off (default 0.95)"),
+        ("--top-p", number(0.01, 1), 0.95, "P", "nucleus; 1 is off (default 0.95)"),
         ("--top-k", whole(0), 40, "K", "1 is greedy, 0 is off (default 40)"),
         ("--seed", whole(0), None, "N", "the same seed gives the same answer"),
     ):
         run.add_argument(flag, type=_checked(parse), default=default, metavar=metavar, help=text)
     run.add_argument(
         "--stop",
+        type=_checked(_some_text),
         action="append",
         default=[],
         metavar="TEXT",
@@ -193,13 +195,19 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run.set_defaults(command=_run)
 
 
-def _checked(parse: Callable[[str], float]) -> Callable[[str], float]:
+def _some_text(text: str) -> str:
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+def _checked(parse: Callable[[str], T]) -> Callable[[str], T]:
     """`parse` for argparse, which hides the text of a ValueError."""
 
-    def check(text: str) -> float:
+    def check(text: str) -> T:
         try:
             return parse(text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} {error}") from None
 
     return check

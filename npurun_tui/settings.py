@@ -72,6 +72,10 @@ class Paths:
         return cls(models, data, state, config / "config.toml")
 
 
+_MOST = {"context": 1_048_576, "cpu_threads": 1024, "max_queue": 10_000}
+"""Above these a slip of the finger would take all memory, or abort the native library."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The user's choices. Each field can stand in `config.toml` under its own name."""
@@ -95,10 +99,10 @@ class Settings:
         """Read `path` (a missing file is no fault) and the environment."""
         values, warnings = _read_config(path)
         if threads := environ.get("NPURUN_CPU_THREADS"):
-            if threads.isascii() and threads.isdigit():
+            if threads.isascii() and threads.isdigit() and len(threads) <= 4:
                 values["cpu_threads"] = int(threads)
             else:
-                warnings.append(f"NPURUN_CPU_THREADS is not a number: {threads!r}.")
+                warnings.append(f"NPURUN_CPU_THREADS is not a number: {threads[:40]!r}.")
         return cls(**values, warnings=tuple(warnings))
 
 
@@ -113,7 +117,7 @@ def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
 
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         return {}, [_unreadable(path, error)]
     known = {f.name: f for f in fields(Settings) if f.name != "warnings"}
     values: dict[str, Any] = {}
@@ -123,6 +127,8 @@ def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
             warnings.append(f"{path}: unknown setting {key!r}.")
         elif (fault := _fault(known[key].default, value)) is not None:
             warnings.append(f"{path}: {key} must be {fault}; the default applies.")
+        elif (most := _MOST.get(key)) is not None and value > most:
+            warnings.append(f"{path}: {key} can be {most:,} at most; the default applies.")
         else:
             values[key] = value
     return values, warnings

@@ -17,7 +17,8 @@ def whole(least: int) -> Callable[[str], int]:
     """A parser for whole numbers from `least` to 2^32 - 1; raises ValueError with half a sentence."""
 
     def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or not least <= int(text) < 2**32:
+        digits = text.isascii() and text.isdigit() and len(text) <= 10
+        if not digits or not least <= int(text) < 2**32:
             raise ValueError(f"must be a whole number from {least} up")
         return int(text)
 
@@ -52,7 +53,7 @@ class Field:
 
 FIELDS: Final = (
     Field("temperature", "Temperature", "0 is greedy", number(0, 5)),
-    Field("top_p", "Top-p", "nucleus; 1 is off", number(0, 1)),
+    Field("top_p", "Top-p", "nucleus; 1 is off", number(0.01, 1)),
     Field("top_k", "Top-k", "1 is greedy, 0 is off", whole(0)),
     Field("seed", "Seed", "empty: a new one each time", whole(0), may_be_empty=True),
     Field("max_tokens", "Max tokens", "empty: to the window's end", whole(1), may_be_empty=True),

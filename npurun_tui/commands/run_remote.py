@@ -38,11 +38,17 @@ def base_url(address: str) -> str:
         UsageError: it is neither.
     """
     url = address if "://" in address else f"http://{address}"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a bracket left open, a port beyond 65535
+        usable = False
+    if not usable:
         raise UsageError(
             f"{one_line(address)} is not an address.", mend="Give HOST:PORT or an http(s) URL."
         )
+    if parts.username or parts.password:
+        raise UsageError("An address holds no password.", mend="Give the token with --auth-token.")
     return url.rstrip("/")
 
 
@@ -122,6 +128,8 @@ def _body(request: RunRequest, model: str) -> dict[str, Any]:
 async def _post(url: str, token: str, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
     import httpx
 
+    if not token.isascii() or not (token.isprintable()):
+        raise UsageError("The token holds characters that HTTP cannot carry.")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     timeout = httpx.Timeout(SILENCE, connect=CONNECT_TIMEOUT)
     try:
@@ -135,7 +143,8 @@ async def _post(url: str, token: str, body: dict[str, Any]) -> AsyncIterator[htt
             yield response
     except httpx.TimeoutException as error:
         raise NetworkUnavailable(f"The server at {url} does not answer.") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError, OSError, ValueError) as error:
+        # The last three are what httpx makes of proxy and certificate settings that it cannot use.
         raise NetworkUnavailable(
             f"The server at {url} cannot be reached ({one_line(str(error)) or type(error).__name__}).",
             mend="Start it, or leave out --addr to run the model here.",
@@ -162,7 +171,7 @@ async def _refusal(url: str, response: httpx.Response) -> EngineError:
 def _error_text(text: str) -> str:
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     error = document.get("error", document) if isinstance(document, dict) else document
     return str(error.get("message", error)) if isinstance(error, dict) else str(error)
@@ -188,7 +197,7 @@ async def _events(response: httpx.Response) -> AsyncIterator[str]:
 def _parse(data: str) -> dict[str, Any]:
     try:
         document = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise EngineError(
@@ -198,7 +207,7 @@ def _parse(data: str) -> dict[str, Any]:
 
 
 def _take(event: dict[str, Any], printer: Printer, answer: _Answer) -> None:
-    if "error" in event:
+    if event.get("error") is not None:
         raise EngineError(
             f"The server failed in the middle: {one_line(_error_text(json.dumps(event)))}."
         )

@@ -116,3 +116,24 @@ def test_the_same_choice_is_not_written_again(tmp_path: Path) -> None:
     os.utime(path, (1, 1))
     remembered.set("theme", "nord")
     assert path.stat().st_mtime == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "context = " + "9" * 5000,
+        "a = " + "[" * 5000,
+        "context = 99999999999",
+        "cpu_threads = 1000000",
+    ],
+)
+def test_a_hostile_config_is_a_warning(tmp_path: Path, text: str) -> None:
+    settings = load(tmp_path, text)
+    assert (settings.context, settings.cpu_threads) == (0, 0)
+    assert len(settings.warnings) == 1
+
+
+def test_too_many_threads_in_the_environment(tmp_path: Path) -> None:
+    settings = load(tmp_path, "", {"NPURUN_CPU_THREADS": "9" * 5000})
+    assert settings.cpu_threads == 0
+    assert len(settings.warnings[0]) < 200

@@ -36,12 +36,18 @@ class Client:
             for index in config.indexes
             if index.credentials
         }
-        self._http = httpx.AsyncClient(
-            verify=tls_context(config.certificates),
-            proxy=config.proxy or None,
-            headers={"User-Agent": f"npurun-tui/{__version__}", "Accept-Encoding": "identity"},
-            timeout=httpx.Timeout(policy.stall_timeout, connect=policy.connect_timeout),
-        )
+        try:
+            self._http = httpx.AsyncClient(
+                verify=tls_context(config.certificates),
+                proxy=config.proxy or None,
+                headers={"User-Agent": f"npurun-tui/{__version__}", "Accept-Encoding": "identity"},
+                timeout=httpx.Timeout(policy.stall_timeout, connect=policy.connect_timeout),
+            )
+        except (ImportError, ValueError) as error:  # what httpx makes of a proxy that it cannot use
+            raise NetworkUnavailable(
+                "The proxy that is configured cannot be used: it has to be an http or https address.",
+                mend="Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and pip's `proxy` setting.",
+            ) from error
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
