@@ -17,7 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 
 from npurun_tui.errors import EngineError
@@ -66,6 +66,21 @@ class Status(IntEnum):
     ERROR_BOUND_HANDLE = -14
 
 
+class Ending(StrEnum):
+    """What ended a query's generation."""
+
+    EOS = "eos"
+    """The model's end-of-sequence token."""
+    STOP = "stop"
+    """A stop sequence, also where the last allowed token completed it."""
+    LENGTH = "length"
+    """Max tokens."""
+    WINDOW = "window"
+    """The context window is full; the status is WARNING_CONTEXT_EXCEEDED."""
+    ABORT = "abort"
+    """`signal(ABORT)`; the status is WARNING_ABORTED."""
+
+
 class GenieError(EngineError):
     """A call that returned a negative status.
 
@@ -85,12 +100,15 @@ OnText = Callable[[str, SentenceCode], None]
 """Called for each generated token, on the thread that runs `query`.
 
 `(text, BEGIN)` for the first token, `(text, CONTINUE)` for each further one, then exactly one terminal call:
-`("", END)`, or `("", ABORT)` where the engine failed. `text` may be empty while a stop sequence or half of a UTF-8
-sequence is held back. It is never split inside a UTF-8 sequence.
+`("", END)`, or `("", ABORT)` where the engine failed. The calls before the terminal one are as many as the generated
+tokens. `text` may be empty while a stop sequence or half of a UTF-8 sequence is held back; while text is held back for
+a stop sequence, the call for its token may wait for the next token or the end, so that the last token's call can bring
+what turned out to be none. It is never split inside a UTF-8 sequence.
 """
 
 OnProgress = Callable[[int, int], None]
-"""Prefill progress `(tokens done, tokens in all)`; an engine that cannot tell never calls it."""
+"""Prefill progress `(tokens done, tokens in all)`, of the tokens that are not in the cache yet; an engine that cannot
+tell never calls it. `done` never falls or passes `tokens in all`, and reaches it where the prefill is not aborted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +130,18 @@ class Sampler:
 
 @dataclass(frozen=True, slots=True)
 class QueryProfile:
-    """The engine's own figures of the last query that ended with status 0 or 1 (GenieProfile, GenieDialog_query).
+    """The engine's own figures of one query (GenieProfile, GenieDialog_query).
 
     Token counts are the tokenizer's. Times are microseconds on the engine's clock.
     """
 
     prompt_tokens: int
-    """Tokens that this query prefilled (after REWIND: the suffix only)."""
+    """Tokens that this query prefilled (after REWIND: the suffix only; after an abort: those that were done)."""
     cached_tokens: int
     """Tokens of the prompt that the cache already held."""
     generated_tokens: int
     ttft_us: int
-    """From the call to the first generated token."""
+    """From the call to the first generated token; 0 where there was none."""
     generation_us: int
     """From the first generated token to the last."""
 
@@ -201,7 +219,10 @@ class Dialog(ABC):
 
     @abstractmethod
     def restore(self, folder: Path) -> None:
-        """Bring back what `save` wrote for the same model. Raises GenieError -6 where it is missing or foreign."""
+        """Bring back what `save` wrote for the same model, the place in the random stream included.
+
+        Settings stay as they are. Raises GenieError -6 where it is missing or foreign.
+        """
 
     @property
     @abstractmethod
@@ -218,7 +239,19 @@ class Dialog(ABC):
 
     @abstractmethod
     def profile(self) -> QueryProfile | None:
-        """Figures of the last profiled query; None before the first."""
+        """Figures of the last query, never of one before it. None where there are none for it.
+
+        There are some for each query that ended with status 0, or 1 after a token; an engine may have them for status
+        4 and for an aborted prefill too.
+        """
+
+    @property
+    def ending(self) -> Ending | None:
+        """How the last query's generation ended; None where nothing ended one or the engine cannot tell.
+
+        Genie cannot: who needs to know then counts tokens, and takes a stop sequence in the last one for the limit.
+        """
+        return None
 
     @abstractmethod
     def close(self) -> None:

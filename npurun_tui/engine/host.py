@@ -19,7 +19,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from npurun_tui.engine import wire
-from npurun_tui.engine.dialog import Action, Dialog, GenieError, Sampler, SentenceCode, Status
+from npurun_tui.engine.dialog import (
+    Action,
+    Dialog,
+    Ending,
+    GenieError,
+    QueryProfile,
+    Sampler,
+    SentenceCode,
+    Status,
+)
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.templates import ChatTemplate, template_for
 from npurun_tui.errors import EngineError, NpurunError
@@ -136,7 +145,8 @@ class Host:
 
         with self._running:
             if number in self._aborted:
-                return self._outcome(dialog, Status.WARNING_ABORTED, 0)
+                # The dialog never heard of this query: its figures are those of another.
+                return _outcome(Status.WARNING_ABORTED, 0, dialog.context_occupancy)
             self._query = number
         try:
             status = dialog.query(text, SentenceCode(code), on_text, on_progress)
@@ -144,18 +154,9 @@ class Host:
             with self._running:
                 self._query = None
                 self._aborted.clear()
-        return self._outcome(dialog, status, generated)
-
-    @staticmethod
-    def _outcome(dialog: Dialog, status: Status, generated: int) -> dict[str, Any]:
-        profiled = status in (Status.SUCCESS, Status.WARNING_ABORTED) and generated
-        profile = dialog.profile() if profiled else None
-        return {
-            "status": status.value,
-            "generated": generated,
-            "occupancy": dialog.context_occupancy,
-            "profile": asdict(profile) if profile else None,
-        }
+        return _outcome(
+            status, generated, dialog.context_occupancy, dialog.profile(), dialog.ending
+        )
 
     def _op_reset(self, number: int) -> None:
         del number
@@ -180,6 +181,22 @@ class Host:
     def _op_restore(self, number: int, folder: str) -> None:
         del number
         self._open.restore(Path(folder))
+
+
+def _outcome(
+    status: Status,
+    generated: int,
+    occupancy: int,
+    profile: QueryProfile | None = None,
+    ending: Ending | None = None,
+) -> dict[str, Any]:
+    return {
+        "status": status.value,
+        "generated": generated,
+        "occupancy": occupancy,
+        "profile": asdict(profile) if profile else None,
+        "ending": ending,
+    }
 
 
 def take_pipe(log_file: Path) -> tuple[BinaryIO, BinaryIO]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, ParamSpec
 
-from npurun_tui.engine.dialog import Action, QueryProfile, Sampler, SentenceCode, Status
+from npurun_tui.engine.dialog import Action, Ending, QueryProfile, Sampler, SentenceCode, Status
 from npurun_tui.engine.process import HostProcess
 
 P = ParamSpec("P")
@@ -31,7 +31,9 @@ class QueryOutcome:
     occupancy: int
     """Tokens in the KV cache afterwards."""
     profile: QueryProfile | None
-    """None where the engine records none: nothing generated, or the window overflowed."""
+    """The engine's figures of this very query; None where it has none."""
+    ending: Ending | None = None
+    """What ended it; None where the engine cannot tell."""
 
 
 class RemoteDialog:
@@ -179,10 +181,11 @@ def _guard(callback: Callable[P, None] | None, failed: asyncio.Future[None]) -> 
 
 
 def _outcome(document: dict[str, Any]) -> QueryOutcome:
-    profile = document["profile"]
+    profile, ending = document["profile"], document["ending"]
     return QueryOutcome(
         Status(document["status"]),
         document["generated"],
         document["occupancy"],
         QueryProfile(**profile) if profile else None,
+        Ending(ending) if ending else None,
     )

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from npurun_tui import units
-from npurun_tui.engine.dialog import GenieError, QueryProfile, Sampler, SentenceCode, Status
+from npurun_tui.engine.dialog import Ending, GenieError, QueryProfile, Sampler, SentenceCode, Status
 from npurun_tui.engine.engine import Permit
 from npurun_tui.engine.remote import QueryOutcome
 from npurun_tui.errors import ContextOverflow, EngineError
@@ -211,13 +211,15 @@ class Turn:
             return FinishReason.ABORTED
         if outcome.status is Status.WARNING_CONTEXT_EXCEEDED:
             return FinishReason.LENGTH
-        limit = self._options.max_tokens
+        if outcome.ending is not None:
+            return FinishReason.LENGTH if outcome.ending is Ending.LENGTH else FinishReason.STOP
+        limit = self._options.max_tokens  # the engine cannot tell: a full count is the limit
         if limit is not None and outcome.generated >= max(limit, 1):
             return FinishReason.LENGTH
         return FinishReason.STOP
 
     def _stats(self, outcome: QueryOutcome, began: float, note: str) -> TurnStats:
-        profile = outcome.profile or self._host_profile(outcome, began)
+        profile = outcome.profile or self._host_profile(outcome)
         return TurnStats(
             prompt_tokens=profile.cached_tokens + profile.prompt_tokens,
             cached_tokens=profile.cached_tokens,
@@ -232,15 +234,15 @@ class Turn:
             note=note,
         )
 
-    def _host_profile(self, outcome: QueryOutcome, began: float) -> QueryProfile:
-        """The host's own clock, where the engine records nothing (a full window, an abort before any token)."""
-        prompt = max(outcome.occupancy - max(outcome.generated - 1, 0), 0)
+    def _host_profile(self, outcome: QueryOutcome) -> QueryProfile:
+        """What is known where the engine has no figures: how many tokens came. What it prefilled and how long that
+        took is nobody's guess; the tokens in the cache may all be of earlier turns."""
         return QueryProfile(
-            prompt_tokens=prompt,
+            prompt_tokens=0,
             cached_tokens=0,
             generated_tokens=outcome.generated,
-            ttft_us=int((self._first_token - began) * 1e6) if self._first_token else 0,
-            generation_us=int((self._last_token - self._first_token) * 1e6),
+            ttft_us=0,
+            generation_us=0,
         )
 
 

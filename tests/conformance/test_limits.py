@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from npurun_tui.engine.dialog import Dialog, SentenceCode, Status
+from npurun_tui.engine.dialog import Dialog, Ending, SentenceCode, Status
 from tests.conformance.hearing import CAPITAL, Ear, ask, turn
 
 
@@ -18,13 +18,13 @@ def filling(dialog: Dialog, tokens: int) -> str:
 def test_a_prompt_longer_than_the_window_generates_nothing(dialog: Dialog) -> None:
     dialog.set_max_tokens(1)
     ask(dialog, CAPITAL)
-    profile = dialog.profile()
     dialog.reset()
     text = filling(dialog, dialog.context_size + 1)
     ear = ask(dialog, text, status=Status.WARNING_CONTEXT_EXCEEDED)
     assert ear.calls == [("", SentenceCode.END)]
     assert dialog.context_occupancy == 0
-    assert dialog.profile() == profile  # such a query is not profiled
+    assert dialog.profile() is None  # the figures of the query before are not this one's
+    assert dialog.ending in (Ending.WINDOW, None)
     assert ask(dialog, CAPITAL).tokens == 1
 
 
@@ -34,6 +34,23 @@ def test_decoding_stops_where_the_window_is_full(dialog: Dialog, room: int) -> N
     ear = ask(dialog, text, status=Status.WARNING_CONTEXT_EXCEEDED)
     assert ear.tokens == room + 1  # the last one is sampled but has no place any more
     assert dialog.context_occupancy == dialog.context_size
+    assert dialog.ending in (Ending.WINDOW, None)
+    profile = dialog.profile()
+    if profile is not None:  # Genie has none here
+        assert profile.cached_tokens + profile.prompt_tokens == dialog.context_size - room
+        assert profile.generated_tokens == room + 1
+
+
+def test_figures_of_a_full_window_tell_cached_from_prefilled(dialog: Dialog) -> None:
+    dialog.set_max_tokens(2)
+    text = filling(dialog, dialog.context_size - 4)
+    ask(dialog, text)
+    dialog.set_max_tokens(None)
+    ask(dialog, text, SentenceCode.REWIND, status=Status.WARNING_CONTEXT_EXCEEDED)
+    profile = dialog.profile()
+    if profile is not None:
+        assert profile.prompt_tokens <= 1
+        assert profile.cached_tokens >= dialog.context_size - 5
 
 
 def test_max_tokens_comes_before_the_window(dialog: Dialog) -> None:

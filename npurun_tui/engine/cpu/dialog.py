@@ -25,6 +25,7 @@ from npurun_tui.engine.cpu.threads import choose_threads
 from npurun_tui.engine.dialog import (
     Action,
     Dialog,
+    Ending,
     GenieError,
     OnProgress,
     OnText,
@@ -68,13 +69,14 @@ class CpuDialog(Dialog):
         self._settings = Settings()
         self._conversation = Conversation(sampling.RandomStream(None))
         self._profile: QueryProfile | None = None
+        self._ending: Ending | None = None
         self._runner = QueryRunner(
             Planner(server.tokenize, self._info),
             self._conversation,
             self._settings,
             context=self._context,
             end_tokens=self._info.end_tokens,
-            on_profile=self._set_profile,
+            on_end=self._set_outcome,
         )
         self._lock = threading.Lock()
         self._running: CompletionStream | None = None
@@ -141,6 +143,7 @@ class CpuDialog(Dialog):
         query = Query(text, code, on_text, on_progress, time.perf_counter())
         call = "GenieDialog_query"
         server = self._server(call)
+        self._set_outcome(None, None)
         self._check(text, code, call)
         stream = server.stream()
         with self._lock:
@@ -148,6 +151,7 @@ class CpuDialog(Dialog):
         try:
             return self._runner.run(query, stream)
         except ServerFailure as error:
+            self._set_outcome(None, None)
             query.end(SentenceCode.ABORT)
             raise GenieError(Status.ERROR_GENERAL, call, error.message) from error
         finally:
@@ -199,6 +203,11 @@ class CpuDialog(Dialog):
     def profile(self) -> QueryProfile | None:
         self._server("GenieProfile_getJsonData")
         return self._profile
+
+    @property
+    def ending(self) -> Ending | None:
+        self._server("GenieDialog_getValue")
+        return self._ending
 
     def close(self) -> None:
         server, self._loaded = self._loaded, None
@@ -261,8 +270,8 @@ class CpuDialog(Dialog):
         if code == SentenceCode.REWIND and empty:
             raise GenieError(Status.ERROR_QUERY_FAILED, call, "there is nothing to rewind.")
 
-    def _set_profile(self, profile: QueryProfile) -> None:
-        self._profile = profile
+    def _set_outcome(self, profile: QueryProfile | None, ending: Ending | None) -> None:
+        self._profile, self._ending = profile, ending
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """One query's tokens on their way from llama.cpp to the caller.
 
 The rules of `engine/dialog.py` are applied here: one callback per token, stop sequences never seen, the end-of-sequence
-token neither seen nor counted. What was generated stays in `pieces` on every way out, also when a callback raises.
+token neither seen nor counted. A token that leaves text held back has its callback one token later: if it was the last
+one, its callback brings that text, for which there is no other. What was generated stays in `pieces` on every way out,
+also when a callback raises.
 """
 
 from __future__ import annotations
@@ -10,21 +12,11 @@ import time
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any
 
 from npurun_tui.engine.cpu.stops import StopFilter
 from npurun_tui.engine.cpu.stream import CompletionStream, End, Progress, Token
-from npurun_tui.engine.dialog import OnProgress, OnText, SentenceCode
-
-
-class Ending(Enum):
-    """How a generation came to its end."""
-
-    END_OF_SEQUENCE = auto()
-    STOP_SEQUENCE = auto()
-    LIMIT = auto()
-    ABORTED = auto()
+from npurun_tui.engine.dialog import Ending, OnProgress, OnText, SentenceCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +52,8 @@ class Generation:
         self._on_text = on_text
         self._on_progress = on_progress
         self._held: Token | None = None
+        self._waiting: str | None = None
+        self._begun = False
         self._matched = False
         self.pieces: list[Piece] = []
         self.count = 0
@@ -81,11 +75,11 @@ class Generation:
             else:
                 return self._end(event)
             if self._matched:
-                return Ending.STOP_SEQUENCE
+                return Ending.STOP
             if self._stream.cancelled:
                 break
-        self._flush()
-        return Ending.ABORTED
+        self._release(self._stops.flush())
+        return Ending.ABORT
 
     def kept_pieces(self) -> list[Piece]:
         """The pieces that lie before the stop sequence (all of them where there was none)."""
@@ -121,16 +115,23 @@ class Generation:
             self._deliver(event)
 
     def _deliver(self, event: Token) -> None:
+        if not self._release():
+            return
         count = event.count - self.count
         self.pieces.append(Piece(event.text, event.token, count))
         for _ in range(count - 1):  # llama.cpp said nothing while the character was incomplete
+            self.count += 1
             self._call("")
             if self._stream.cancelled:
                 return
+        self.count += 1
         text, self._matched = self._stops.feed(event.text)
         if not self._matched and event.count >= self._limit:
             text += self._stops.flush()
-        self._call(text)
+        if self._stops.held:
+            self._waiting = text
+        else:
+            self._call(text)
 
     def _end(self, end: End) -> Ending:
         self.end = end
@@ -138,24 +139,33 @@ class Generation:
         held, self._held = self._held, None
         if held is not None and not ended:
             self._deliver(held)
+            if self._stream.cancelled:
+                return Ending.ABORT
         missing = end.count - self.count - ended
         if not self._matched and missing > 0:
             self.lost_end = True
+            self._release()
+            self.count += missing
             for _ in range(missing - 1):
                 self._call("")
             self._call(self._stops.feed("\ufffd")[0] + self._stops.flush())
         if self._matched:
-            return Ending.STOP_SEQUENCE
-        self._flush()
-        return Ending.END_OF_SEQUENCE if ended else Ending.LIMIT
+            return Ending.STOP
+        self._release(self._stops.flush())
+        return Ending.EOS if ended else Ending.LENGTH
 
-    def _flush(self) -> None:
-        """Hand out what was held back for a stop sequence that did not come (a callback without a token)."""
-        rest = "" if self._matched else self._stops.flush()
-        if rest and self._on_text is not None:
-            self._on_text(rest, SentenceCode.CONTINUE)
+    def _release(self, rest: str = "") -> bool:
+        """Make the call that waited, with `rest`: what was held back for a stop sequence that did not come.
+
+        Whether the generation goes on.
+        """
+        if self._waiting is not None:
+            text, self._waiting = self._waiting, None
+            self._call(text + rest)
+        return not self._stream.cancelled
 
     def _call(self, text: str) -> None:
-        self.count += 1
+        code = SentenceCode.CONTINUE if self._begun else SentenceCode.BEGIN
+        self._begun = True
         if self._on_text is not None:
-            self._on_text(text, SentenceCode.BEGIN if self.count == 1 else SentenceCode.CONTINUE)
+            self._on_text(text, code)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from npurun_tui.engine.cpu import sampling
-from npurun_tui.engine.cpu.generation import Ending, Generation, Piece
+from npurun_tui.engine.cpu.generation import Generation, Piece
 from npurun_tui.engine.cpu.planning import Conversation, Plan, Planner
 from npurun_tui.engine.cpu.stops import StopFilter
 from npurun_tui.engine.cpu.stream import (
@@ -18,6 +18,7 @@ from npurun_tui.engine.cpu.stream import (
     RequestRefused,
 )
 from npurun_tui.engine.dialog import (
+    Ending,
     OnProgress,
     OnText,
     QueryProfile,
@@ -25,6 +26,11 @@ from npurun_tui.engine.dialog import (
     SentenceCode,
     Status,
 )
+
+_STATUS: Final = {
+    Ending.ABORT: Status.WARNING_ABORTED,
+    Ending.WINDOW: Status.WARNING_CONTEXT_EXCEEDED,
+}
 
 PREFILL_ONLY: Final = (SentenceCode.BEGIN, SentenceCode.CONTINUE)
 
@@ -67,14 +73,15 @@ class QueryRunner:
         *,
         context: int,
         end_tokens: AbstractSet[int],
-        on_profile: Callable[[QueryProfile], None],
+        on_end: Callable[[QueryProfile | None, Ending | None], None],
     ) -> None:
+        """`on_end` is told what a query did and how its generation ended, before its terminal callback."""
         self._planner = planner
         self._conversation = conversation
         self._settings = settings
         self._context = context
         self._end_tokens = end_tokens
-        self._on_profile = on_profile
+        self._on_end = on_end
 
     def run(self, query: Query, stream: CompletionStream) -> Status:
         """Run `query` over `stream`.
@@ -98,13 +105,14 @@ class QueryRunner:
             raise
 
     def _overflow(self, query: Query) -> Status:
+        self._on_end(None, Ending.WINDOW)
         query.end(SentenceCode.END)
         return Status.WARNING_CONTEXT_EXCEEDED
 
     # --- prefill only --------------------------------------------------------------------------
 
     def _prefill(self, query: Query, plan: Plan, stream: CompletionStream) -> Status:
-        progress = Progress(0, 0, 0)
+        progress = Progress(len(plan.prompt), plan.cached, plan.cached)
         if len(plan.prompt) > plan.cached:
             for event in stream.events(_request(plan, 0)):
                 if isinstance(event, Progress):
@@ -113,13 +121,12 @@ class QueryRunner:
                         query.on_progress(
                             event.processed - event.cached, event.total - event.cached
                         )
-            if stream.cancelled and progress.processed < len(plan.prompt):
-                self._forget(query, plan)
-                return Status.WARNING_ABORTED
-        self._advance(query, plan)
-        self._on_profile(
-            QueryProfile(progress.processed - progress.cached, progress.cached, 0, 0, 0)
-        )
+        profile = QueryProfile(progress.processed - progress.cached, progress.cached, 0, 0, 0)
+        self._on_end(profile, Ending.ABORT if stream.cancelled else None)
+        if stream.cancelled and progress.processed < len(plan.prompt):
+            self._forget(query, plan)
+        else:
+            self._advance(query, plan)
         return Status.WARNING_ABORTED if stream.cancelled else Status.SUCCESS
 
     # --- generate ------------------------------------------------------------------------------
@@ -144,21 +151,17 @@ class QueryRunner:
             ending = generation.run()
         finally:
             self._keep(query, plan, generation, ending)
-        status = Status.SUCCESS
-        if ending == Ending.ABORTED:
-            status = Status.WARNING_ABORTED
-        elif ending == Ending.LIMIT and generation.count != wanted:
-            status = Status.WARNING_CONTEXT_EXCEEDED
-        if status != Status.WARNING_CONTEXT_EXCEEDED:
-            self._on_profile(_profile(query, generation))
+        if ending == Ending.LENGTH and generation.count != wanted:
+            ending = Ending.WINDOW
+        self._on_end(_profile(query, plan, generation), ending)
         query.end(SentenceCode.END)
-        return status
+        return _STATUS.get(ending, Status.SUCCESS)
 
     def _keep(
         self, query: Query, plan: Plan, generation: Generation, ending: Ending | None
     ) -> None:
         """Let the conversation hold what was prefilled and generated. `ending` None: an exception is on its way."""
-        if not generation.first_at and ending in (None, Ending.ABORTED):
+        if not generation.first_at and ending in (None, Ending.ABORT):
             self._forget(query, plan)
             return
         pieces = generation.kept_pieces()
@@ -168,7 +171,7 @@ class QueryRunner:
             )  # to ask the server now could raise over the first exception
         segments = self._planner.answer(pieces)
         self._advance(query, plan)
-        if segments and ending in (None, Ending.ABORTED, Ending.LIMIT) and not generation.lost_end:
+        if segments and ending in (None, Ending.ABORT, Ending.LENGTH) and not generation.lost_end:
             self._conversation.pending = segments.pop()
         self._conversation.record.extend(segments)
 
@@ -208,9 +211,11 @@ def _up_to_unknown(pieces: list[Piece]) -> list[Piece]:
     return pieces
 
 
-def _profile(query: Query, generation: Generation) -> QueryProfile:
+def _profile(query: Query, plan: Plan, generation: Generation) -> QueryProfile:
     end: End | None = generation.end
     progress = generation.progress
+    if not progress.total:  # aborted before llama.cpp had begun: nothing was prefilled
+        progress = Progress(len(plan.prompt), plan.cached, plan.cached)
     first = generation.first_at
     return QueryProfile(
         prompt_tokens=end.prefilled if end else progress.processed - progress.cached,

@@ -16,13 +16,13 @@ import json
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from npurun_tui.engine.cpu import slots
 from npurun_tui.engine.cpu.stream import CompletionStream, RequestRefused, ServerFailure
 from npurun_tui.errors import EngineLoadFailed, EngineUnavailable
 from npurun_tui.text import one_line
@@ -46,19 +46,16 @@ class LlamaServer:
             EngineUnavailable: `xllamacpp` is not installed.
             EngineLoadFailed: llama.cpp refused the model; its reason went to stderr.
         """
-        self.slot_folder = Path(tempfile.mkdtemp(prefix="npurun-slots-"))
+        slots.sweep()
+        self.slot_folder = slots.choose()
         self._key = secrets.token_hex(32)
-        try:
-            self._server: Any = _start(self._parameters(model_file, context, threads), model_file)
-            address = urlsplit(self._server.listening_address)
-            self.host = address.hostname or "127.0.0.1"
-            self.port = address.port or 0
-            # The address is known a moment before the library's main loop runs, and a server that is dropped in that
-            # moment waits for its loop for ever. An answer that needs the loop proves that the moment is over.
-            self.erase()
-        except BaseException:
-            shutil.rmtree(self.slot_folder, ignore_errors=True)
-            raise
+        self._server: Any = _start(self._parameters(model_file, context, threads), model_file)
+        address = urlsplit(self._server.listening_address)
+        self.host = address.hostname or "127.0.0.1"
+        self.port = address.port or 0
+        # The address is known a moment before the library's main loop runs, and a server that is dropped in that
+        # moment waits for its loop for ever. An answer that needs the loop proves that the moment is over.
+        self.erase()
 
     def _parameters(self, model_file: Path, context: int, threads: int) -> Any:
         parameters = _library().CommonParams()
@@ -154,26 +151,21 @@ class LlamaServer:
     @contextmanager
     def saved_slot(self) -> Iterator[Path]:
         """The KV cache as a file, to be moved elsewhere; what is left of it goes."""
-        path = self.slot_folder / "saved"
-        try:
+        with slots.existing(self.slot_folder):
+            path = self.slot_folder / "saved"
             self.call("/slots/0?action=save", {"filename": path.name})
             yield path
-        finally:
-            path.unlink(missing_ok=True)
 
     def restore_slot(self, file: Path) -> None:
         """Read the KV cache from `file`. It is copied first: llama.cpp reads only in its own folder."""
-        path = self.slot_folder / "restored"
-        try:
+        with slots.existing(self.slot_folder):
+            path = self.slot_folder / "restored"
             shutil.copyfile(file, path)
             self.call("/slots/0?action=restore", {"filename": path.name})
-        finally:
-            path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Free the model and the port. Dropping the last reference does it, in some 50 ms."""
         self._server = None
-        shutil.rmtree(self.slot_folder, ignore_errors=True)
 
 
 def _library() -> Any:
