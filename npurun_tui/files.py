@@ -16,6 +16,18 @@ def is_disk_full(error: OSError) -> bool:
     return error.errno in _FULL
 
 
+def make_private(path: Path) -> None:
+    """Have the file `path`, made empty where it is missing, readable by its owner alone (POSIX).
+
+    Raises:
+        OSError: as the file system gives it.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+    if os.name != "nt" and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename inside `folder` durable. Windows has no such call and needs none."""
     if os.name == "nt":

@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from npurun_tui.files import make_private
+
 LIMIT: Final = 1_000_000
 """Bytes after which the log moves to `<name>.1`; with that one older file, twice as much is kept."""
 
@@ -23,7 +25,7 @@ def configure_logging(path: Path) -> None:
 
     root = logging.getLogger()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path)
         handler: logging.Handler = RotatingFileHandler(
             path, maxBytes=LIMIT, backupCount=1, encoding="utf-8", errors="backslashreplace"
         )

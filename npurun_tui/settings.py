@@ -162,7 +162,7 @@ class Remembered:
     def _read(self) -> dict[str, str]:
         try:
             document = json.loads(self._path.read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         if not isinstance(document, dict):
             return {}

@@ -80,23 +80,29 @@ class ChatLibrary:
 
     def _save(self, chat: Chat) -> None:
         settings = chat.settings.to_json()
+        if chat.id is not None and not self._table.update(
+            chat.id, title=chat.title, model=chat.model, settings_json=settings
+        ):
+            # Another window has deleted the chat; here it is still open, so it is written anew.
+            chat.id = None
+            for message in chat.messages:
+                message.id = None
         if chat.id is None:
             chat.id = self._table.create(chat.title, chat.model, settings)
-        else:
-            self._table.update(chat.id, title=chat.title, model=chat.model, settings_json=settings)
-        for message_id in tuple(chat.removed):
-            self._table.truncate_from(chat.id, message_id)
-            chat.removed.remove(message_id)
+        removed = tuple(chat.removed)
+        self._table.remove(chat.id, removed)
+        del chat.removed[: len(removed)]
         for message in tuple(chat.messages):
             self._save_message(chat.id, message)
 
     def _save_message(self, chat_id: int, message: Message) -> None:
         content, outcome = message.content, message.outcome
         stats = stats_to_json(message.stats)
-        if message.id is None:
+        if message.id is not None and message.stored == (content, stats, outcome):
+            return
+        # A message that another window has deleted is written again: what is on this screen is not lost.
+        if message.id is None or not self._table.replace(message.id, content, stats, outcome):
             message.id = self._table.append(chat_id, message.role, content, stats, outcome)
-        elif message.stored != (content, stats, outcome):
-            self._table.replace(message.id, content, stats, outcome)
         message.stored = (content, stats, outcome)
 
 

@@ -43,9 +43,20 @@ class ChatSettings:
     def from_json(cls, text: str) -> ChatSettings:
         """Settings as stored; what this version does not know, or cannot read, falls back to the default."""
         values = _known(cls, text)
-        if not isinstance(stop := values.get("stop", []), list):
-            stop = []
-        return cls(**{**values, "stop": tuple(str(item) for item in stop)})
+        stop = values.pop("stop", [])
+        kept = {name: value for name, value in values.items() if _fits(name, value)}
+        return cls(**kept, stop=tuple(map(str, stop)) if isinstance(stop, list) else ())
+
+
+def _fits(name: str, value: object) -> bool:
+    """Whether `value` can be that setting."""
+    if name == "system":
+        return isinstance(value, str)
+    if isinstance(value, bool):
+        return False
+    if name in ("seed", "max_tokens"):
+        return value is None or isinstance(value, int)
+    return isinstance(value, int if name == "top_k" else int | float)
 
 
 @dataclass(slots=True, eq=False)
@@ -129,6 +140,9 @@ def stats_to_json(stats: TurnStats | None) -> str:
 def stats_from_json(text: str) -> TurnStats | None:
     """The figures as stored; None where they are missing or not readable."""
     values = _known(TurnStats, text)
+    texts = {"note", "model"}
+    if not all(isinstance(v, str if k in texts else int | float) for k, v in values.items()):
+        return None
     try:
         return TurnStats(**values) if values else None
     except TypeError:
@@ -138,7 +152,7 @@ def stats_from_json(text: str) -> TurnStats | None:
 def _known(kind: type[Any], text: str) -> dict[str, Any]:
     try:
         document = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     names = {f.name for f in fields(kind)}
     return {k: v for k, v in document.items() if k in names} if isinstance(document, dict) else {}

@@ -6,7 +6,7 @@ Settings and statistics are JSON texts that are kept and given back unread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,8 +96,8 @@ class ChatTable:
         title: str | None = None,
         model: str | None = None,
         settings_json: str | None = None,
-    ) -> None:
-        """Change what is given; the chat keeps its place in `summaries`."""
+    ) -> bool:
+        """Change what is given; the chat keeps its place in `summaries`. False where it is no longer there."""
         values = [None if text is None else _text(text) for text in (title, model, settings_json)]
         with self._database.transaction() as connection:
             cursor = connection.execute(
@@ -105,8 +105,7 @@ class ChatTable:
                 " settings = coalesce(?, settings) WHERE id = ?",
                 (*values, chat_id),
             )
-            if cursor.rowcount == 0:
-                raise _gone()
+            return cursor.rowcount > 0
 
     def delete(self, chat_id: int) -> None:
         """Remove a chat and its messages; one that is already gone is no fault."""
@@ -127,24 +126,24 @@ class ChatTable:
             )
             return _new_id(cursor)
 
-    def replace(self, message_id: int, content: str, stats_json: str, outcome: str) -> None:
-        """Put another text in a message's place (an answer that grew, or was generated again)."""
+    def replace(self, message_id: int, content: str, stats_json: str, outcome: str) -> bool:
+        """Put another text in a message's place (an answer that grew). False where it is no longer there."""
         with self._database.transaction() as connection:
             row = connection.execute(
                 "UPDATE message SET content = ?, stats = ?, outcome = ? WHERE id = ?"
                 " RETURNING chat",
                 (_text(content), _text(stats_json), _text(outcome), message_id),
             ).fetchone()
-            if row is None:
-                raise StorageError("That message is no longer in the database.")
-            self._touch(connection, row[0], self._clock())
+            if row is not None:
+                self._touch(connection, row[0], self._clock())
+            return row is not None
 
-    def truncate_from(self, chat_id: int, message_id: int) -> None:
-        """Delete the message and every later one of its chat."""
+    def remove(self, chat_id: int, message_ids: Sequence[int]) -> None:
+        """Delete these messages of the chat, and no others: another window may have added some since."""
         with self._database.transaction() as connection:
-            self._touch(connection, chat_id, self._clock())
-            connection.execute(
-                "DELETE FROM message WHERE chat = ? AND id >= ?", (chat_id, message_id)
+            connection.executemany(
+                "DELETE FROM message WHERE chat = ? AND id = ?",
+                [(chat_id, message_id) for message_id in message_ids],
             )
 
     def _touch(self, connection: sqlite3.Connection, chat_id: int, now: float) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from npurun_tui.errors import DiskFull, NpurunError, StorageError, StorageLocked
-from npurun_tui.files import is_disk_full
+from npurun_tui.files import is_disk_full, make_private
 from npurun_tui.storage.schema import APPLICATION_ID, MIGRATIONS
 
 _DAMAGED: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
@@ -87,7 +87,7 @@ class Database:
     # --- opening -------------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # chats are private
+        make_private(self.path)  # SQLite gives its journals the same mode
         try:
             return self._connect()
         except _Damaged as damage:

@@ -65,7 +65,19 @@ def test_settings_survive_the_database() -> None:
     assert ChatSettings.from_json(settings.to_json()) == settings
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"stop": 3}', '{"later": "version"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"stop": 3}',
+        '{"later": "version"}',
+        '{"system": 5, "top_k": true, "seed": "x", "temperature": []}',
+        "[" * 100_000,
+    ],
+)
 def test_unreadable_settings_are_the_defaults(text: str) -> None:
     assert ChatSettings.from_json(text) == ChatSettings()
 
@@ -75,7 +87,17 @@ def test_stats_survive_the_database() -> None:
     assert stats_from_json(stats_to_json(None)) is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '{"prompt_tokens": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[1]",
+        '{"prompt_tokens": 1}',
+        "[" * 100_000,
+        stats_to_json(STATS).replace("12", '"x"', 1),
+    ],
+)
 def test_unreadable_stats_are_none(text: str) -> None:
     assert stats_from_json(text) is None
 

@@ -84,30 +84,27 @@ def test_delete_takes_the_messages_too_and_never_reuses_an_id(
     assert chats.append(again, "user", "text") > message
 
 
-def test_replace_and_truncate(chats: ChatTable) -> None:
+def test_replace_and_remove(chats: ChatTable) -> None:
     chat, other = chats.create("t", "m", "{}"), chats.create("o", "m", "{}")
     ids = [chats.append(chat, "user", str(number)) for number in range(4)]
     kept = chats.append(other, "user", "kept")
 
-    chats.replace(ids[1], "changed", "{}", "stopped")
-    chats.truncate_from(chat, ids[2])
+    assert chats.replace(ids[1], "changed", "{}", "stopped")
+    chats.remove(chat, [ids[2], kept])
 
     contents = [(message.content, message.outcome) for message in chats.load(chat)[1]]
-    assert contents == [("0", ""), ("changed", "stopped")]
+    assert contents == [("0", ""), ("changed", "stopped"), ("3", "")]
     assert [message.id for message in chats.load(other)[1]] == [kept]
 
 
-@pytest.mark.parametrize("gone", ["load", "update", "append", "replace", "truncate_from"])
-def test_what_is_gone_is_said_to_be_gone(chats: ChatTable, gone: str) -> None:
-    arguments = {
-        "load": (7,),
-        "update": (7,),
-        "append": (7, "user", "x"),
-        "replace": (7, "x", "", ""),
-        "truncate_from": (7, 1),
-    }
+def test_what_is_gone_is_said_to_be_gone(chats: ChatTable) -> None:
     with pytest.raises(StorageError, match="no longer in the database"):
-        getattr(chats, gone)(*arguments[gone])
+        chats.load(7)
+    with pytest.raises(StorageError, match="no longer in the database"):
+        chats.append(7, "user", "x")
+    assert not chats.update(7, title="x")
+    assert not chats.replace(7, "x", "", "")
+    chats.remove(7, [1])
     assert chats.summaries() == []
 
 
