@@ -6,6 +6,7 @@ Nothing heavy is imported before the first paint; `tests/unit/test_imports.py` k
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import sys
@@ -24,7 +25,7 @@ from npurun_tui.crash import crash_sentence, write_crash_file
 from npurun_tui.errors import NpurunError
 from npurun_tui.logs import configure_logging
 from npurun_tui.screens.main import MainScreen
-from npurun_tui.screens.tabs import Commanding, TabSpec
+from npurun_tui.screens.tabs import Commanding, TabSpec, plain_command
 from npurun_tui.services import Services
 from npurun_tui.settings import Paths, Settings
 from npurun_tui.stylesheets import stylesheets
@@ -76,8 +77,10 @@ class WorkbenchApp(App[None]):
 
     TITLE = "npurun-tui"
     BINDINGS = [  # noqa: RUF012 - Textual's way
-        Binding("q", "quit", "Quit"),
-        Binding("f1,question_mark", "toggle_help", "Keys", key_display="?"),
+        Binding("ctrl+q", "quit", "Quit", key_display="^q", priority=True),
+        Binding("q", "quit_by_letter", "Quit", show=False),
+        Binding("f1", "toggle_help", "Keys", key_display="F1"),
+        Binding("question_mark", "toggle_help", "Keys", show=False),
         Binding("f2", "toggle_dark", "Dark or light", show=False),
         Binding("ctrl+p", "command_palette", "Commands", key_display="^p", priority=True),
     ]
@@ -91,6 +94,7 @@ class WorkbenchApp(App[None]):
         """The crash file, where there was a fault of our own."""
         self._model_at_start = model
         self._following: list[Callable[[], None]] = []
+        self._remembering = asyncio.Lock()
 
     def get_default_screen(self) -> Screen[None]:
         """The main screen itself: an empty default screen below it would be laid out for nothing."""
@@ -130,6 +134,16 @@ class WorkbenchApp(App[None]):
             await self.services.aclose()
         except NpurunError as error:
             log.error("while closing: %s", error)  # the screen that could show it is gone
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A bare letter must not close a chat: one keypress beside the prompt would cost a draft or an answer."""
+        if action == "quit_by_letter":
+            return isinstance(self.screen, MainScreen) and self.screen.pane.id != "chat"
+        return super().check_action(action, parameters)
+
+    async def action_quit_by_letter(self) -> None:
+        """`action_quit`, where nothing is being written."""
+        await self.action_quit()
 
     async def action_quit(self) -> None:
         """Quit; where downloads run, ask first."""
@@ -199,15 +213,17 @@ class WorkbenchApp(App[None]):
         else:
             say(self, f"There is no theme {chosen!r}; the default one is used.", severity="warning")
 
-    def _remember_theme(self, name: str) -> None:
-        # Two fsyncs: off the loop, or the switch would stutter on a slow disk.
-        self.run_worker(partial(self._write_theme, name), thread=True, group="remember")
+    def _remember_theme(self, _name: str) -> None:
+        self.run_worker(self._write_theme(), group="remember")
 
-    def _write_theme(self, name: str) -> None:
-        try:
-            self.services.remembered.set("theme", name)
-        except OSError as error:
-            log.warning("the theme was not remembered: %s", error)
+    async def _write_theme(self) -> None:
+        """Keep the theme that is shown when this one's turn comes: of two quick switches the later one stays."""
+        async with self._remembering:
+            try:
+                # Two fsyncs: off the loop, or the switch would stutter on a slow disk.
+                await asyncio.to_thread(self.services.remembered.set, "theme", self.theme)
+            except OSError as error:
+                log.warning("the theme was not remembered: %s", error)
 
     def action_toggle_dark(self) -> None:
         """From any dark theme to the light one and back; ANSI themes stay ANSI."""
@@ -224,10 +240,10 @@ class WorkbenchApp(App[None]):
             self.action_show_help_panel()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Every command by name, with the shown tab's own ones."""
+        """Every command by name, with the shown tab's own ones, whose names are never markup."""
         if isinstance(screen, MainScreen):
             if isinstance(screen.pane, Commanding):
-                yield from screen.pane.palette_commands()
+                yield from map(plain_command, screen.pane.palette_commands())
             for index, tab in enumerate(screen.tabs):
                 if tab.id != screen.pane.id:
                     show = partial(screen.action_show_tab, index)

@@ -16,7 +16,7 @@ class ConfirmScreen(ModalScreen[bool]):
     BINDINGS = [  # noqa: RUF012 - Textual's way
         Binding("y", "answer(True)", "Yes"),
         Binding("n,escape", "answer(False)", "No"),
-        Binding("left,right,up,down", "app.focus_next", show=False),
+        Binding("left,right,up,down", "app.focus_next", "Other button", show=False),
     ]
 
     def __init__(self, title: str, question: str, *, yes: str, no: str) -> None:
@@ -35,6 +35,12 @@ class ConfirmScreen(ModalScreen[bool]):
             with Horizontal(classes="dialog-buttons"):
                 yield Button(Content(f"{self._no} (n)"), id="no")
                 yield Button(Content(f"{self._yes} (y)"), id="yes", variant="error")
+
+    def on_mount(self) -> None:
+        """One question at a time: two keys that arrive in one read would ask twice."""
+        before = self.app.screen_stack[: self.app.screen_stack.index(self)]
+        if any(isinstance(screen, ConfirmScreen) for screen in before):
+            self.dismiss(False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer with the button's meaning."""

@@ -30,10 +30,17 @@ MIN_HEIGHT = 16
 class MainScreen(Screen[None]):
     """What the workbench shows; it knows its tabs only by their specs."""
 
-    HELP = "Digits open tabs. **Tab** moves between the parts of a tab, **ctrl+p** finds every command by name."
+    HELP = """\
+    Digits open tabs; **Alt** and a digit does so while you type, too. **Tab** moves between the parts of a tab,
+    **Ctrl+P** finds every command by name, **Ctrl+Q** quits. Drag with the mouse to select, **Ctrl+C** copies it.
+    """
 
     BINDINGS = [  # noqa: RUF012 - Textual's way
-        *(Binding(str(digit), f"show_tab({digit - 1})", show=False) for digit in range(1, 10)),
+        *(Binding(str(n), f"show_tab({n - 1})", f"Tab {n}", show=False) for n in (1, 2)),
+        *(
+            Binding(f"alt+{n}", f"show_tab({n - 1})", f"Tab {n}", show=False, priority=True)
+            for n in (1, 2)
+        ),
         # Before the focused part: scrolling containers have these keys too, for scrolling sideways.
         Binding("ctrl+pagedown", "next_tab(1)", "Next tab", show=False, priority=True),
         Binding("ctrl+pageup", "next_tab(-1)", "Previous tab", show=False, priority=True),

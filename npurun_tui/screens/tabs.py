@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from textual.app import SystemCommand
 from textual.widget import Widget
+
+from npurun_tui.text import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +44,14 @@ class ModelUser(Protocol):
 
     def use_model(self, name: str) -> None:
         """Work with the installed model of that name from now on."""
+
+
+def plain_command(command: SystemCommand) -> SystemCommand:
+    """The command with its texts as they are: the palette reads markup, in which a folder's name could be a link."""
+    return command._replace(title=_unmarked(command.title), help=_unmarked(command.help))
+
+
+def _unmarked(text: str) -> str:
+    # Not `textual.markup.escape`, which leaves some brackets alone. Markup has no way to write backslashes before
+    # a bracket, so they are shown as a sign that looks like them.
+    return re.sub(r"(\\*)\[", lambda match: "\N{SET MINUS}" * len(match[1]) + "\\[", one_line(text))

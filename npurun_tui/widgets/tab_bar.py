@@ -45,7 +45,12 @@ class TabBar(Widget):
         for index, cell in enumerate(self._cells()):
             active = index == self.active
             parts.append(self._styled(cell, "tab-bar--active" if active else "tab-bar--tab"))
-        return Content.assemble(*parts)
+        line = Content.assemble(*parts)
+        hint = f"Alt+1…{len(self._titles)} "
+        room = self.size.width - line.cell_length - len(hint)
+        if room > 0:
+            line = Content.assemble(line, " " * room, self._styled(hint, "tab-bar--name"))
+        return line
 
     def _styled(self, text: str, component: str) -> Content:
         return Content.styled(text, self.get_visual_style(component))

@@ -47,11 +47,11 @@ class Terminal:
             **os.environ,
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
-            **(env or {}),
         }
         # PYTHONDONTWRITEBYTECODE, which build machines like, would have every start compile everything anew.
         for name in ("TMUX", "NO_COLOR", "TERM_PROGRAM", "PYTHONDONTWRITEBYTECODE"):
             environment.pop(name, None)
+        environment.update(env or {})
         self.began = time.perf_counter()
         self.pid, self._master = pty.fork()
         if self.pid == 0:  # the child: nothing but exec may happen here

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -38,6 +39,15 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
     async with asyncio.timeout(seconds):
         while not condition():
             await pilot.pause(0.01)
+
+
+async def burst(pilot: Pilot[None], *keys: str) -> None:
+    """Press keys as one read of a terminal brings them: the second is there before the first is done with."""
+    for key in keys:
+        event = Key(key, key if len(key) == 1 else None)
+        event.set_sender(pilot.app)
+        pilot.app.post_message(event)
+    await pilot.pause()
 
 
 def pane(app: WorkbenchApp) -> ModelsPane:

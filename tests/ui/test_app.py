@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual.app import SystemCommand
+from textual.command import CommandList
+from textual.content import Content
+from textual.widgets import Markdown
 
 from npurun_tui.app import WorkbenchApp
 from npurun_tui.models import catalog
 from npurun_tui.models.store import ModelStore
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.models import ModelsPane
+from npurun_tui.screens.tabs import plain_command
 from npurun_tui.settings import Remembered, Settings
 from npurun_tui.stylesheets import stylesheets
+from npurun_tui.text import one_line
 from npurun_tui.widgets.key_bar import KeyBar
+from npurun_tui.widgets.prompt import Prompt
 from npurun_tui.widgets.tab_bar import TabBar
 from tests.support.index_server import pause_after, serve
 from tests.support.models import add_cpu_model
@@ -23,6 +31,8 @@ from tests.support.pulling import only_index
 from tests.support.tiny_model import NAME, build_tiny_model
 from tests.support.workbench import (
     NARROW,
+    WIDE,
+    burst,
     cells,
     home_paths,
     is_filled,
@@ -88,8 +98,41 @@ async def test_a_digit_is_typed_where_one_types(app: WorkbenchApp) -> None:
         await pilot.press("2")
         await until(pilot, lambda: app.main.pane.id == "chat")
         await pilot.press("1", "q", "question_mark")
+        assert app.main.query_one(Prompt).text == "1q?"
         assert app.main.pane.id == "chat"
         assert app.is_running
+
+
+async def test_tabs_can_be_changed_while_one_types(app: WorkbenchApp) -> None:
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.press("alt+2")
+        await until(pilot, lambda: app.main.pane.id == "chat")
+        await pilot.press("alt+1")
+        await until(pilot, lambda: app.main.pane.id == "models")
+        assert app.main.query_one(Prompt).text == ""
+
+
+async def test_the_key_bar_names_only_keys_that_work_while_one_types(app: WorkbenchApp) -> None:
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: app.main.query(Prompt).first().has_focus)
+        await pilot.pause()
+        shown = app.main.query_one(KeyBar).render().plain
+        assert "^q Quit" in shown
+        assert "F1 Keys" in shown
+        assert "?" not in shown
+
+
+async def test_q_does_not_quit_beside_the_prompt(app: WorkbenchApp) -> None:
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: app.main.pane.id == "chat")
+        app.set_focus(None)
+        await pilot.press("q")
+        await pilot.pause()
+        assert app.is_running
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: not app.is_running)
 
 
 async def test_digits_without_a_tab_do_nothing(app: WorkbenchApp) -> None:
@@ -125,7 +168,8 @@ async def test_help_comes_and_goes_and_speaks_of_the_pane(app: WorkbenchApp, key
     async with app.run_test(size=NARROW) as pilot:
         await pilot.press(key)
         await until(pilot, lambda: bool(app.screen.query("HelpPanel")))
-        assert "Enter" in (app.main.pane.HELP or "")
+        words = "**Enter** does what is next"  # of the Models tab
+        await until(pilot, lambda: words in app.screen.query_one("#widget-help", Markdown).source)
         await pilot.press(key)
         await until(pilot, lambda: not app.screen.query("HelpPanel"))
 
@@ -136,6 +180,41 @@ async def test_the_palette_has_the_tabs_and_the_pane_s_commands(app: WorkbenchAp
         titles = [command.title for command in app.get_system_commands(app.main)]
         assert {"Go to Chat", "Refresh the models", "Dark or light", "Theme", "Quit"} <= set(titles)
         assert "Go to Models" not in titles
+
+
+@pytest.mark.parametrize(
+    "name", ["[@click=app.quit]clickme", "[B]", r"\[red]", "[/]", "[1]", "[[$x] ", "a[", "]\u202e["]
+)
+async def test_a_name_in_the_palette_is_never_markup(name: str) -> None:
+    def nothing() -> None: ...
+
+    command = plain_command(SystemCommand(f"Remove {name}", name, nothing))
+    for text in (command.title, command.help):
+        content = Content.from_markup(text)
+        assert not content.spans
+        assert "\u202e" not in content.plain
+    title = Content.from_markup(command.title).plain
+    assert title.replace("\N{SET MINUS}", "\\") == one_line(f"Remove {name}")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such folder names")
+async def test_a_folder_named_like_a_link_stays_text_in_the_palette(tmp_path: Path) -> None:
+    name = "[@click=app.quit]clickme"
+    folder = home_paths(tmp_path).models / name
+    folder.mkdir(parents=True)
+    (folder / "npurun.json").write_text("{")
+    app = make_app(tmp_path)
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: is_filled(app))
+        await pilot.press("ctrl+p", *"clickme")
+
+        def found() -> list[Content]:
+            options = app.screen.query_one(CommandList).options
+            shown = [option.prompt for option in options if isinstance(option.prompt, Content)]
+            return [prompt for prompt in shown if f"Remove {name}" in prompt.plain]
+
+        await until(pilot, lambda: bool(found()))
+        assert not any("@click" in str(span.style) for span in found()[0].spans)
 
 
 # --- themes ------------------------------------------------------------------------------------
@@ -151,6 +230,14 @@ async def test_the_theme_is_remembered(tmp_path: Path) -> None:
     again = make_app(tmp_path)
     async with again.run_test(size=NARROW):
         assert again.theme == app.theme
+
+
+async def test_of_many_quick_switches_the_last_theme_is_remembered(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    async with app.run_test(size=NARROW) as pilot:
+        await burst(pilot, *["f2"] * 7)
+        await app.workers.wait_for_complete()
+        assert remembered_theme(tmp_path) == app.theme
 
 
 async def test_the_configured_theme_goes_before_the_remembered_one(tmp_path: Path) -> None:
@@ -230,6 +317,21 @@ async def test_quitting_is_one_key(app: WorkbenchApp, key: str) -> None:
         await pilot.press(key)
         await until(pilot, lambda: not app.is_running)
     assert app.return_code == 0
+
+
+async def test_two_quit_keys_in_one_read_ask_once(
+    tmp_path: Path, slow_pull: threading.Event
+) -> None:
+    app = make_app(tmp_path)
+    async with app.run_test(size=NARROW) as pilot:
+        await until(pilot, lambda: NAME in table(app).keys)
+        await pilot.press("p")
+        await until(pilot, lambda: "━" in cells(app, NAME)[1])
+        await burst(pilot, "ctrl+q", "ctrl+q", "q")
+        await until(pilot, lambda: len(app.screen_stack) == 2)
+        await pilot.press("n")
+        await until(pilot, lambda: app.screen is app.main)
+        slow_pull.set()
 
 
 async def test_quitting_with_a_pull_asks_and_the_pull_resumes_in_the_next_run(
