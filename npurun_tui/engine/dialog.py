@@ -195,7 +195,12 @@ class Dialog(ABC):
 
     @abstractmethod
     def signal(self, action: Action) -> None:
-        """From any thread: stop the running query within one token. Without a running query it does nothing."""
+        """From any thread: stop the running query, whatever its code, within one token; in a prefill as soon as the
+        engine can, with one token at most. Without a running query it does nothing.
+
+        Raises:
+            GenieError: -2 for PAUSE, where the engine cannot pause; the query then goes on.
+        """
 
     @abstractmethod
     def reset(self) -> None:

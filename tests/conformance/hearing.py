@@ -41,10 +41,10 @@ class Ear:
         """Callbacks that stand for a token."""
         return len(self.calls) - 1
 
-    def check(self, *, failed: bool = False) -> None:
+    def check(self) -> None:
         """Exactly BEGIN, CONTINUE*, and one terminal call without text."""
         codes = [code for _, code in self.calls]
-        assert self.calls[-1] == ("", SentenceCode.ABORT if failed else SentenceCode.END)
+        assert self.calls[-1] == ("", SentenceCode.END)
         assert (
             codes[:-1]
             == [SentenceCode.BEGIN, *[SentenceCode.CONTINUE] * len(codes)][: len(codes) - 1]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from npurun_tui.engine.dialog import Action, Dialog, SentenceCode, Status
+import pytest
+
+from npurun_tui.engine.dialog import Action, Dialog, Ending, GenieError, SentenceCode, Status
 from tests.conformance.hearing import CAPITAL, FOX, Ear, ask
 
 
@@ -78,6 +80,71 @@ def test_an_aborted_answer_is_profiled_and_can_be_gone_on_with(dialog: Dialog) -
     after = dialog.profile()
     assert after is not None
     assert after.cached_tokens == held
+
+
+@pytest.mark.parametrize("code", [SentenceCode.COMPLETE, SentenceCode.BEGIN])
+def test_a_prefill_can_be_aborted(dialog: Dialog, code: SentenceCode) -> None:
+    ear = Ear()
+
+    def stop(done: int, total: int) -> None:
+        ear.on_progress(done, total)
+        dialog.signal(Action.ABORT)
+
+    status = dialog.query("dog " * (dialog.context_size - 20), code, ear, stop)
+    if not ear.progress:
+        pytest.skip("this engine tells no progress, so the moment cannot be found")
+    assert status == Status.WARNING_ABORTED
+    assert dialog.ending in (Ending.ABORT, None)
+    if code == SentenceCode.BEGIN:
+        assert ear.calls == []
+    else:
+        ear.check()
+        assert ear.tokens <= 1
+    profile = dialog.profile()
+    if profile is not None:
+        assert profile.prompt_tokens <= ear.progress[-1][1]
+        assert profile.generated_tokens == max(ear.tokens, 0)
+    dialog.reset()
+    assert "Paris" in ask(dialog, CAPITAL).text
+
+
+def test_an_abort_in_a_prefill_does_not_claim_what_was_cached_before(dialog: Dialog) -> None:
+    ask(dialog, CAPITAL)
+    held = dialog.context_occupancy
+    heard: list[int] = []
+
+    def stop(done: int, _total: int) -> None:
+        heard.append(done)
+        dialog.signal(Action.ABORT)
+
+    more = CAPITAL + " dog" * (dialog.context_size - held - 8)
+    status = dialog.query(more, SentenceCode.REWIND, None, stop)
+    profile = dialog.profile()
+    if heard and profile is not None:
+        assert status == Status.WARNING_ABORTED
+        assert profile.prompt_tokens == heard[-1]
+        assert 0 < profile.cached_tokens <= held
+
+
+def test_pausing_never_aborts(dialog: Dialog) -> None:
+    dialog.set_max_tokens(6)
+    ear = Ear()
+    refused: list[Status] = []
+
+    def pause(text: str, code: SentenceCode) -> None:
+        ear(text, code)
+        if len(ear.calls) == 2:
+            try:
+                dialog.signal(Action.PAUSE)
+            except GenieError as error:
+                refused.append(error.status)
+
+    status = dialog.query(FOX, on_text=pause)
+    if refused:
+        assert refused == [Status.ERROR_INVALID_ARGUMENT]
+        assert (status, ear.tokens) == (Status.SUCCESS, 6)
+    else:
+        assert status == Status.WARNING_PAUSED
 
 
 def test_an_idle_signal_does_nothing(dialog: Dialog) -> None:

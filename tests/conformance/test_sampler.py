@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from npurun_tui.engine.dialog import Dialog, GenieError, Sampler, SentenceCode, Status
@@ -60,6 +62,56 @@ def test_a_repetition_penalty_changes_what_is_said(dialog: Dialog) -> None:
     plain = ask(dialog, prompt).text
     dialog.set_sampler(Sampler(temperature=0, repetition_penalty=1.8))
     assert ask(dialog, prompt, SentenceCode.REWIND).text != plain
+
+
+def test_a_changed_seed_restarts_the_stream(dialog: Dialog) -> None:
+    first = answers(dialog, HOT)
+    dialog.set_sampler(replace(HOT, seed=8))
+    other = ask(dialog, FOX, SentenceCode.REWIND).text
+    dialog.set_sampler(HOT)
+    assert [ask(dialog, FOX, SentenceCode.REWIND).text] == first
+    assert [other] != first
+
+
+PEAKED = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20"
+
+
+def first_tokens(dialog: Dialog, sampler: Sampler, count: int) -> set[str]:
+    """The different first tokens of `count` answers to a text whose next token is hardly in doubt."""
+    dialog.set_max_tokens(1)
+    dialog.set_sampler(sampler)
+    dialog.query(PEAKED, SentenceCode.BEGIN)
+    return {ask(dialog, PEAKED, SentenceCode.REWIND).text for _ in range(count)}
+
+
+def test_without_filters_every_token_can_come(dialog: Dialog) -> None:
+    """At this temperature all 49,152 tokens are about as likely; any filter would leave a few."""
+    everything = Sampler(temperature=1e4, top_k=0, top_p=1.0, seed=5)
+    assert len(first_tokens(dialog, everything, 60)) > 50
+
+
+def test_top_k_leaves_so_many_tokens(dialog: Dialog) -> None:
+    few = Sampler(temperature=1e4, top_k=3, top_p=1.0, seed=5)
+    assert 1 < len(first_tokens(dialog, few, 24)) <= 3
+
+
+def test_next_to_no_temperature_is_greedy(dialog: Dialog) -> None:
+    greedy = answers(dialog, Sampler(temperature=0))
+    for seed in range(3):
+        assert answers(dialog, Sampler(temperature=0.001, top_k=0, top_p=1.0, seed=seed)) == greedy
+
+
+def test_the_penalty_looks_at_so_many_tokens(dialog: Dialog) -> None:
+    dialog.set_max_tokens(16)
+    said = []
+    for last in (None, 0, 1, 64):
+        strong = Sampler(temperature=0, repetition_penalty=1.8, penalize_last_n=last or 0)
+        dialog.set_sampler(Sampler(temperature=0) if last is None else strong)
+        dialog.reset()
+        said.append(ask(dialog, "dog cat dog cat dog cat dog cat dog").text)
+    plain, none, one, many = said
+    assert none == plain
+    assert len({plain, one, many}) == 3
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from npurun_tui.engine.dialog import Dialog, GenieError, SentenceCode, Status
-from tests.conformance.hearing import FOX, ask
+from npurun_tui.engine.dialog import Action, Dialog, GenieError, SentenceCode, Status
+from tests.conformance.hearing import CAPITAL, FOX, Ear, ask
 
 TOKENS = 14
 
@@ -50,18 +50,51 @@ def test_what_only_looked_like_a_stop_sequence_arrives(dialog: Dialog, story: st
     assert ear.tokens == TOKENS
 
 
-def test_held_back_text_arrives_when_the_answer_ends_by_itself(dialog: Dialog) -> None:
-    prompt = FOX.replace("Tell me a long story about a fox.", "What is the capital of France?")
-    answer = ask(dialog, prompt).text
-    dialog.set_stop_sequences([answer[-1] + "!"])
-    assert "".join(text for text, _ in ask_loosely(dialog, prompt)) == answer
+@pytest.mark.parametrize("back", [1, 2, 1000])
+def test_held_back_text_arrives_with_the_last_tokens_call(dialog: Dialog, back: int) -> None:
+    """The answer's last characters, or all of it, look like the beginning of a stop sequence until its end."""
+    plain = ask(dialog, CAPITAL)
+    dialog.reset()
+    dialog.set_stop_sequences([plain.text[-back:] + "!"])
+    ear = ask(dialog, CAPITAL)
+    assert (ear.text, ear.tokens) == (plain.text, plain.tokens)
+    profile = dialog.profile()
+    assert profile is not None
+    assert profile.generated_tokens == ear.tokens
 
 
-def ask_loosely(dialog: Dialog, prompt: str) -> list[tuple[str, SentenceCode]]:
-    calls: list[tuple[str, SentenceCode]] = []
-    code = SentenceCode.REWIND
-    assert dialog.query(prompt, code, lambda text, code: calls.append((text, code))) == 0
-    return calls
+def test_text_comes_at_once_where_nothing_is_held_back(dialog: Dialog, story: str) -> None:
+    """An abort in the n-th call leaves the text of n tokens, not of one less."""
+    dialog.set_stop_sequences(["\x00 is never said"])
+    heard: list[str] = []
+
+    def stop(text: str, _code: SentenceCode) -> None:
+        heard.append(text)
+        if len(heard) == 3:
+            dialog.signal(Action.ABORT)
+
+    assert dialog.query(FOX, on_text=stop) == Status.WARNING_ABORTED
+    assert all(heard[:3])
+    assert story.startswith("".join(heard))
+
+
+def test_an_abort_brings_what_was_held_back(dialog: Dialog, story: str) -> None:
+    dialog.set_stop_sequences([story + "!"])
+    ear = Ear()
+
+    def stop(text: str, code: SentenceCode) -> None:
+        ear(text, code)
+        if len(ear.calls) == 3:
+            dialog.signal(Action.ABORT)
+
+    assert dialog.query(FOX, on_text=stop) == Status.WARNING_ABORTED
+    ear.check()
+    assert 3 <= ear.tokens <= 4
+    profile = dialog.profile()
+    assert profile is not None
+    assert profile.generated_tokens == ear.tokens
+    assert story.startswith(ear.text)
+    assert len(dialog.tokenize(ear.text)) == ear.tokens
 
 
 def test_no_sequences_clear_them(dialog: Dialog, story: str) -> None:

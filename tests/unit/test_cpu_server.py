@@ -108,6 +108,15 @@ def test_a_server_that_dies_in_an_answer_is_a_failed_query(model_file: Path) -> 
     dialog.close()
 
 
+@pytest.mark.model
+def test_progress_is_told_for_each_batch(dialog: CpuDialog) -> None:
+    progress: list[tuple[int, int]] = []
+    dialog.query(LONG, SentenceCode.BEGIN, None, lambda *told: progress.append(told))
+    total = len(dialog.tokenize(LONG))
+    assert progress[-1] == (total, total)
+    assert len(progress) >= total // BATCH
+
+
 # --- aborting ----------------------------------------------------------------------------------
 
 

@@ -115,14 +115,15 @@ class Generation:
             self._deliver(event)
 
     def _deliver(self, event: Token) -> None:
-        if not self._release():
-            return
+        # An abort in this call does not keep `event` from the caller: without its callback, what is held back from
+        # before would have none to come with.
+        self._release()
         count = event.count - self.count
         self.pieces.append(Piece(event.text, event.token, count))
         for _ in range(count - 1):  # llama.cpp said nothing while the character was incomplete
             self.count += 1
             self._call("")
-            if self._stream.cancelled:
+            if self._stream.cancelled and not self._stops.held:
                 return
         self.count += 1
         text, self._matched = self._stops.feed(event.text)
@@ -139,7 +140,8 @@ class Generation:
         held, self._held = self._held, None
         if held is not None and not ended:
             self._deliver(held)
-            if self._stream.cancelled:
+            if self._stream.cancelled and not self._matched:
+                self._release(self._stops.flush())
                 return Ending.ABORT
         missing = end.count - self.count - ended
         if not self._matched and missing > 0:
@@ -154,15 +156,11 @@ class Generation:
         self._release(self._stops.flush())
         return Ending.EOS if ended else Ending.LENGTH
 
-    def _release(self, rest: str = "") -> bool:
-        """Make the call that waited, with `rest`: what was held back for a stop sequence that did not come.
-
-        Whether the generation goes on.
-        """
+    def _release(self, rest: str = "") -> None:
+        """Make the call that waited, with `rest`: what was held back for a stop sequence that did not come."""
         if self._waiting is not None:
             text, self._waiting = self._waiting, None
             self._call(text + rest)
-        return not self._stream.cancelled
 
     def _call(self, text: str) -> None:
         code = SentenceCode.CONTINUE if self._begun else SentenceCode.BEGIN
