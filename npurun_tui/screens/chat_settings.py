@@ -14,6 +14,7 @@ from textual.widgets import Button, Input, Label, Select, Static, TextArea
 
 from npurun_tui.chat.fields import FIELDS, as_texts, parse_all
 from npurun_tui.chat.model import ChatSettings
+from npurun_tui.widgets.safe_input import SafeInput, SafeTextArea
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,15 @@ class ChatSettingsScreen(ModalScreen[Chosen | None]):
                         id="model",
                     )
                 yield Label("System prompt")
-                yield TextArea(self._settings.system, id="system", compact=True)
+                yield SafeTextArea(self._settings.system, id="system", compact=True)
                 for field in FIELDS:
                     with Horizontal(classes="field"):
                         yield Label(field.label, classes="field-label")
-                        yield Input(texts[field.key], id=field.key, compact=True)
+                        yield SafeInput(texts[field.key], id=field.key, compact=True)
                         yield Label(field.help, classes="field-help", id=f"{field.key}-help")
                 with Horizontal(classes="field"):
                     yield Label("Stop at", classes="field-label")
-                    yield Input("".join(self._settings.stop[:1]), id="stop", compact=True)
+                    yield SafeInput("".join(self._settings.stop[:1]), id="stop", compact=True)
                     yield Label("the answer ends before it", classes="field-help")
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Cancel (esc)", id="cancel")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual import on
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
@@ -19,6 +20,7 @@ from textual.widgets import ContentSwitcher, Static
 
 from npurun_tui.screens.messages import UseModel
 from npurun_tui.screens.tabs import Focusing, ModelUser, TabSpec
+from npurun_tui.widgets.copying import copy_from
 from npurun_tui.widgets.key_bar import KeyBar
 from npurun_tui.widgets.status_bar import StatusBar
 from npurun_tui.widgets.tab_bar import TabBar
@@ -131,6 +133,15 @@ class MainScreen(Screen[None]):
                 pane = await self.show_tab(index)
                 if isinstance(pane, ModelUser):
                     pane.use_model(name)
+
+    # --- copying -------------------------------------------------------------------------------
+
+    def action_copy_text(self) -> None:
+        """Copy what was selected with the mouse, by every road there is."""
+        selected = self.get_selected_text()
+        if not selected:
+            raise SkipAction
+        copy_from(self, selected)
 
     # --- size ----------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 from npurun_tui import units
@@ -58,17 +59,21 @@ async def copy(
         app.copy_to_clipboard(text)
         if wrapped := wrap_osc_52(data, environ):
             app.write_to_terminal(wrapped)
-    tool = None if is_remote(environ) else native_tool(environ, platform)
+    remote = is_remote(environ)
+    tool = None if remote else native_tool(environ, platform)
     amount = units.count(len(text), "character")
     if tool is not None and await _run(tool, data):
         return Copied(True, f"Copied {amount}.")
     if fits:
         return Copied(False, f"Sent {amount} to the terminal's clipboard (it does not confirm).")
-    return Copied(
-        False,
-        f"Not copied: {amount} are more than a terminal takes ({units.size(OSC_52_LIMIT)}), "
-        "and there is no clipboard tool on this machine.",
-    )
+    if remote:
+        why = "and over SSH there is no other way to your clipboard"
+    elif tool is not None:
+        why = f"and {Path(tool[0]).name} failed"
+    else:
+        why = "and there is no clipboard tool on this machine"
+    limit = units.size(OSC_52_LIMIT)
+    return Copied(False, f"Not copied: {amount} are more than a terminal takes ({limit}), {why}.")
 
 
 def is_remote(environ: Mapping[str, str]) -> bool:

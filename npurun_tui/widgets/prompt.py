@@ -14,16 +14,13 @@ from typing import ClassVar, Final
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.strip import Strip
-from textual.widgets import TextArea
-from textual.widgets.text_area import Edit, EditResult
 
-from npurun_tui.text import printable
+from npurun_tui.widgets.safe_input import SafeTextArea
 
 NEWLINE_KEYS: Final = {"shift+enter", "alt+enter", "ctrl+j", "newline"}
 
 
-class Prompt(TextArea):
+class Prompt(SafeTextArea):
     """Enter sends; Shift+Enter, Alt+Enter or Ctrl+J start a new line.
 
     Up on the first row and Down on the last one go through earlier prompts; what was being written comes
@@ -88,24 +85,6 @@ class Prompt(TextArea):
         self.move_cursor(self.document.end)
         self._turn = 0
 
-    # --- text that comes in --------------------------------------------------------------------
-
-    def load_text(self, text: str) -> None:
-        """Replace the text, made printable."""
-        super().load_text(_typed(text))
-
-    def edit(self, edit: Edit) -> EditResult:
-        """Apply an edit, its text made printable."""
-        safe = _typed(edit.text)
-        if safe != edit.text:
-            place = (edit.from_location, edit.to_location)
-            edit = Edit(safe, *place, edit.maintain_selection_offset)
-        return super().edit(edit)
-
-    def render_line(self, y: int) -> Strip:
-        """A row; in a terminal too narrow for one cell of text (where wrapping fails) an empty one."""
-        return super().render_line(y) if self.content_size.width > 0 else Strip.blank(0)
-
     # --- keys ----------------------------------------------------------------------------------
 
     async def on_key(self, event: events.Key) -> None:
@@ -155,8 +134,3 @@ class Prompt(TextArea):
         text = self._earlier[-turn] if turn else self._draft
         self.write(text)
         self._turn = turn
-
-
-def _typed(text: str) -> str:
-    """Printable text in which every kind of line ending (terminals paste CR) is a newline."""
-    return printable(text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -114,3 +114,21 @@ def test_no_tool_without_a_desktop(tool: dict[str, str]) -> None:
     found = native_tool(tool, "linux")
     assert found is not None
     assert found[1:] == ("-selection", "clipboard", "-in")
+
+
+@pytest.mark.parametrize(
+    ("environ", "why"),
+    [
+        ({"SSH_TTY": "/dev/pts/1"}, "over SSH"),
+        ({"DISPLAY": ":0"}, "xclip failed"),
+        ({}, "no clipboard tool"),
+    ],
+)
+async def test_what_is_too_much_for_a_terminal_is_explained_truly(
+    tool: dict[str, str], tmp_path: Path, environ: dict[str, str], why: str
+) -> None:
+    (tmp_path / "xclip").write_text("#!/bin/sh\nexit 1\n")
+    there = {"PATH": tool["PATH"], **environ}
+    copied = await copy(Terminal(), "x" * (OSC_52_LIMIT + 1), environ=there, platform="linux")
+    assert not copied.verified
+    assert why in copied.sentence

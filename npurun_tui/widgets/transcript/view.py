@@ -43,7 +43,8 @@ class Transcript(DocumentWindow, can_focus=True):
     ## Transcript
 
     Read with the arrows, `PgUp`, `PgDn`, `Home` and `End`. `Alt+Up` and `Alt+Down` (or `k` and `j`) choose a
-    message, `c` copies it, `y` copies its code blocks one after the other. Drag with the mouse to select.
+    message, `c` copies it, `y` copies its code blocks one after the other. Drag with the mouse to select;
+    `Ctrl+C` copies what is selected.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("alt+up,k", "walk(-1)", "Previous message", show=False),
