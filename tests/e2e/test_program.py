@@ -41,8 +41,7 @@ def terminal(request: pytest.FixtureRequest, env: dict[str, str]) -> Iterator[Te
 
 
 def test_from_an_empty_home_to_an_answer(terminal: Terminal, env: dict[str, str]) -> None:
-    terminal.wait_for(NAME)
-    assert "CPU" in terminal.text
+    terminal.wait_until(lambda text: NAME in text and "CPU" in text)
     terminal.send("p")
     terminal.wait_for("✓ installed", timeout=120)
     terminal.send("2")
@@ -82,7 +81,7 @@ def test_escape_stops_an_answer(with_model: dict[str, str]) -> None:
         terminal.wait_for("✓ installed")
         terminal.send("2")
         terminal.wait_for("Ask something")
-        terminal.send("Tell me a very long story about the sea.\r")
+        terminal.send("Tell me a very long story about the sea.\r\r")  # a held key asks once
         terminal.wait_for("▶ generating", timeout=60)
         terminal.send(ESCAPE)
         terminal.wait_until(lambda text: "stopped" in text and "● ready" in text)
