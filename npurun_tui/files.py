@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +21,22 @@ def make_private(path: Path) -> None:
     """Have the file `path`, made empty where it is missing, readable by its owner alone (POSIX).
 
     Raises:
-        OSError: as the file system gives it.
+        OSError: the file or its folder cannot be made or opened.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
-    if os.name != "nt" and path.stat().st_mode & 0o077:
-        path.chmod(0o600)
+    keep_private(path)
+
+
+def keep_private(path: Path) -> None:
+    """Take from others the right to read the file `path`, where there is one."""
+    if os.name == "nt":
+        return
+    with suppress(
+        OSError
+    ):  # it is gone, or its file system (FAT, some network shares) knows no modes
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
 
 
 def sync_folder(folder: Path) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
-from npurun_tui.files import make_private
+from npurun_tui.files import keep_private, make_private
 
 LIMIT: Final = 1_000_000
 """Bytes after which the log moves to `<name>.1`; with that one older file, twice as much is kept."""
@@ -23,10 +24,17 @@ def configure_logging(path: Path) -> None:
     """
     from logging.handlers import RotatingFileHandler
 
+    class PrivateLog(RotatingFileHandler):
+        """Each file it begins, the ones after a rotation too, is its owner's alone."""
+
+        def _open(self) -> TextIOWrapper:
+            make_private(Path(self.baseFilename))
+            return super()._open()
+
     root = logging.getLogger()
     try:
-        make_private(path)
-        handler: logging.Handler = RotatingFileHandler(
+        keep_private(path.with_name(f"{path.name}.1"))
+        handler: logging.Handler = PrivateLog(
             path, maxBytes=LIMIT, backupCount=1, encoding="utf-8", errors="backslashreplace"
         )
     except OSError:

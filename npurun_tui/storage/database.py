@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from npurun_tui.errors import DiskFull, NpurunError, StorageError, StorageLocked
-from npurun_tui.files import is_disk_full, make_private
+from npurun_tui.files import is_disk_full, keep_private, make_private
 from npurun_tui.storage.schema import APPLICATION_ID, MIGRATIONS
 
 _DAMAGED: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
@@ -87,7 +87,19 @@ class Database:
     # --- opening -------------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
-        make_private(self.path)  # SQLite gives its journals the same mode
+        make_private(self.path)
+        for (
+            journal
+        ) in self._journals():  # new ones get the file's mode; these are a killed process's
+            keep_private(journal)
+        try:
+            return self._connect()
+        except _Damaged:
+            with self._mending():
+                return self._connect_or_replace()
+
+    def _connect_or_replace(self) -> sqlite3.Connection:
+        """Called under the lock: the damage may be mended already, and then a good file stands here."""
         try:
             return self._connect()
         except _Damaged as damage:
@@ -96,11 +108,30 @@ class Database:
                 f"The database was unusable ({damage}); it was kept as {kept.name} "
                 f"in {kept.parent} and a new one was begun."
             )
-            try:
-                return self._connect()
-            except _Damaged as again:
-                message = f"The database {self.path} is unusable, even newly made ({again})."
-                raise StorageError(message, mend="Check the disk it is on.") from None
+        make_private(self.path)
+        try:
+            return self._connect()
+        except _Damaged as again:
+            message = f"The database {self.path} is unusable, even newly made ({again})."
+            raise StorageError(message, mend="Check the disk it is on.") from None
+
+    @contextmanager
+    def _mending(self) -> Iterator[None]:
+        """One process at a time replaces the file. Needed only for a damaged one: a sound start pays nothing."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._beside(".lock"), timeout=self._busy_timeout, mode=0o600)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StorageLocked(
+                f"Another program is replacing the damaged database {self.path}.",
+                mend="Try again in a moment.",
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -166,12 +197,17 @@ class Database:
         while kept.exists():
             number += 1
             kept = self.path.with_name(f"{self.path.name}.damaged-{stamp}-{number}")
-        for suffix in ("-wal", "-shm"):
-            journal = self.path.with_name(self.path.name + suffix)
-            if journal.exists():
-                journal.rename(kept.with_name(kept.name + suffix))
+        for journal in self._journals():
+            journal.rename(kept.with_name(kept.name + journal.name.removeprefix(self.path.name)))
         self.path.rename(kept)
         return kept
+
+    def _journals(self) -> list[Path]:
+        """Those of SQLite's journal files that exist."""
+        return [path for path in map(self._beside, ("-wal", "-shm")) if path.exists()]
+
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(self.path.name + suffix)
 
     # --- errors --------------------------------------------------------------------------------
 
