@@ -109,9 +109,10 @@ def test_a_server_that_dies_in_an_answer_is_a_failed_query(model_file: Path) -> 
 
 
 @pytest.mark.model
-def test_progress_is_told_for_each_batch(dialog: CpuDialog) -> None:
+@pytest.mark.parametrize("code", [SentenceCode.COMPLETE, SentenceCode.BEGIN])
+def test_progress_is_told_for_each_batch(dialog: CpuDialog, code: SentenceCode) -> None:
     progress: list[tuple[int, int]] = []
-    dialog.query(LONG, SentenceCode.BEGIN, None, lambda *told: progress.append(told))
+    dialog.query(LONG, code, None, lambda *told: progress.append(told))
     total = len(dialog.tokenize(LONG))
     assert progress[-1] == (total, total)
     assert len(progress) >= total // BATCH
