@@ -8,19 +8,14 @@ the program runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from npurun_tui.chat.model import (
-    Chat,
-    ChatSettings,
-    ChatSummary,
-    Message,
-    stats_from_json,
-    stats_to_json,
-)
+from npurun_tui.chat.model import Chat, ChatSettings, ChatSummary, Message, stats_from_json
+from npurun_tui.chat.saving import Saving
 from npurun_tui.errors import StorageError
 from npurun_tui.storage.chats import ChatRow, ChatTable, MessageRow
 from npurun_tui.storage.database import Database
@@ -30,12 +25,18 @@ T = TypeVar("T")
 
 
 class ChatLibrary:
-    """Owns the database and the thread that uses it. Every coroutine may raise a StorageError or DiskFull."""
+    """Owns the database and the thread that uses it. Every coroutine may raise a StorageError or DiskFull.
+
+    What is asked is done in the order of asking, and to its end even where the caller is cancelled: a write that
+    nobody knows the result of would be made twice.
+    """
 
     def __init__(self, database: Path) -> None:
         self._database = Database(database)
         self._table = ChatTable(self._database)
         self._thread = ThreadPoolExecutor(1, "storage")
+        self._turn = asyncio.Lock()
+        self._asked: set[asyncio.Task[Any]] = set()
         self._closed = False
 
     @property
@@ -45,65 +46,53 @@ class ChatLibrary:
 
     async def summaries(self) -> list[ChatSummary]:
         """The chats, the last used first."""
-        rows = await self._do(self._table.summaries)
+        rows = await self._in_order(partial(self._on_thread, self._table.summaries))
         return [ChatSummary(r.id, r.title, r.model, r.updated, r.message_count) for r in rows]
 
     async def load(self, chat_id: int) -> Chat:
         """One chat with its messages."""
-        row, messages = await self._do(self._table.load, chat_id)
+        row, messages = await self._in_order(partial(self._on_thread, self._table.load, chat_id))
         return _chat(row, messages)
 
     async def delete(self, chat_id: int) -> None:
         """Remove a chat and its messages."""
-        await self._do(self._table.delete, chat_id)
+        await self._in_order(partial(self._on_thread, self._table.delete, chat_id))
 
     async def save(self, chat: Chat) -> None:
         """Write what is new or changed in `chat`; an empty new chat is not written."""
         if chat.messages or chat.id is not None:
-            await self._do(self._save, chat)
+            await self._in_order(partial(self._save, chat))
 
     async def aclose(self) -> None:
         """Finish what is being written, then close the file."""
-        closing = self._do(self._database.close)
+        closing = self._in_order(partial(self._on_thread, self._database.close))
         self._closed = True
         await closing
         self._thread.shutdown(wait=False)
 
-    def _do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+    async def _save(self, chat: Chat) -> None:
+        saving = Saving(chat)
+        try:
+            await self._on_thread(saving.write, self._table)
+        finally:
+            saving.apply()
+
+    async def _on_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, partial(work, *args, **kwargs))
+
+    def _in_order(self, work: Callable[[], Awaitable[T]]) -> asyncio.Future[T]:
         if self._closed:
             raise StorageError("The chats are closed already.")
-        # Shielded: a cancelled caller must not leave a half-known write; the thread finishes it either way.
-        loop = asyncio.get_running_loop()
-        return asyncio.shield(loop.run_in_executor(self._thread, lambda: work(*args, **kwargs)))
 
-    # -- on the worker thread --------------------------------------------------------------
+        async def in_turn() -> T:
+            async with self._turn:
+                return await work()
 
-    def _save(self, chat: Chat) -> None:
-        settings = chat.settings.to_json()
-        if chat.id is not None and not self._table.update(
-            chat.id, title=chat.title, model=chat.model, settings_json=settings
-        ):
-            # Another window has deleted the chat; here it is still open, so it is written anew.
-            chat.id = None
-            for message in chat.messages:
-                message.id = None
-        if chat.id is None:
-            chat.id = self._table.create(chat.title, chat.model, settings)
-        removed = tuple(chat.removed)
-        self._table.remove(chat.id, removed)
-        del chat.removed[: len(removed)]
-        for message in tuple(chat.messages):
-            self._save_message(chat.id, message)
-
-    def _save_message(self, chat_id: int, message: Message) -> None:
-        content, outcome = message.content, message.outcome
-        stats = stats_to_json(message.stats)
-        if message.id is not None and message.stored == (content, stats, outcome):
-            return
-        # A message that another window has deleted is written again: what is on this screen is not lost.
-        if message.id is None or not self._table.replace(message.id, content, stats, outcome):
-            message.id = self._table.append(chat_id, message.role, content, stats, outcome)
-        message.stored = (content, stats, outcome)
+        task = asyncio.create_task(in_turn(), name="chat storage")
+        self._asked.add(task)  # the event loop itself holds a task only weakly
+        task.add_done_callback(self._asked.discard)
+        return asyncio.shield(task)
 
 
 def _chat(row: ChatRow, messages: list[MessageRow]) -> Chat:

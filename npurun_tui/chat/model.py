@@ -18,6 +18,9 @@ NO_TEXT: Final = "the model gave no text"
 
 NEW_TITLE: Final = "New chat"
 
+_MOST: Final = 2**63
+"""A number beyond this was not stored by us; the engine's native side could not take it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChatSettings:
@@ -42,21 +45,8 @@ class ChatSettings:
     @classmethod
     def from_json(cls, text: str) -> ChatSettings:
         """Settings as stored; what this version does not know, or cannot read, falls back to the default."""
-        values = _known(cls, text)
-        stop = values.pop("stop", [])
-        kept = {name: value for name, value in values.items() if _fits(name, value)}
-        return cls(**kept, stop=tuple(map(str, stop)) if isinstance(stop, list) else ())
-
-
-def _fits(name: str, value: object) -> bool:
-    """Whether `value` can be that setting."""
-    if name == "system":
-        return isinstance(value, str)
-    if isinstance(value, bool):
-        return False
-    if name in ("seed", "max_tokens"):
-        return value is None or isinstance(value, int)
-    return isinstance(value, int if name == "top_k" else int | float)
+        values = {name: value for name, (value, fits) in _known(cls, text).items() if fits}
+        return cls(**{**values, "stop": tuple(values.get("stop", ()))})
 
 
 @dataclass(slots=True, eq=False)
@@ -139,20 +129,39 @@ def stats_to_json(stats: TurnStats | None) -> str:
 
 def stats_from_json(text: str) -> TurnStats | None:
     """The figures as stored; None where they are missing or not readable."""
-    values = _known(TurnStats, text)
-    texts = {"note", "model"}
-    if not all(isinstance(v, str if k in texts else int | float) for k, v in values.items()):
+    known = _known(TurnStats, text)
+    if not known or not all(fits for _, fits in known.values()):
         return None
     try:
-        return TurnStats(**values) if values else None
-    except TypeError:
+        return TurnStats(**{name: value for name, (value, _) in known.items()})
+    except TypeError:  # some are missing
         return None
 
 
-def _known(kind: type[Any], text: str) -> dict[str, Any]:
+def _known(kind: type[Any], text: str) -> dict[str, tuple[Any, bool]]:
+    """The fields of `kind` that the JSON object `text` has: each value, and whether it is of the field's type."""
     try:
         document = json.loads(text or "{}")
     except (ValueError, RecursionError):
         return {}
-    names = {f.name for f in fields(kind)}
-    return {k: v for k, v in document.items() if k in names} if isinstance(document, dict) else {}
+    if not isinstance(document, dict):
+        return {}
+    return {
+        f.name: (document[f.name], _fits(document[f.name], str(f.type)))
+        for f in fields(kind)
+        if f.name in document
+    }
+
+
+def _fits(value: object, kind: str) -> bool:
+    """Whether `value`, from JSON, is of the type that the annotation `kind` says."""
+    if kind == "str":
+        return isinstance(value, str)
+    if kind.startswith("tuple"):
+        return isinstance(value, list) and all(isinstance(text, str) for text in value)
+    if value is None:
+        return kind.endswith("None")
+    numbers = float | int if kind.startswith("float") else int
+    if isinstance(value, bool) or not isinstance(value, numbers):
+        return False
+    return -_MOST < value < _MOST  # NaN is not, either

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from npurun_tui.chat.fields import FIELDS, as_texts, parse_all
@@ -75,11 +78,20 @@ def test_settings_survive_the_database() -> None:
         '{"stop": 3}',
         '{"later": "version"}',
         '{"system": 5, "top_k": true, "seed": "x", "temperature": []}',
+        '{"stop": ["a", 5]}',
+        '{"temperature": NaN, "top_p": Infinity, "top_k": 1.5, "seed": 1e400, "max_tokens": false}',
+        '{"top_p": ' + "9" * 400 + ', "temperature": null, "system": null, "stop": "abc"}',
         "[" * 100_000,
+        '{"system": ' * 100_000,
     ],
 )
 def test_unreadable_settings_are_the_defaults(text: str) -> None:
     assert ChatSettings.from_json(text) == ChatSettings()
+
+
+def test_one_wrong_setting_leaves_the_others() -> None:
+    text = '{"system": 5, "temperature": 1, "seed": null, "stop": ["a"]}'
+    assert ChatSettings.from_json(text) == ChatSettings(temperature=1, stop=("a",))
 
 
 def test_stats_survive_the_database() -> None:
@@ -95,7 +107,20 @@ def test_stats_survive_the_database() -> None:
         "[1]",
         '{"prompt_tokens": 1}',
         "[" * 100_000,
-        stats_to_json(STATS).replace("12", '"x"', 1),
+        *(
+            json.dumps({**asdict(STATS), name: value})
+            for name, value in [
+                ("prompt_tokens", "12"),
+                ("prompt_tokens", 1.5),
+                ("cached_tokens", True),
+                ("ttft_ms", None),
+                ("decode_tps", float("nan")),
+                ("total_ms", 10**400),
+                ("occupancy", [1]),
+                ("note", 5),
+                ("model", {}),
+            ]
+        ),
     ],
 )
 def test_unreadable_stats_are_none(text: str) -> None:
