@@ -10,7 +10,8 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +23,14 @@ from textual.widget import Widget
 
 from npurun_tui import __version__
 from npurun_tui.crash import crash_sentence, write_crash_file
-from npurun_tui.errors import NpurunError
+from npurun_tui.errors import ModelBusy, NpurunError
 from npurun_tui.logs import configure_logging
 from npurun_tui.screens.main import MainScreen
 from npurun_tui.screens.tabs import Commanding, TabSpec, plain_command
 from npurun_tui.services import Services
 from npurun_tui.settings import Paths, Settings
 from npurun_tui.stylesheets import stylesheets
+from npurun_tui.text import one_line
 from npurun_tui.units import count
 from npurun_tui.widgets.notices import say
 from npurun_tui.widgets.status_bar import StatusBar
@@ -49,7 +51,13 @@ def _models_pane(app: WorkbenchApp) -> Widget:
     from npurun_tui.models.catalog import CATALOG
     from npurun_tui.screens.models import ModelsPane
 
-    return ModelsPane(app.services.store, app.follow_pulls(), CATALOG)
+    return ModelsPane(
+        app.services.store,
+        app.follow_pulls(),
+        CATALOG,
+        in_use=app.model_in_use,
+        released=app.model_released,
+    )
 
 
 def _chat_pane(app: WorkbenchApp) -> Widget:
@@ -170,6 +178,34 @@ class WorkbenchApp(App[None]):
         if not self.services.built("engine"):
             self._following.append(self.services.engine.subscribe(self._engine_changed))
         return self.services.engine
+
+    def model_in_use(self, name: str) -> bool:
+        """Whether the engine has this model loaded, or is loading it."""
+        if not self.services.built("engine"):
+            return False
+        status = self.services.engine.status
+        return status.loading == name or (status.model is not None and status.model.name == name)
+
+    @asynccontextmanager
+    async def model_released(self, name: str) -> AsyncIterator[None]:
+        """Within it the engine does not have this model, and loads none.
+
+        Raises:
+            ModelBusy: an answer runs with it, or it is being loaded.
+        """
+        if not self.model_in_use(name):
+            yield
+            return
+        engine = self.services.engine
+        if engine.status.holder is not None:
+            raise ModelBusy(
+                f"{one_line(name, 40)} is in use by the engine.",
+                mend="Wait for the answer to end, or stop it.",
+            )
+        async with engine.permit("models") as permit:
+            if self.model_in_use(name):
+                await permit.unload()
+            yield
 
     def follow_pulls(self) -> PullManager:
         """The downloads, reporting to the status bar from now on."""

@@ -273,10 +273,12 @@ def _thousands(context: int) -> str:
     return f"{context:,}" if context else ""
 
 
-def removal_question(row: ModelRow) -> str:
-    """What is lost, and exactly how much room it frees."""
+def removal_question(row: ModelRow, *, in_use: bool = False) -> str:
+    """What is lost, and exactly how much room it frees; `in_use` where the engine has it loaded."""
     what = "the part that has arrived" if row.kind in {Kind.PAUSED, Kind.FAILED} else "the model"
-    return f"This deletes {what} and frees {units.size(row.on_disk)} ({row.on_disk:,} bytes)."
+    loaded = "The engine has this model loaded; it is unloaded first. " if in_use else ""
+    size = units.size(row.on_disk)
+    return f"{loaded}This deletes {what} and frees {size} ({row.on_disk:,} bytes)."
 
 
 def first_model_card(rows: Sequence[ModelRow]) -> str:

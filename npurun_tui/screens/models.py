@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +17,7 @@ from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.containers import Container
 from textual.content import Content
-from textual.events import Resize
+from textual.geometry import Size
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
@@ -51,6 +51,8 @@ COLUMNS: Final = (
 )
 WIDE: Final = 100
 """From this width on the details stand beside the table, else below it."""
+TALL: Final = 20
+"""Below this height the details below the table would take it the rows; they come when they are asked for."""
 MAX_DETAILS: Final = 56
 FIRST_PAINT: Final = 0.05
 """Seconds that the first paint may wait for the first scan; painting twice costs about as much."""
@@ -87,9 +89,21 @@ class ModelsPane(Widget):
     ]
 
     def __init__(
-        self, store: ModelStore, pulls: PullManager, catalog: Sequence[CatalogEntry]
+        self,
+        store: ModelStore,
+        pulls: PullManager,
+        catalog: Sequence[CatalogEntry],
+        *,
+        in_use: Callable[[str], bool],
+        released: Callable[[str], AbstractAsyncContextManager[None]],
     ) -> None:
+        """`in_use` says whether the engine has a model; within `released` it does not have it.
+
+        `released` raises ModelBusy while the model answers.
+        """
         super().__init__()
+        self._in_use = in_use
+        self._released = released
         self._store = store
         self._pulls = pulls
         self._catalog = catalog
@@ -98,6 +112,8 @@ class ModelsPane(Widget):
         self._partials: dict[str, int] = {}
         self._rows: dict[str, ModelRow] = {}
         self._offer: tuple[Kind, bool] | None = None
+        self._details: bool | None = None  # None: the person has not said whether they want them
+        self._card = ""
         self._redraw: Timer | None = None
         self._scanned = asyncio.Event()
         self._unsubscribe: Callable[[], None] | None = None
@@ -120,7 +136,7 @@ class ModelsPane(Widget):
 
     async def on_mount(self) -> None:
         """Have the rows in the first paint, unless the disk is slow: then they come when they are there."""
-        self._fit(self.app.size.width)
+        self._fit(self.app.size)
         self._unsubscribe = self._pulls.subscribe(self._job_changed)
         self._scan()
         with suppress(TimeoutError):
@@ -132,17 +148,21 @@ class ModelsPane(Widget):
         if self._unsubscribe is not None:
             self._unsubscribe()
 
-    def on_resize(self, event: Resize) -> None:
+    def on_resize(self) -> None:
         """Follow the terminal."""
-        self._fit(event.size.width)
+        self._fit(self.app.size)
 
-    def _fit(self, width: int) -> None:
+    def _fit(self, size: Size) -> None:
         """Details beside the table or below it, and the table's columns in what is left."""
-        wide = width >= WIDE
-        beside = min(MAX_DETAILS, width * 34 // 100) if wide else 0
-        self.set_class(wide, "-wide")
+        wide = size.width >= WIDE
+        beside = min(MAX_DETAILS, size.width * 34 // 100) if wide else 0
         self.query_one(FactsPanel).styles.width = beside or None
-        self.table.fit(COLUMNS, width - beside)
+        self.table.fit(COLUMNS, size.width - beside)
+        shown = size.height >= TALL if self._details is None else self._details
+        self.set_class(not shown, "-no-details")
+        if wide != self.has_class("-wide"):
+            self.set_class(wide, "-wide")
+            self.refresh_bindings()
 
     # --- what is shown -------------------------------------------------------------------------
 
@@ -165,8 +185,10 @@ class ModelsPane(Widget):
         self._rows = {row.name: row for row in rows}
         self.table.show({row.name: _cells(row) for row in rows})
         card = first_model_card(rows)
-        self.query_one("#first-model", Static).update(Content(card))
-        self.set_class(bool(card), "-no-model")
+        if card != self._card:  # an update lays out the whole screen
+            self._card = card
+            self.query_one("#first-model", Static).update(Content(card))
+            self.set_class(bool(card), "-no-model")
         self._show_details()
 
     def _show_details(self) -> None:
@@ -201,7 +223,13 @@ class ModelsPane(Widget):
 
     def _redraw_now(self) -> None:
         self._redraw = None
-        self._show()
+        if self.is_on_screen:
+            self._show()
+
+    def on_show(self) -> None:
+        """What changed behind another tab was not drawn."""
+        if self._scanned.is_set():
+            self._show()
 
     # --- what can be done ----------------------------------------------------------------------
 
@@ -270,11 +298,13 @@ class ModelsPane(Widget):
         """Ask, delete in a thread, and say how much was freed."""
         from npurun_tui.screens.confirm import ConfirmScreen
 
-        box = ConfirmScreen(f"Remove {row.label}?", removal_question(row), yes="Remove", no="Keep")
+        question = removal_question(row, in_use=self._in_use(row.name))
+        box = ConfirmScreen(f"Remove {row.label}?", question, yes="Remove", no="Keep")
         if not await self.app.push_screen_wait(box):
             return
         try:
-            freed = await asyncio.to_thread(self._store.remove, row.name)
+            async with self._released(row.name):
+                freed = await asyncio.to_thread(self._store.remove, row.name)
         except NpurunError as error:
             complain(self, error)
         else:
@@ -287,7 +317,8 @@ class ModelsPane(Widget):
 
     def action_details(self) -> None:
         """Show or hide the details where they share the height with the table."""
-        self.toggle_class("-no-details")
+        self._details = self.has_class("-no-details")
+        self.set_class(not self._details, "-no-details")
 
     def palette_commands(self) -> Iterable[SystemCommand]:
         """Every model's commands by its name."""

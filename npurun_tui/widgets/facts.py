@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.events import Resize
@@ -18,13 +19,26 @@ _TWO_COLUMNS: Final = 70
 _LABEL: Final = 14
 
 
-class FactsPanel(VerticalScroll, can_focus=False):
+class FactsPanel(VerticalScroll, inherit_bindings=False):
     """Scrolls where it is too small; draws everything as one piece of content."""
+
+    BINDINGS = [  # noqa: RUF012 - Textual's way
+        Binding("up,k", "scroll_up", "Scroll up", show=False),
+        Binding("down,j", "scroll_down", "Scroll down", show=False),
+        Binding("pageup", "page_up", "Page up", show=False),
+        Binding("pagedown", "page_down", "Page down", show=False),
+        Binding("home", "scroll_home", "Top", show=False),
+        Binding("end", "scroll_end", "Bottom", show=False),
+    ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id)
         self._text = Static(id="facts-text")
         self._said: tuple[str, str, str, str, Facts] = ("", "", "", "", ())
+
+    def allow_focus(self) -> bool:
+        """The keyboard is of use only where there is something to scroll."""
+        return self.max_scroll_y > 0
 
     def compose(self) -> ComposeResult:
         """One child, whatever is said."""

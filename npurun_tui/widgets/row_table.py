@@ -45,7 +45,7 @@ class Cell(NamedTuple):
 Row = Sequence[Cell]
 
 
-class RowTable(ScrollView, can_focus=True):
+class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows by key, in the order in which they are given."""
 
     ALLOW_SELECT = False
