@@ -6,11 +6,15 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from npurun_tui import __version__
 from npurun_tui.chat.fields import number, whole
+from npurun_tui.errors import UsageError
 from npurun_tui.settings import Paths, Settings
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 T = TypeVar("T")
 Command = Callable[[argparse.Namespace, Paths, Settings], int]
@@ -19,7 +23,9 @@ Command = Callable[[argparse.Namespace, Paths, Settings], int]
 def parse(arguments: Sequence[str]) -> Callable[[Paths, Settings], int]:
     """What `arguments` ask for, ready to be called; it returns the exit status.
 
-    Ends the process by itself for `--help` and `--version` (status 0) and for wrong usage (2).
+    Raises:
+        SystemExit: after `--help` and `--version`, with status 0.
+        UsageError: that cannot be meant.
     """
     options = build_parser().parse_args(arguments)
     command: Command = options.command
@@ -106,9 +112,11 @@ class _Parser(argparse.ArgumentParser):
     """Says a usage error as every other error is said: one sentence, then where help is."""
 
     def error(self, message: str) -> NoReturn:
-        sentence = f"{message[:1].upper()}{message[1:]}. See `{self.prog} --help`."
-        print(f"npurun-tui: {sentence}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(2)
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", mend=f"See `{self.prog} --help`.")
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Write without swallowing what a full disk says, as argparse would."""
+        (file or sys.stderr).write(message)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -39,8 +39,15 @@ def crash_report(
 ) -> str:
     """The report as text."""
     text = "\n".join((*_facts(environ), "", *_chain(error), ""))
-    folder = str(home or Path.home())
+    folder = str(home or _home())
     return text.replace(folder, "~") if len(folder) > 1 else text
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user without an entry in the system's list, and no HOME
+        return Path()
 
 
 def crash_sentence(path: Path | None) -> str:

@@ -72,8 +72,14 @@ class Paths:
         return cls(models, data, state, config / "config.toml")
 
 
-_MOST = {"context": 1_048_576, "cpu_threads": 1024, "max_queue": 10_000}
-"""Above these a slip of the finger would take all memory, or abort the native library."""
+_MOST = {
+    "context": 1_048_576,
+    "cpu_threads": 1024,
+    "max_queue": 10_000,
+    "load_timeout": 1_000_000,
+    "answer_timeout": 1_000_000,
+}
+"""Above these a slip of the finger would take all memory, abort the native library, or overflow a clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +105,14 @@ class Settings:
         """Read `path` (a missing file is no fault) and the environment."""
         values, warnings = _read_config(path)
         if threads := environ.get("NPURUN_CPU_THREADS"):
-            if threads.isascii() and threads.isdigit() and len(threads) <= 4:
+            short = threads.isascii() and threads.isdigit() and len(threads) <= 4
+            if short and int(threads) <= _MOST["cpu_threads"]:
                 values["cpu_threads"] = int(threads)
             else:
-                warnings.append(f"NPURUN_CPU_THREADS is not a number: {threads[:40]!r}.")
+                most = _MOST["cpu_threads"]
+                warnings.append(
+                    f"NPURUN_CPU_THREADS is not a number from 0 to {most:,}: {threads[:40]!r}."
+                )
         return cls(**values, warnings=tuple(warnings))
 
 
@@ -124,7 +134,7 @@ def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
     warnings: list[str] = []
     for key, value in document.items():
         if key not in known:
-            warnings.append(f"{path}: unknown setting {key!r}.")
+            warnings.append(f"{path}: unknown setting {key[:40]!r}.")
         elif (fault := _fault(known[key].default, value)) is not None:
             warnings.append(f"{path}: {key} must be {fault}; the default applies.")
         elif (most := _MOST.get(key)) is not None and value > most:

@@ -24,7 +24,9 @@ class CannedServer:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self._answer: tuple[int, bytes, Mapping[str, str]] = (200, b"", {})
+        self.sent = 0
+        """Bytes of bodies that were handed to the system."""
+        self._answer: tuple[int, bytes, Mapping[str, str], bytes] = (200, b"", {}, b"")
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -34,10 +36,15 @@ class CannedServer:
         return f"127.0.0.1:{self._server.server_address[1]}"
 
     def answer(
-        self, body: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+        self,
+        body: str,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        forever: bytes = b"",
     ) -> None:
-        """What comes back from now on."""
-        self._answer = (status, body.encode(), headers or {})
+        """What comes back from now on; `forever` follows again and again until the client leaves."""
+        self._answer = (status, body.encode(), headers or {}, forever)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -61,12 +68,17 @@ class CannedServer:
                 length = int(self.headers.get("Content-Length", 0))
                 body = self.rfile.read(length).decode()
                 owner.requests.append(Request(self.path, dict(self.headers), body))
-                status, answer, headers = owner._answer
+                status, answer, headers, forever = owner._answer
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(answer)
+                try:
+                    owner.sent += self.wfile.write(answer)
+                    while forever:
+                        owner.sent += self.wfile.write(forever)
+                except ConnectionError:
+                    self.close_connection = True
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Say nothing."""

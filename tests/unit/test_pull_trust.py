@@ -132,3 +132,38 @@ async def test_https_is_never_left_for_http(
         secure.file_base = f"{index.origin}/files"
         await fail(tiny, store, PullFailed)
     assert index.requests == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "socks5://user:secret@127.0.0.1:1"),
+        ("HTTP_PROXY", "foo://user:secret@bar"),
+        ("PIP_PROXY", "foo://user:secret@x"),
+        ("PIP_PROXY", "http://user:secret@[::1"),
+        ("PIP_PROXY", "no-scheme:8080"),
+    ],
+)
+async def test_a_proxy_that_cannot_be_used(
+    index: Index,
+    tiny: TinyModel,
+    store: ModelStore,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+) -> None:
+    only_index(monkeypatch, index.url)
+    monkeypatch.setenv(variable, value)
+    error = await fail(tiny, store, NetworkUnavailable)
+    assert "proxy" in error.message
+    assert "secret" not in str(error)
+    assert index.requests == []
+
+
+async def test_a_bundle_in_the_home_of_nobody(
+    index: Index, tiny: TinyModel, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_index(monkeypatch, index.url)
+    monkeypatch.setenv("PIP_CERT", "~nobody-of-this-name/ca.pem")
+    error = await fail(tiny, store, NetworkUnavailable)
+    assert "nobody-of-this-name" in error.message

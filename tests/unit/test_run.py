@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from npurun_tui.commands.chat_client import base_url, is_loopback
 from npurun_tui.commands.run import Printer, read_prompt
-from npurun_tui.commands.run_remote import base_url
 from npurun_tui.errors import UsageError
 from tests.support.canned_server import CannedServer
 
@@ -289,6 +289,11 @@ def test_the_stream_is_printed_as_it_comes(alone: dict[str, str], server: Canned
         ('data: {"choices":[{"delta":{"content":"half"}}]}\n\n', "in the middle"),
         ("data: nonsense\n\n", "not an answer"),
         ("data: [1]\n\n", "not an answer"),
+        ("data: " + '{"a":' * 50_000 + "\n\n", "not an answer"),
+        ('data: {"usage":{"prompt_tokens":' + "9" * 5000 + "}}\n\n", "not an answer"),
+        ('data: {"error":{"message":["no","text"]}}\n\n', "failed in the middle"),
+        ("data: [DONE]\n\n", "in the middle"),
+        ("", "in the middle"),
     ],
 )
 def test_a_failure_in_the_stream_is_a_failure(
@@ -307,6 +312,8 @@ def test_a_failure_in_the_stream_is_a_failure(
         (429, '{"error":"busy"}', "busy"),
         (503, "not json \x1b[31m", "not json ␛[31m"),
         (302, "", "status 302"),
+        (500, '{"error":' * 50_000, "status 500"),
+        (500, '{"error":{"message":{"a":1}}}', "status 500"),
     ],
 )
 def test_a_refusal_is_told_in_the_servers_words(
@@ -327,10 +334,157 @@ def test_nobody_listens(alone: dict[str, str]) -> None:
     assert "leave out --addr" in done.stderr
 
 
-@pytest.mark.parametrize("address", ["", "ftp://x", "http://", "://", "http:///x"])
+@pytest.mark.parametrize(
+    ("status", "start", "forever"),
+    [
+        (200, "", b"x" * 65536),
+        (200, "data: ", b"x" * 65536),
+        (200, "", b"data: " + b"x" * 1000 + b"\n"),
+        (500, "", b"x" * 65536),
+    ],
+)
+def test_a_body_without_end_is_not_held(
+    alone: dict[str, str], server: CannedServer, status: int, start: str, forever: bytes
+) -> None:
+    server.answer(start, status=status, forever=forever)
+    done = run(alone, "m", "--addr", server.address, "hi")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "without end" in done.stderr or "status 500" in done.stderr
+    assert server.sent < 30_000_000, "what the system's own buffers take, and no more"
+
+
+def test_a_compressed_answer_is_refused(alone: dict[str, str], server: CannedServer) -> None:
+    server.answer("", headers={"Content-Encoding": "gzip"})
+    done = run(alone, "m", "--addr", server.address, "hi")
+    assert done.returncode == 1
+    assert "compresses" in done.stderr
+    assert server.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1e999", "-1", '"9"', "true"])
+def test_json_passes_on_only_what_can_be_a_number(
+    alone: dict[str, str], server: CannedServer, number: str
+) -> None:
+    usage = f'"prompt_tokens":{number},"completion_tokens":{number}'
+    details = f'"prompt_tokens_details":{{"cached_tokens":{number}}}'
+    timings = f'"prompt_per_second":{number},"predicted_per_second":{number}'
+    server.answer(
+        'data: {"error":null,"choices":[{"delta":{"content":"a"},"finish_reason":7}]}\r\r'
+        f'data: {{"usage":{{{usage},{details}}},"timings":{{{timings}}}}}\r\n\r\n'
+        "data: [DONE]\n\n"
+    )
+    done = run(alone, "m", "--addr", server.address, "--json", "hi")
+    assert (done.returncode, done.stderr) == (0, "")
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    document = json.loads(done.stdout, parse_constant=refuse)
+    assert document["text"] == "a"
+    assert document["finish_reason"] is None, "the server gave none that could be passed on"
+    assert set(document["usage"].values()) == {None}
+    assert document["timings"]["prefill_tps"] is None
+    assert document["timings"]["decode_tps"] is None
+
+
+def test_an_answer_without_a_reason_says_so(alone: dict[str, str], server: CannedServer) -> None:
+    server.answer('data: {"choices":[{"delta":{"content":"all"}}]}\n\ndata: [DONE]\n\n')
+    done = run(alone, "m", "--addr", server.address, "hi")
+    assert (done.returncode, done.stdout) == (0, "all\n")
+    assert "did not say why" in done.stderr
+
+
+def test_no_proxy_is_asked_for_this_machine(alone: dict[str, str], server: CannedServer) -> None:
+    server.answer('data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n')
+    with CannedServer() as proxy:
+        names = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+        through = {**alone, **dict.fromkeys(names, f"http://{proxy.address}")}
+        through = {k: v for k, v in through.items() if k.lower() != "no_proxy"}
+        done = run(through, "m", "--addr", server.address, "hi")
+        elsewhere = run(through, "m", "--addr", "host.invalid:81", "hi")
+        assert [request.path for request in proxy.requests] == [
+            "http://host.invalid:81/v1/chat/completions"
+        ]
+    assert (done.returncode, done.stdout) == (0, "a\n")
+    assert elsewhere.returncode == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX shell redirections")
+@pytest.mark.parametrize(
+    ("redirection", "status", "out", "words"),
+    [("2>&-", 0, "a\n", ""), (">/dev/full", 1, "", "No space left"), ("<&-", 0, "a\n", "chunk")],
+)
+def test_closed_and_full_streams(
+    alone: dict[str, str],
+    server: CannedServer,
+    redirection: str,
+    status: int,
+    out: str,
+    words: str,
+) -> None:
+    server.answer('data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n')
+    script = f'"{sys.executable}" -m npurun_tui run m hi --addr {server.address} {redirection}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script],
+        env=alone,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (status, out)
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) <= 1
+
+
+@pytest.mark.model
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX shell redirections")
+def test_with_stderr_closed_the_answer_stays_alone(env: dict[str, str]) -> None:
+    script = f'"{sys.executable}" -m npurun_tui run {NAME} {" ".join(GREEDY)} "{ASK}" 2>&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stdout == run(env, NAME, *GREEDY, ASK).stdout
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "ftp://x", "http://", "://", "http:///x", "[::1", "127.0.0.1:99999", "h:0"),
+        *("http://h/?token=secret", "http://h/#secret"),
+    ],
+)
 def test_what_is_not_an_address(address: str) -> None:
     with pytest.raises(UsageError, match="not an address"):
         base_url(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://user:secret@h", "user:secret@h", "ftp://user:secret@h:99999", "http://secret@[::1"],
+)
+def test_a_password_in_an_address_is_never_shown(address: str) -> None:
+    with pytest.raises(UsageError, match="no password") as caught:
+        base_url(address)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        *(("127.0.0.1:1", True), ("127.9.9.9", True), ("[::1]:8", True), ("localhost:8", True)),
+        *(("a.localhost", True), ("0.0.0.0:8", True), ("10.0.0.1", False), ("localhost.de", False)),
+    ],
+)
+def test_this_machine(host: str, *, here: bool) -> None:
+    assert is_loopback(base_url(host)) is here
 
 
 def test_addresses() -> None:

@@ -31,11 +31,7 @@ class Client:
     """Use it as an async context. Making it reads the trusted certificates: blocking, some 20 ms."""
 
     def __init__(self, config: IndexConfig, policy: Policy) -> None:
-        self._credentials = {
-            origin(httpx.URL(index.url)): index.credentials
-            for index in config.indexes
-            if index.credentials
-        }
+        self._credentials = dict(_credentials(config))
         try:
             self._http = httpx.AsyncClient(
                 verify=tls_context(config.certificates),
@@ -43,7 +39,11 @@ class Client:
                 headers={"User-Agent": f"npurun-tui/{__version__}", "Accept-Encoding": "identity"},
                 timeout=httpx.Timeout(policy.stall_timeout, connect=policy.connect_timeout),
             )
-        except (ImportError, ValueError) as error:  # what httpx makes of a proxy that it cannot use
+        except (
+            ImportError,
+            ValueError,
+            httpx.InvalidURL,
+        ) as error:  # what httpx makes of a proxy that it cannot use
             raise NetworkUnavailable(
                 "The proxy that is configured cannot be used: it has to be an http or https address.",
                 mend="Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and pip's `proxy` setting.",
@@ -85,6 +85,15 @@ class Client:
             _check_step(url, target)
             url = target
         raise PullFailed(f"{shown(url)} redirects in a circle.")
+
+
+def _credentials(
+    config: IndexConfig,
+) -> Iterator[tuple[tuple[str, str, int | None], tuple[str, str]]]:
+    for index in config.indexes:
+        if index.credentials:
+            with _in_words(index.url):
+                yield origin(httpx.URL(index.url)), index.credentials
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -55,9 +55,18 @@ def configured(environ: Mapping[str, str] = os.environ) -> IndexConfig:
         bundle = next(filter(None, map(environ.get, _BUNDLE_VARIABLES)), None)
     return IndexConfig(
         indexes=tuple(found.values()),
-        certificates=Path(bundle).expanduser() if bundle else None,
+        certificates=_path(bundle) if bundle else None,
         proxy=environ.get("PIP_PROXY") or pip.get("proxy", ""),
     )
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except (
+        RuntimeError
+    ):  # `~name` of nobody: what cannot be read is said, by this name, where it is read
+        return Path(text)
 
 
 def _default() -> str:
