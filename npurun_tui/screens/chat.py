@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 NARROW = 100
 """Columns below which the list of chats takes the conversation's place instead of standing beside it."""
 
+LOW = 24
+"""Rows below which a long prompt leaves more of its own to the transcript."""
+
 
 class ChatPane(Widget):
     """Chats are kept as they are written; opening another one never stops an answer."""
@@ -51,6 +54,8 @@ class ChatPane(Widget):
         Binding("ctrl+t", "edit_last", "Edit last"),
         Binding("ctrl+s", "settings", "Settings"),
         Binding("ctrl+g", "copy_answer", "Copy"),
+        # Typed with the transcript in focus a text's first q would otherwise quit the program.
+        Binding("q", "focus_prompt", "Prompt", show=False),
     ]
 
     def __init__(
@@ -69,6 +74,7 @@ class ChatPane(Widget):
         self._remembered = remembered
         self._spec_of = spec_of
         self._installed = installed
+        self._arrived = False
 
     def compose(self) -> ComposeResult:
         """An empty chat at once; what must be read from the disk comes when it comes."""
@@ -93,8 +99,10 @@ class ChatPane(Widget):
 
     @work(group="chat list")
     async def _arrive(self) -> None:
-        if not await self._choose_installed():
+        remembered = self.session.chat.model
+        if not await self._choose_installed(tell=bool(remembered)):
             say(self, NO_MODEL, severity="warning")
+        self._arrived = True
         await self._refresh_list()
         if self._library.notice:
             say(self, self._library.notice, severity="warning")
@@ -103,31 +111,51 @@ class ChatPane(Widget):
     async def _choose_model(self) -> None:
         await self._choose_installed()
 
-    async def _choose_installed(self) -> bool:
+    async def _choose_installed(self, *, tell: bool = True) -> bool:
         """Give an empty chat without a usable model the first one; False where none is installed."""
         models = await asyncio.to_thread(self._installed)
         chat = self.session.chat
-        if chat.model not in models and not chat.messages:
+        if chat.model not in models and not (chat.messages and chat.model):
             chat.model = models[0] if models else ""
             self.conversation.show_title()
+            if tell and chat.model:
+                say(self, f"This chat answers with {chat.model}; ctrl+s chooses another model.")
         return bool(models)
+
+    @on(Conversation.ModelWanted)
+    @work(group="model wanted", exclusive=True)
+    async def _model_wanted(self, event: Conversation.ModelWanted) -> None:
+        if await self._choose_installed():
+            event.again()
+        else:
+            say(self, NO_MODEL, severity="warning")
 
     def on_resize(self) -> None:
         """The list stands beside the conversation, or in its place."""
         self.set_class(self.app.size.width < NARROW, "-narrow")
+        self.set_class(self.app.size.height < LOW, "-low")
 
     # --- what the main screen knows ------------------------------------------------------------
 
     def focus_main(self) -> None:
         """The keyboard belongs to the prompt. A model may have come since the last visit."""
         self.query_one(Prompt).focus()
-        if not self.session.chat.model:
+        if self._arrived:
             self._choose_model()
 
     def use_model(self, name: str) -> None:
-        """Answer with the installed model `name` from now on."""
-        self.session.chat.model = name
-        self._remember_model(name)
+        """Answer with the installed model `name` from now on; where it is not, say so and change nothing."""
+        self._use_model(self.session.chat, name)
+
+    @work(group="use model", exclusive=True)
+    async def _use_model(self, chat: Chat, name: str) -> None:
+        try:
+            spec = await asyncio.to_thread(self._spec_of, name)
+        except NpurunError as error:
+            complain(self, error)
+            return
+        chat.model = spec.name
+        self._remember_model(spec.name)
         self.conversation.show_title()
 
     def palette_commands(self) -> Iterable[SystemCommand]:
@@ -154,6 +182,10 @@ class ChatPane(Widget):
             self.remove_class("-list")
             self.focus_main()
 
+    def action_focus_prompt(self) -> None:
+        """Go to the prompt."""
+        self.focus_main()
+
     def action_regenerate(self) -> None:
         """Answer the last user message again."""
         self.conversation.regenerate()
@@ -167,9 +199,14 @@ class ChatPane(Widget):
         self.conversation.copy_answer()
 
     def action_new_chat(self) -> None:
-        """Begin an empty chat with the same model and settings; the old one stays in the list."""
+        """Begin an empty chat with the same model and settings; the old one stays in the list.
+
+        An empty chat that was left with a draft comes back with it: no list would lead there.
+        """
         chat = self.session.chat
-        self._show(self._session_of(Chat(chat.model, chat.settings)))
+        session = self.conversation.open.blank() or self._session_of(Chat(chat.model))
+        session.chat.model, session.chat.settings = chat.model, chat.settings
+        self._show(session)
 
     def action_chats(self) -> None:
         """Go to the list of chats; hide it where it has the keyboard."""
@@ -193,10 +230,9 @@ class ChatPane(Widget):
     @on(ChatList.Opened)
     @work(group="open chat", exclusive=True)
     async def _opened(self, event: ChatList.Opened) -> None:
-        for session in (self.session, *self.conversation.writing):
-            if session.chat.id == event.chat_id:
-                self._show(session)
-                return
+        if session := self.conversation.open.find(event.chat_id):
+            self._show(session)
+            return
         try:
             chat = await self._library.load(event.chat_id)
         except NpurunError as error:
@@ -225,14 +261,20 @@ class ChatPane(Widget):
             return
         if self.session.chat.id == chat.id:
             self.action_new_chat()
+        self.conversation.open.drop(chat.id)
         await self._refresh_list()
 
-    @on(Conversation.Answered)
+    @on(Conversation.Progressed)
     @work(group="chat list")
     async def _read_list(self) -> None:
         await self._refresh_list()
 
     async def _refresh_list(self) -> None:
+        await self._fill_list()
+        if await self.conversation.save_kept():
+            await self._fill_list()
+
+    async def _fill_list(self) -> None:
         try:
             chats = await self._library.summaries()
         except NpurunError as error:
@@ -257,10 +299,7 @@ class ChatPane(Widget):
         chat.model, chat.settings = chosen.model, chosen.settings
         self._remember_model(chosen.model)
         self.conversation.show_title()
-        try:
-            await self._library.save(chat)
-        except NpurunError as error:
-            complain(self, error)
+        await self.conversation.save(session)
 
     @work(group="remember", thread=True)
     def _remember_model(self, name: str) -> None:

@@ -44,16 +44,44 @@ class ChatList(OptionList):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, markup=False)
         self._chats: dict[str, ChatSummary] = {}
+        self._current: int | None = None
+
+    @staticmethod
+    def now() -> float:
+        """What a chat's age is counted to, in Unix seconds."""
+        return time.time()
+
+    @property
+    def chats(self) -> Sequence[ChatSummary]:
+        """What is listed."""
+        return tuple(self._chats.values())
 
     def show(self, chats: Sequence[ChatSummary], current: int | None) -> None:
-        """Show `chats` and put the cursor on the one with id `current`."""
-        now = time.time()
-        self._chats = {str(chat.id): chat for chat in chats}
-        self.set_options(self._option(chat, chat.id == current, now) for chat in chats)
-        if current is not None and str(current) in self._chats:
-            self.highlighted = self.get_option_index(str(current))
-        elif chats:
-            self.highlighted = 0
+        """Show `chats`, of which the one with id `current` is open.
+
+        The cursor stays on its chat, unless another one was opened while the keyboard was elsewhere: a list that
+        moves under somebody's hand deletes the wrong chat.
+        """
+        at, row, now = self.highlighted_option, self.highlighted or 0, self.now()
+        wanted = at.id if at is not None and (self.has_focus or current == self._current) else None
+        self._chats, self._current = {str(chat.id): chat for chat in chats}, current
+        if not chats:
+            self.set_options([Option(Content("  No chats yet"), disabled=True)])
+        else:
+            self.set_options(self._option(chat, chat.id == current, now) for chat in chats)
+            self._put_cursor(wanted or str(current), row)
+        self.refresh_bindings()
+
+    def _put_cursor(self, chat: str, otherwise: int) -> None:
+        known = chat in self._chats
+        row = self.get_option_index(chat) if known else min(otherwise, len(self._chats) - 1)
+        self.highlighted = row
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is nothing to delete in an empty list."""
+        if action == "delete":
+            return bool(self._chats)
+        return super().check_action(action, parameters)
 
     def _option(self, chat: ChatSummary, current: bool, now: float) -> Option:
         sign = "▸ " if current else "  "

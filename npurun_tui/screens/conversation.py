@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,9 +19,10 @@ from textual.worker import Worker, WorkerError
 from npurun_tui.chat.model import STOPPED, Message
 from npurun_tui.chat.session import ChatSession, NotSaved, SessionEvent, Started
 from npurun_tui.engine.engine import Engine
-from npurun_tui.engine.transcript import Finished, Piece
+from npurun_tui.engine.transcript import Piece
 from npurun_tui.errors import NpurunError
 from npurun_tui.screens import chat_words
+from npurun_tui.screens.open_chats import OpenChats
 from npurun_tui.text import one_line
 from npurun_tui.widgets.clipboard import CopyingApp, copy
 from npurun_tui.widgets.notices import complain, say
@@ -34,14 +35,26 @@ NO_MODEL = "No model is installed yet. Open the Models tab (ctrl+pgup) and pull 
 STILL_WRITING = "The answer is still being written; Escape stops it."
 
 
+class Title(Static):
+    """No text of the conversation: selecting that leaves it out."""
+
+    ALLOW_SELECT = False
+
+
 class Conversation(Widget):
     """Shows one session at a time; an answer goes on when another session is shown."""
 
     @dataclass
-    class Answered(TextualMessage):
-        """An answer has ended, or a chat has been written for the first time."""
+    class Progressed(TextualMessage):
+        """The list of chats may say something else: an answer has its first text, or has ended."""
 
         session: ChatSession
+
+    @dataclass
+    class ModelWanted(TextualMessage):
+        """Something was to be sent, and the chat has no model; `again` tries once more."""
+
+        again: Callable[[], None]
 
     def __init__(self, engine: Engine, session: ChatSession, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -49,6 +62,7 @@ class Conversation(Widget):
         self.session = session
         self.writing: list[ChatSession] = []
         """The sessions with an answer on its way, whether they are shown or not."""
+        self.open = OpenChats()
         self._workers_of_answers: set[Worker[None]] = set()
         self._live: MessageId | None = None
         self._begun: Message | None = None
@@ -60,7 +74,7 @@ class Conversation(Widget):
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
-        yield Static(id="chat-title")
+        yield Title(id="chat-title")
         yield Transcript(id="transcript")
         yield Sides(id="chat-line")
         yield Prompt(placeholder="Ask something", id="prompt")
@@ -77,19 +91,32 @@ class Conversation(Widget):
         for worker in tuple(self._workers_of_answers):
             with suppress(WorkerError):  # cancelled or failed: the session has saved what there was
                 await worker.wait()
+        await self.save_kept()
 
     # --- showing -------------------------------------------------------------------------------
 
     def show(self, session: ChatSession) -> None:
         """Show another session, the answer that is being written in it included."""
-        self.session = session
         if self._editing:
             self._leave_edit()
+        if session is not self.session:
+            self._swap_drafts(session)
+        self.session = session
         self._show_messages()
         if session.busy:
             self._live, self._begun = self._add_live(session), session.writing
+        elif failure := self.open.of(session).failure:
+            self.query_one(Transcript).add(
+                Entry("assistant", "", label=session.chat.model, outcome=failure)
+            )
         self.show_title()
         self._set_history()
+
+    def _swap_drafts(self, session: ChatSession) -> None:
+        prompt = self.query_one(Prompt)
+        self.open.of(self.session).draft = prompt.text
+        prompt.write(self.open.of(session).draft)
+        self.open.drop_idle(but=session)
 
     def _set_history(self) -> None:
         prompts = [m.content for m in self.session.chat.messages if m.role == "user"]
@@ -135,7 +162,7 @@ class Conversation(Widget):
     @on(Prompt.Submitted)
     def _submitted(self, event: Prompt.Submitted) -> None:
         session = self.session
-        if not self._may_ask():
+        if not self._may_ask(event.prompt.action_submit):
             return
         event.prompt.clear()
         if self._editing:
@@ -154,7 +181,7 @@ class Conversation(Widget):
 
     def regenerate(self) -> None:
         """Answer the last user message again."""
-        if self.session.chat.messages and self._may_ask():
+        if self.session.chat.messages and self._may_ask(self.regenerate):
             self.session.take_back_answer()
             self._show_messages()
             self._answer(self.session)
@@ -162,7 +189,7 @@ class Conversation(Widget):
     def edit_last(self) -> None:
         """Take the last user message back into the prompt; it is replaced when that is sent."""
         mine = [m.content for m in self.session.chat.messages if m.role == "user"]
-        if mine and self._may_ask():
+        if mine and self._may_ask(self.edit_last):
             prompt = self.query_one(Prompt)
             if not self._editing:
                 self._draft = prompt.text
@@ -185,11 +212,11 @@ class Conversation(Widget):
         self._set_editing(False)
         self.query_one(Prompt).write(self._draft)
 
-    def _may_ask(self) -> bool:
+    def _may_ask(self, again: Callable[[], None]) -> bool:
         if self.session.busy:
             say(self, STILL_WRITING)
         elif not self.session.chat.model:
-            say(self, NO_MODEL, severity="warning")
+            self.post_message(self.ModelWanted(again))
         else:
             return True
         return False
@@ -203,14 +230,19 @@ class Conversation(Widget):
 
     def _answer(self, session: ChatSession) -> None:
         answer = session.answer(partial(self._on_event, session))
-        self._live = self._add_live(session)
+        self.open.of(session).begin()
+        self._live, self._begun = self._add_live(session), None
         self.writing.append(session)
         self._workers_of_answers = {w for w in self._workers_of_answers if not w.is_finished}
         self._workers_of_answers.add(self._write(session, answer))
 
     def _add_live(self, session: ChatSession) -> MessageId:
+        transcript = self.query_one(Transcript)
         entry = Entry("assistant", session.partial, label=session.chat.model)
-        return self.query_one(Transcript).add(entry, live=True)
+        live = transcript.add(entry, live=True)
+        if not session.partial:
+            transcript.set_activity(live, self.open.of(session).activity)
+        return live
 
     @work(group="answers")
     async def _write(self, session: ChatSession, answer: Coroutine[object, object, None]) -> None:
@@ -222,22 +254,27 @@ class Conversation(Widget):
             otherwise = str(error)
         finally:
             self.writing.remove(session)
+        if session.chat.messages[-1].role == "user":
+            self.open.of(session).failure = otherwise
         if session is self.session and self._live is not None:
             self._end_live(session, self._live, otherwise)
-        self.post_message(self.Answered(session))
+        self.post_message(self.Progressed(session))
 
     def _on_event(self, session: ChatSession, event: SessionEvent) -> None:
         if isinstance(event, NotSaved):
-            self._not_saved(event)
-        elif session is not self.session or self._live is None:
+            self._not_saved(session, event)
             return
-        elif isinstance(event, Piece):
+        if isinstance(event, Started):
+            self.post_message(self.Progressed(session))
+        if words := chat_words.activity(event, self._engine.status.holder):
+            self.open.of(session).activity = words
+        if session is not self.session or self._live is None:
+            return
+        if isinstance(event, Piece):
             self.query_one(Transcript).append_text(self._live, event.text)
         elif isinstance(event, Started):
             self._begun = event.message
-        elif not isinstance(event, Finished) and (
-            words := chat_words.activity(event, self._engine.status.holder)
-        ):
+        elif words:
             self.query_one(Transcript).set_activity(self._live, words)
 
     def _end_live(self, session: ChatSession, live: MessageId, otherwise: str) -> None:
@@ -255,7 +292,28 @@ class Conversation(Widget):
         self._live = None
         self._show_line()
 
-    def _not_saved(self, event: NotSaved) -> None:
+    # --- saving --------------------------------------------------------------------------------
+
+    async def save(self, session: ChatSession) -> None:
+        """Write a chat now; where that fails it is said, and done again at the next occasion."""
+        await session.save(partial(self._on_event, session))
+
+    async def save_kept(self) -> bool:
+        """Write the chats that could not be written before, as far as that works now; whether any was."""
+        saved = False
+        for session in self.open.unsaved():
+            kept = self.open.of(session)
+            kept.unsaved = False
+            await self.save(session)
+            if kept.unsaved:
+                return saved
+            saved = True
+        if saved:
+            self._told_unsaved = False
+        return saved
+
+    def _not_saved(self, session: ChatSession, event: NotSaved) -> None:
+        self.open.of(session).unsaved = True
         if not self._told_unsaved:  # once is enough: each further save says the same
             self._told_unsaved = True
             say(

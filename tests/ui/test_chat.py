@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import signal
@@ -24,6 +23,7 @@ from npurun_tui.screens.chat_list import ChatList
 from npurun_tui.screens.chat_settings import ChatSettingsScreen
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.conversation import NO_MODEL, STILL_WRITING
+from npurun_tui.screens.main import MainScreen
 from npurun_tui.widgets.prompt import Prompt
 from npurun_tui.widgets.sides import Sides
 from npurun_tui.widgets.status_bar import StatusBar
@@ -145,6 +145,8 @@ async def test_several_turns_prefill_only_what_is_new(tmp_path: Path, real_model
         for word in ("banana", "apple", "cherry"):
             await tab.ask(f"Please repeat this word: {word}")
             await tab.answered()
+        shown = tab.pane.query_one(Transcript)._document.messages
+        assert [m.source for m in shown] == [m.content for m in tab.chat.messages]
         stats = [m.stats for m in tab.chat.messages if m.role == "assistant"]
         assert [s is not None for s in stats] == [True] * 3
         assert stats[0] is not None
@@ -227,7 +229,7 @@ async def test_new_chat_and_back_through_the_list(tmp_path: Path, real_models: P
         assert tab.chat is not first
         assert (tab.chat.model, tab.chat.settings) == (NAME, GREEDY)
         assert tab.prompt.has_focus
-        await tab.until(lambda: tab.chats.option_count == 1)
+        await tab.until(lambda: len(tab.chats.chats) == 1)
         await tab.pilot.press("ctrl+o")
         assert tab.chats.has_focus
         await tab.pilot.press("enter")
@@ -245,7 +247,7 @@ async def test_an_answer_goes_on_behind_another_chat(tmp_path: Path, real_models
         await tab.pilot.press("ctrl+n")
         behind = len(first.partial)
         await tab.until(lambda: len(first.partial) > behind)
-        await tab.until(lambda: tab.chats.option_count == 1)
+        await tab.until(lambda: len(tab.chats.chats) == 1)
         await tab.pilot.press("ctrl+o", "enter")
         await tab.until(lambda: tab.pane.session is first)
         shown = len(first.partial)
@@ -262,17 +264,17 @@ async def test_delete_a_chat(tmp_path: Path, real_models: Path) -> None:
     async with chat_tab(tmp_path, real_models) as tab:
         await tab.ask(ASK)
         await tab.answered()
-        await tab.until(lambda: tab.chats.option_count == 1)
+        await tab.until(lambda: len(tab.chats.chats) == 1)
         await tab.pilot.press("ctrl+o", "delete")
         await tab.until(lambda: isinstance(tab.app.screen, ConfirmScreen))
         assert "2 messages" in tab.screen_text
         await tab.pilot.press("n")
         await tab.until(lambda: not isinstance(tab.app.screen, ConfirmScreen))
-        assert tab.chats.option_count == 1
+        assert len(tab.chats.chats) == 1
         await tab.pilot.press("delete")
         await tab.until(lambda: isinstance(tab.app.screen, ConfirmScreen))
         await tab.pilot.press("y")
-        await tab.until(lambda: tab.chats.option_count == 0)
+        await tab.until(lambda: len(tab.chats.chats) == 0)
         assert tab.chat.messages == []
 
 
@@ -409,9 +411,9 @@ async def test_quitting_in_the_middle_keeps_what_came(tmp_path: Path, real_model
         await tab.ask(STORY)
         await tab.until_writing()
         await tab.pilot.press("ctrl+q")
-        await asyncio.sleep(0)
+        await tab.until(lambda: not tab.app.is_running)
     async with chat_tab(tmp_path, real_models) as tab:
-        await tab.until(lambda: tab.chats.option_count == 1)
+        await tab.until(lambda: len(tab.chats.chats) == 1)
         await tab.pilot.press("ctrl+o", "enter")
         await tab.until(lambda: len(tab.chat.messages) == 2)
         assert len(tab.chat.messages[-1].content) > 10
@@ -442,7 +444,17 @@ async def test_the_list_can_be_hidden_when_wide(tmp_path: Path, real_models: Pat
 async def test_the_gauge_and_the_title_are_there(tmp_path: Path, real_models: Path) -> None:
     async with chat_tab(tmp_path, real_models) as tab:
         assert "temp 0" in str(tab.pane.query_one(Sides).render())
+        assert "context" not in str(tab.pane.query_one(Sides).render())
         assert NAME in str(tab.pane.query_one("#chat-title", Static).render())
+        await tab.ask(ASK)
+        await tab.answered()
+        stats = tab.chat.messages[-1].stats
+        assert stats is not None
+        assert stats.occupancy > 0
+        gauge = f"{stats.occupancy:,} / 8,192 (0 %)"
+        assert gauge in str(tab.pane.query_one(Sides).render())
+        assert gauge in tab.screen_text
+        assert ASK in str(tab.pane.query_one("#chat-title", Static).render())
 
 
 async def test_two_enters_in_one_read_ask_once(tmp_path: Path, real_models: Path) -> None:
@@ -471,8 +483,28 @@ async def test_an_edit_gives_the_draft_back(tmp_path: Path, real_models: Path) -
         await tab.pilot.press("escape")
         assert tab.prompt.text == "half a thought"
         await tab.pilot.press("ctrl+t", "ctrl+n")
-        assert tab.prompt.text == "half a thought"
+        assert tab.prompt.text == ""
         assert tab.chat.messages == []
+        assert "editing" not in tab.screen_text
+
+
+async def test_each_chat_keeps_its_draft(tmp_path: Path, real_models: Path) -> None:
+    async with chat_tab(tmp_path, real_models) as tab:
+        await tab.ask(ASK)
+        await tab.answered()
+        first = tab.chat.id
+        tab.prompt.insert("half a thought")
+        await tab.pilot.press("ctrl+t", "ctrl+n")
+        tab.prompt.insert("another one")
+        await tab.pilot.press("ctrl+o", "enter")
+        await tab.until(lambda: tab.chat.id == first)
+        assert tab.prompt.text == "half a thought"
+        await tab.pilot.press("ctrl+n")
+        assert tab.prompt.text == "another one"
+        await tab.pilot.press("enter")
+        await tab.answered()
+        await tab.pilot.press("ctrl+n")
+        assert tab.prompt.text == ""
 
 
 async def test_regenerating_in_vain_keeps_the_old_answer(tmp_path: Path, real_models: Path) -> None:
@@ -485,7 +517,11 @@ async def test_regenerating_in_vain_keeps_the_old_answer(tmp_path: Path, real_mo
         await tab.answered()
         assert "no model called" in tab.notices
         assert tab.contents() == old
-        assert "TTFT" in tab.screen_text
+        await tab.until(lambda: "TTFT" in tab.screen_text)
+        await tab.until(lambda: tab.chat.messages[-1].content in tab.screen_text)
+        assert tab.chat.id is not None
+        kept = await tab.app.services.chats.load(tab.chat.id)
+        assert [(m.role, m.outcome) for m in kept.messages] == old
 
 
 async def test_a_model_that_came_since_the_last_visit(tmp_path: Path, real_models: Path) -> None:
@@ -509,3 +545,149 @@ async def test_escape_in_the_list_leaves_the_list(tmp_path: Path, real_models: P
         await tab.pilot.press("escape")
         await tab.answered()
         assert tab.contents()[-1] == ("assistant", STOPPED)
+
+
+async def test_a_model_that_came_while_the_chat_is_open(tmp_path: Path, real_models: Path) -> None:
+    async with chat_tab(tmp_path, None) as tab:
+        await tab.until(lambda: NO_MODEL in tab.notices)
+        shutil.copytree(real_models / NAME, tmp_path / "models" / NAME, copy_function=os.link)
+        await tab.ask(ASK)
+        await tab.until(lambda: bool(tab.chat.messages))
+        await tab.answered()
+        assert tab.contents() == [("user", ""), ("assistant", "")]
+        assert f"answers with {NAME}" in tab.notices
+
+
+async def test_a_model_that_is_not_installed_is_not_chosen(
+    tmp_path: Path, real_models: Path
+) -> None:
+    async with chat_tab(tmp_path, real_models) as tab:
+        await tab.app.main.use_model("bogus")
+        await tab.until(lambda: "There is no model called bogus" in tab.notices)
+        assert tab.chat.model == NAME
+        assert tab.app.services.remembered.get("model") != "bogus"
+
+
+async def test_a_chat_that_could_not_be_saved_is_saved_with_the_next(
+    tmp_path: Path, real_models: Path
+) -> None:
+    async with chat_tab(tmp_path, real_models) as tab:
+        await tab.app.services.chats.summaries()  # the file is there
+        holder = sqlite3.connect(tmp_path / "data" / "npurun-tui.db", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        await tab.ask(ASK)
+        await tab.answered()
+        lost = [message.content for message in tab.chat.messages]
+        assert tab.chat.id is None
+        await tab.pilot.press("ctrl+n")
+        holder.execute("ROLLBACK")
+        holder.close()
+        await tab.ask("Please repeat this word: apple")
+        await tab.answered()
+        await tab.until(lambda: len(tab.chats.chats) == 2)
+        first = next(chat for chat in tab.chats.chats if chat.title == ASK)
+        kept = await tab.app.services.chats.load(first.id)
+        assert [message.content for message in kept.messages] == lost
+
+
+async def test_a_chat_that_could_not_be_saved_is_saved_at_the_end(
+    tmp_path: Path, real_models: Path
+) -> None:
+    async with chat_tab(tmp_path, real_models) as tab:
+        await tab.app.services.chats.summaries()
+        holder = sqlite3.connect(tmp_path / "data" / "npurun-tui.db", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        await tab.ask(ASK)
+        await tab.answered()
+        await tab.pilot.press("ctrl+n")
+        holder.close()
+    async with chat_tab(tmp_path, real_models) as tab:
+        await tab.until(lambda: [chat.title for chat in tab.chats.chats] == [ASK])
+
+
+async def test_an_old_answer_keeps_its_models_name(tmp_path: Path, real_models: Path) -> None:
+    async with chat_tab(tmp_path, real_models) as tab:
+        await tab.ask(ASK)
+        await tab.answered()
+        tab.chat.model = "another-model"
+        await tab.pilot.press("ctrl+t", "escape")
+        tab.pane.conversation.show(tab.pane.session)
+        await tab.pilot.pause()
+        assert NAME in tab.screen_text
+
+
+async def test_a_chat_that_failed_says_why_when_it_is_opened_again(
+    tmp_path: Path, real_models: Path
+) -> None:
+    async with chat_tab(tmp_path, real_models) as tab:
+        await tab.ask("word " * 20000)
+        await tab.answered()
+        first = tab.pane.session
+        await tab.pilot.press("ctrl+n")
+        assert "holds 8,192" not in tab.pane.conversation.open.of(tab.pane.session).failure
+        await tab.pilot.press("ctrl+o", "enter")
+        await tab.until(lambda: tab.pane.session is first)
+        await tab.pilot.pause()
+        tab.app.clear_notifications()
+        await tab.until(lambda: "context window holds 8,192" in tab.screen_text)
+
+
+async def test_a_chat_that_waits_says_so_when_it_is_opened_again(
+    tmp_path: Path, real_models: Path
+) -> None:
+    async with chat_tab(tmp_path, real_models) as tab:
+        async with tab.app.services.engine.permit("somebody"):
+            await tab.ask(ASK)
+            await tab.until(lambda: "somebody holds the permit" in tab.screen_text)
+            first = tab.pane.session
+            await tab.pilot.press("ctrl+n")
+            assert "somebody holds the permit" not in tab.screen_text
+            await tab.until(lambda: len(tab.chats.chats) == 1)
+            await tab.pilot.press("ctrl+o", "enter")
+            await tab.until(lambda: tab.pane.session is first)
+            await tab.until(lambda: "somebody holds the permit" in tab.screen_text)
+        await tab.answered()
+        assert tab.contents() == [("user", ""), ("assistant", "")]
+
+
+async def test_the_lists_cursor_stays_on_its_chat(tmp_path: Path, real_models: Path) -> None:
+    async with chat_tab(tmp_path, real_models) as tab:
+        for number in (1, 2, 3):
+            await tab.pilot.press("ctrl+n")
+            await tab.ask(f"Please repeat this number: {number}")
+            await tab.answered()
+        await tab.until(lambda: len(tab.chats.chats) == 3)
+        tab.chat.settings = LONG
+        await tab.ask(STORY)
+        await tab.until_writing()
+        await tab.pilot.press("ctrl+o", "j")
+        under = tab.chats.highlighted_option
+        assert under is not None
+        assert under.id != str(tab.chat.id)
+        tab.pane.session.stop()
+        await tab.answered()
+        tab.chats.show(tab.chats.chats[::-1], tab.chat.id)
+        now_under = tab.chats.highlighted_option
+        assert now_under is not None
+        assert now_under.id == under.id
+
+
+async def test_an_empty_list_says_so_and_has_nothing_to_delete(
+    tmp_path: Path, real_models: Path
+) -> None:
+    async with chat_tab(tmp_path, real_models) as tab:
+        await tab.until(lambda: "No chats yet" in tab.screen_text)
+        await tab.pilot.press("ctrl+o")
+        assert "Delete chat" not in tab.screen_text
+        await tab.pilot.press("delete", "enter")
+        assert isinstance(tab.app.screen, MainScreen)
+
+
+async def test_a_long_prompt_leaves_room_in_a_low_terminal(
+    tmp_path: Path, real_models: Path
+) -> None:
+    async with chat_tab(tmp_path, real_models, size=(60, 16)) as tab:
+        tab.prompt.insert("line\n" * 20)
+        await tab.pilot.pause()
+        assert tab.prompt.size.height >= 3
+        assert tab.pane.query_one(Transcript).size.height >= 4

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from tests.support.workbench import NARROW, WIDE, until
 SnapCompare = Callable[..., bool]
 Before = Callable[[Pilot[None]], Awaitable[None]]
 
+NOW = 1_800_000_000.0
 LIGHT, ANSI = "textual-light", "ansi-dark"
 ANSWER = """\
 Rayleigh scattering: air scatters **short** wavelengths more than long ones.
@@ -48,6 +51,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     monkeypatch.setattr("npurun_tui.app.__version__", "1.2.3")
     home = Path()
     paths = Paths(home / "models", home / "data", home / "state", home / "config.toml")
+    monkeypatch.setattr(ChatList, "now", staticmethod(lambda: NOW))
     add_cpu_model(paths.models, "sample-model")
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, _fill(paths.database)).result()
@@ -68,6 +72,9 @@ async def _fill(database: Path) -> None:
     await library.save(older)
     await library.save(newer)
     await library.aclose()
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for chat, age in ((older, 3 * 3600), (newer, 5 * 60)):
+            connection.execute("UPDATE chat SET updated = ? WHERE id = ?", (NOW - age, chat.id))
 
 
 def shows(*keys: str, theme: str = "", opened: bool = True, settings: bool = False) -> Before:
