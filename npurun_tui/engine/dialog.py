@@ -81,6 +81,26 @@ class Ending(StrEnum):
     """`signal(ABORT)`; the status is WARNING_ABORTED."""
 
 
+class Opening(StrEnum):
+    """How a turn that has its whole prompt begins."""
+
+    APPEND = "append"
+    """COMPLETE: the cache is empty."""
+    REWIND = "rewind"
+    RESET = "reset"
+    """Reset, then COMPLETE."""
+    REBUILD = "rebuild"
+    """Free the native dialog and make it anew, then COMPLETE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How to begin, and why not with what the cache holds; `why` is empty where that is used, or is empty."""
+
+    how: Opening
+    why: str = ""
+
+
 class GenieError(EngineError):
     """A call that returned a negative status.
 
@@ -192,6 +212,25 @@ class Dialog(ABC):
             GenieError: -2 for an empty COMPLETE or REWIND text or a code that is not a query's, -6 for REWIND on an
                 empty cache, other negatives as the engine gives them.
         """
+
+    def opening(self, prompt: str) -> Start:
+        """How a turn whose whole prompt is `prompt` should begin, by what this engine is known to bear."""
+        del prompt
+        return Start(Opening.REWIND if self.context_occupancy else Opening.APPEND)
+
+    @property
+    def trusts_empty(self) -> bool:
+        """True where a rewound query without a token means that there was nothing to say; False where it may as well
+        mean that the rewind failed."""
+        return True
+
+    def rebuild(self) -> None:
+        """Be as after `reset`, by the surest way that the engine has short of a new process. Settings stay.
+
+        Raises:
+            GenieError: it cannot be done in this process.
+        """
+        self.reset()
 
     @abstractmethod
     def signal(self, action: Action) -> None:

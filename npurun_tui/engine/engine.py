@@ -76,10 +76,13 @@ class Permit:
     def __init__(
         self,
         load: Callable[[ModelSpec], Awaitable[LoadedModel]],
+        reload: Callable[[ModelSpec], Awaitable[LoadedModel]],
         unload: Callable[[], Awaitable[None]],
         dialog: Callable[[], RemoteDialog],
     ) -> None:
         self._load = load
+        self._reload = reload
+        self._spec: ModelSpec | None = None
         self._unload = unload
         self._dialog = dialog
         self._held = True
@@ -91,7 +94,19 @@ class Permit:
             EngineError, ModelError: it cannot be loaded; the text says why.
         """
         self._check()
+        self._spec = spec
         return await self._load(spec)
+
+    async def restart(self) -> None:
+        """End the engine process and load the same model in a new one: what mends a wedged NPU.
+
+        Raises:
+            EngineError: nothing was loaded under this permit, or it cannot be loaded again.
+        """
+        self._check()
+        if self._spec is None:
+            raise EngineError("No model is loaded.", mend="Choose one first.")
+        await self._reload(self._spec)
 
     async def unload(self) -> None:
         """End the engine process: that is what gives all of the model's memory back."""
@@ -175,7 +190,7 @@ class Engine:
             QueueFull: the waiting line is full.
         """
         async with self._line.hold(who, on_wait):
-            permit = Permit(self._load, self._unload, self._dialog_or_raise)
+            permit = Permit(self._load, self._load_anew, self._unload, self._dialog_or_raise)
             try:
                 yield permit
             finally:
@@ -223,6 +238,11 @@ class Engine:
         host.exited.add_done_callback(lambda why: self._exited(host, why.result()))
         self._set(state=EngineState.READY, model=model, loading="", reason="")
         return model
+
+    async def _load_anew(self, spec: ModelSpec) -> LoadedModel:
+        """Load `spec` in a new process, whatever the old one holds."""
+        await self._unload()
+        return await self._load(spec)
 
     async def _start(self) -> HostProcess:
         """A new process; none for an engine that is closed, also where that happens meanwhile."""

@@ -158,6 +158,15 @@ class Host:
             status, generated, dialog.context_occupancy, dialog.profile(), dialog.ending
         )
 
+    def _op_opening(self, number: int, text: str) -> dict[str, Any]:
+        del number
+        start = self._open.opening(text)
+        return {"how": start.how, "why": start.why, "trusts_empty": self._open.trusts_empty}
+
+    def _op_rebuild(self, number: int) -> None:
+        del number
+        self._open.rebuild()
+
     def _op_reset(self, number: int) -> None:
         del number
         self._open.reset()

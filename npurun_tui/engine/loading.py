@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from npurun_tui.engine.dialog import Dialog
 from npurun_tui.engine.spec import ModelSpec
-from npurun_tui.errors import EngineUnavailable
-from npurun_tui.text import one_line
 
 
 def open_dialog(spec: ModelSpec) -> Dialog:
@@ -17,11 +15,9 @@ def open_dialog(spec: ModelSpec) -> Dialog:
         ModelFileDamaged: a model file is not what it should be.
     """
     if spec.backend == "genie":
-        raise EngineUnavailable(
-            f"{one_line(spec.name)} is a model for the NPU (Genie), and this version of npurun-tui has "
-            "no NPU engine yet.",
-            mend="Models of the backend llama.cpp run on the CPU.",
-        )
+        from npurun_tui.engine.genie.opening import open_bundle
+
+        return open_bundle(spec)
     from npurun_tui.engine.cpu.dialog import CpuDialog  # with it, in the end, comes llama.cpp
 
     return CpuDialog(spec)

@@ -8,7 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, ParamSpec
 
-from npurun_tui.engine.dialog import Action, Ending, QueryProfile, Sampler, SentenceCode, Status
+from npurun_tui.engine.dialog import (
+    Action,
+    Ending,
+    Opening,
+    QueryProfile,
+    Sampler,
+    SentenceCode,
+    Start,
+    Status,
+)
 from npurun_tui.engine.process import HostProcess
 
 P = ParamSpec("P")
@@ -129,9 +138,19 @@ class RemoteDialog:
             answer.add_done_callback(_seen)
             raise
 
+    async def opening(self, text: str) -> tuple[Start, bool]:
+        """How a turn whose whole prompt is `text` should begin, and whether a rewound query without a token is to be
+        believed."""
+        answer = await self._call("opening", text=text)
+        return Start(Opening(answer["how"]), answer["why"]), answer["trusts_empty"]
+
     async def reset(self) -> None:
         """Empty the KV cache."""
         await self._call("reset")
+
+    async def rebuild(self) -> None:
+        """Empty the KV cache by the surest way short of a new process; seconds on the NPU."""
+        await self._call("rebuild")
 
     async def occupancy(self) -> int:
         """Tokens in the KV cache."""

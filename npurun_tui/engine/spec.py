@@ -31,7 +31,7 @@ class ModelSpec:
     folder: Path
     """The model's folder, absolute."""
     model_file: Path | None = None
-    """The GGUF file, absolute (llama.cpp)."""
+    """What the engine opens first, absolute: the GGUF file, or the bundle's `genie_config.json`."""
     context: int = 0
     """Context window to open, in tokens; 0 is the model's own, within what the engine thinks fit."""
     threads: int = 0

@@ -1,8 +1,9 @@
 """A turn: from a conversation to an answer, prefilling only what is new.
 
 The whole conversation is rendered with the model's template and sent as REWIND, so that the engine keeps the longest
-common token prefix of its cache; an empty cache takes COMPLETE. A rewind that fails costs time, never the answer: the
-dialog is reset, the conversation is sent whole, once, and the turn's figures say so. Nothing is ever trimmed.
+common token prefix of its cache, unless the cache is empty or the engine knows that it cannot bear that rewind. A
+rewind that fails, also silently, costs time, never the answer: the dialog is built anew, in a new process where that
+does not help, the conversation is sent whole, and the turn's figures say so. Nothing is ever trimmed.
 """
 
 from __future__ import annotations
@@ -15,15 +16,37 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from npurun_tui import units
-from npurun_tui.engine.dialog import Ending, GenieError, QueryProfile, Sampler, SentenceCode, Status
+from npurun_tui.engine.dialog import (
+    Ending,
+    GenieError,
+    Opening,
+    QueryProfile,
+    Sampler,
+    SentenceCode,
+    Status,
+)
 from npurun_tui.engine.engine import Permit
-from npurun_tui.engine.remote import QueryOutcome
-from npurun_tui.errors import ContextOverflow, EngineError
+from npurun_tui.engine.remote import QueryOutcome, RemoteDialog
+from npurun_tui.errors import ContextOverflow, EngineCrashed, EngineError
 
 Role = Literal["system", "user", "assistant"]
 
 WINDOW_FULL: Final = "the context window is full"
 REFILLED: Final = "the cache could not be rewound, so the whole conversation was prefilled again"
+RESTARTED: Final = (
+    "the engine was wedged, so its process was restarted and the whole conversation prefilled again"
+)
+
+_MENDABLE: Final = frozenset(
+    {
+        Status.ERROR_GENERAL,
+        Status.ERROR_MEM_ALLOC,
+        Status.ERROR_INVALID_HANDLE,
+        Status.ERROR_QUERY_FAILED,
+        Status.ERROR_GENERATE_FAILED,
+    }
+)
+"""What a query of a dialog in a bad state fails with; other statuses say that the question was wrong."""
 
 
 def clean(text: str) -> str:
@@ -114,14 +137,18 @@ class Turn:
         messages: Sequence[ChatMessage],
         options: TurnOptions,
     ) -> None:
-        self._dialog = permit.dialog
+        self._permit = permit
         self._context_size = context_size
         self._messages = messages
         self._options = options
         self._stop = asyncio.Event()
         self._on_event: OnEvent = lambda _event: None
         self._first_token = 0.0
-        self._last_token = 0.0
+
+    @property
+    def _dialog(self) -> RemoteDialog:
+        """The permit's dialog of this moment: a restart brings another one."""
+        return self._permit.dialog
 
     def stop(self) -> None:
         """End the answer within a token; `run` then returns with `ABORTED`."""
@@ -150,14 +177,17 @@ class Turn:
 
     async def _prepare(self) -> str:
         """Set the dialog up and render the conversation."""
-        options = self._options
-        await self._dialog.configure(options.sampler, options.stop, options.max_tokens)
+        await self._configure()
         return await self._dialog.render(
             [
                 {"role": message.role, "content": clean(message.content)}
                 for message in self._messages
             ]
         )
+
+    async def _configure(self) -> None:
+        options = self._options
+        await self._dialog.configure(options.sampler, options.stop, options.max_tokens)
 
     async def _until_stopped(self, work: Coroutine[object, object, str]) -> str | None:
         """What `work` gives; None where `stop` came first."""
@@ -174,15 +204,45 @@ class Turn:
             await asyncio.wait({task})
 
     async def _ask(self, prompt: str) -> tuple[QueryOutcome, str]:
-        if await self._dialog.occupancy() == 0:
-            return await self._query(prompt, SentenceCode.COMPLETE), ""
-        try:
-            return await self._query(prompt, SentenceCode.REWIND), ""
-        except GenieError:
-            if self._first_token:
-                raise
+        """The answer and what to say of how it came, climbing from the cheapest way to the surest."""
+        start, trusts_empty = await self._dialog.opening(prompt)
+        note = f"prefilled whole: {start.why}" if start.why else ""
+        rungs: list[tuple[Opening, str]] = [(start.how, note)]
+        if start.how is not Opening.REBUILD:
+            rungs.append((Opening.REBUILD, REFILLED))
+        for how, said in rungs:
+            try:
+                outcome = await self._attempt(how, prompt)
+            except (GenieError, EngineCrashed) as error:
+                if not self._may_ask_again(error, how):
+                    raise
+                continue
+            silent = outcome.status is Status.SUCCESS and not outcome.generated
+            if not (how is Opening.REWIND and silent and not trusts_empty):
+                return outcome, said
+        await self._permit.restart()
+        await self._configure()
+        return await self._query(prompt, SentenceCode.COMPLETE), RESTARTED
+
+    async def _attempt(self, how: Opening, prompt: str) -> QueryOutcome:
+        if how is Opening.REWIND:
+            return await self._query(prompt, SentenceCode.REWIND)
+        if how is Opening.RESET:
             await self._dialog.reset()
-            return await self._query(prompt, SentenceCode.COMPLETE), REFILLED
+        elif how is Opening.REBUILD:
+            await self._dialog.rebuild()
+        return await self._query(prompt, SentenceCode.COMPLETE)
+
+    def _may_ask_again(self, error: GenieError | EngineCrashed, how: Opening) -> bool:
+        """Not where a part of the answer is there already, and not where the question was wrong.
+
+        A crash is answered again only where a rewind, or what was to mend one, may have caused it.
+        """
+        if self._first_token or self._stop.is_set():
+            return False
+        if isinstance(error, GenieError):
+            return error.status in _MENDABLE
+        return how in (Opening.REWIND, Opening.REBUILD)
 
     async def _query(self, prompt: str, code: SentenceCode) -> QueryOutcome:
         return await self._dialog.query(prompt, code, self._on_token, self._on_progress, self._stop)
@@ -191,7 +251,6 @@ class Turn:
         now = time.perf_counter()
         if code in (SentenceCode.BEGIN, SentenceCode.CONTINUE):
             self._first_token = self._first_token or now
-            self._last_token = now
         if text:
             self._on_event(Piece(text))
 

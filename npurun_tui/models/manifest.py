@@ -125,7 +125,7 @@ class Manifest:
             name=self.name,
             backend=self.backend,
             folder=folder.absolute(),
-            model_file=main.absolute() if self.backend == "llama.cpp" else None,
+            model_file=main.absolute(),
             context=context,
             threads=threads,
             template=self.template,

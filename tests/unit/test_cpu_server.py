@@ -288,8 +288,8 @@ def test_a_spec_without_a_model_file(tmp_path: Path) -> None:
         open_dialog(ModelSpec("test", "llama.cpp", tmp_path))
 
 
-def test_the_npu_has_no_engine_yet(tmp_path: Path) -> None:
-    with pytest.raises(EngineUnavailable, match="no NPU engine yet"):
+def test_a_bundle_is_never_opened_on_the_cpu(tmp_path: Path) -> None:
+    with pytest.raises(EngineLoadFailed, match=r"names no genie_config\.json"):
         open_dialog(ModelSpec("test", "genie", tmp_path))
 
 

@@ -261,7 +261,7 @@ def test_the_spec_of_a_genie_bundle(tmp_path: Path) -> None:
     config.parent.mkdir(parents=True)
     config.write_text("{}")
     spec = manifest.spec(tmp_path)
-    assert (spec.backend, spec.model_file, spec.folder) == ("genie", None, tmp_path)
+    assert (spec.backend, spec.model_file, spec.folder) == ("genie", config, tmp_path)
     assert spec.template == manifest.template
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from npurun_tui.engine import checks
 from npurun_tui.engine.cpu import sampling, snapshot
 from npurun_tui.engine.cpu.gguf import GgufInfo, header_digest, read_gguf
 from npurun_tui.engine.cpu.planning import Conversation, Planner
@@ -41,9 +42,6 @@ from npurun_tui.text import one_line
 LARGEST_DEFAULT_CONTEXT: Final = 8192
 """Without a wish the window is the trained one up to this: the KV cache is allocated whole when the model is loaded,
 and the 128k tokens that many models are trained for would take gigabytes that a chat on a CPU never fills."""
-
-_NO_QUERIES: Final = (SentenceCode.ABORT, SentenceCode.RESUME)
-_NEED_TEXT: Final = (SentenceCode.COMPLETE, SentenceCode.REWIND)
 
 
 class CpuDialog(Dialog):
@@ -109,24 +107,18 @@ class CpuDialog(Dialog):
     # --- settings ------------------------------------------------------------------------------
 
     def set_stop_sequences(self, sequences: Sequence[str]) -> None:
-        call = "GenieDialog_setStopSequence"
-        self._server(call)
-        if isinstance(sequences, str):
-            raise GenieError(Status.ERROR_JSON_SCHEMA, call, "it takes a list of texts.")
-        if "" in sequences:
-            raise GenieError(Status.ERROR_JSON_VALUE, call, "a stop sequence cannot be empty.")
+        self._server("GenieDialog_setStopSequence")
+        checks.check_stop_sequences(sequences)
         self._settings.stops = tuple(sequences)
 
     def set_max_tokens(self, count: int | None) -> None:
-        call = "GenieDialog_setMaxNumTokens"
-        self._server(call)
-        if count is not None and count < 0:
-            raise GenieError(Status.ERROR_INVALID_ARGUMENT, call, "it cannot be negative.")
+        self._server("GenieDialog_setMaxNumTokens")
+        checks.check_max_tokens(count)
         self._settings.max_tokens = count
 
     def set_sampler(self, sampler: Sampler) -> None:
         self._server("GenieSampler_applyConfig")
-        sampling.check(sampler)
+        checks.check_sampler(sampler)
         if sampler.seed != self._settings.sampler.seed:
             self._conversation.random = sampling.RandomStream(sampler.seed)
         self._settings.sampler = sampler
@@ -144,7 +136,7 @@ class CpuDialog(Dialog):
         call = "GenieDialog_query"
         server = self._server(call)
         self._set_outcome(None, None)
-        self._check(text, code, call)
+        checks.check_query(text, code, empty=not len(self._conversation.record))
         stream = server.stream()
         with self._lock:
             self._running = stream
@@ -187,16 +179,14 @@ class CpuDialog(Dialog):
     def tokenize(self, text: str) -> list[int]:
         call = "GenieTokenizer_encode"
         server = self._server(call)
-        _check_encodable(text, call)
+        checks.check_encodable(text, call)
         with _failures(call):
             return server.tokenize(text)
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         call = "GenieTokenizer_decode"
         server = self._server(call)
-        size = self._info.vocabulary_size
-        if not all(0 <= token < size for token in tokens):
-            raise GenieError(Status.ERROR_INVALID_ARGUMENT, call, "there is no such token.")
+        checks.check_tokens(list(tokens), self._info.vocabulary_size)
         with _failures(call):
             return server.detokenize(tokens)
 
@@ -258,18 +248,6 @@ class CpuDialog(Dialog):
             raise GenieError(Status.ERROR_INVALID_HANDLE, call, "the model was unloaded.")
         return self._loaded
 
-    def _check(self, text: str, code: SentenceCode, call: str) -> None:
-        if code in _NO_QUERIES:
-            raise GenieError(
-                Status.ERROR_INVALID_ARGUMENT, call, f"{code.name} is not for a query."
-            )
-        empty = not len(self._conversation.record)
-        if not text and (code in _NEED_TEXT or (code == SentenceCode.END and empty)):
-            raise GenieError(Status.ERROR_INVALID_ARGUMENT, call, "the prompt is empty.")
-        _check_encodable(text, call)
-        if code == SentenceCode.REWIND and empty:
-            raise GenieError(Status.ERROR_QUERY_FAILED, call, "there is nothing to rewind.")
-
     def _set_outcome(self, profile: QueryProfile | None, ending: Ending | None) -> None:
         self._profile, self._ending = profile, ending
 
@@ -288,13 +266,6 @@ def _failures(call: str) -> Iterator[None]:
         raise GenieError(Status.ERROR_QUERY_FAILED, call, str(error)) from error
     except OSError as error:
         raise GenieError(Status.ERROR_QUERY_FAILED, call, one_line(str(error))) from error
-
-
-def _check_encodable(text: str, call: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:  # half of a surrogate pair
-        raise GenieError(Status.ERROR_INVALID_ARGUMENT, call, "the text is not Unicode.") from error
 
 
 def _read_info(model_file: Path) -> GgufInfo:

@@ -8,26 +8,10 @@ and two queries with the same prompt do not repeat each other.
 from __future__ import annotations
 
 import hashlib
-import math
 import secrets
 from typing import Any
 
-from npurun_tui.engine.dialog import GenieError, Sampler, Status
-
-
-def check(sampler: Sampler) -> None:
-    """Raise GenieError -9 for settings that mean nothing."""
-    wrong = (
-        not math.isfinite(sampler.temperature)
-        or not 0 < sampler.top_p <= 1
-        or sampler.top_k < 0
-        or not (math.isfinite(sampler.repetition_penalty) and sampler.repetition_penalty > 0)
-        or sampler.penalize_last_n < 0
-    )
-    if wrong:
-        raise GenieError(
-            Status.ERROR_JSON_VALUE, "GenieSampler_applyConfig", "a setting is out of its range."
-        )
+from npurun_tui.engine.dialog import Sampler
 
 
 class RandomStream:

@@ -45,13 +45,12 @@ typedef union {
 typedef void (*AllocFn)(size_t size, const char **buffer);
 typedef void (*LogFn)(Log log, const char *format, int32_t level, uint64_t nanoseconds, void *va_list_arguments);
 typedef void (*SampleFn)(uint32_t logit_bytes, const void *logits, uint32_t count, int32_t *tokens);
-typedef void (*SampleDataFn)(uint32_t logit_bytes, const void *logits, uint32_t count, int32_t *tokens, const void *user);
-typedef void (*SampledFn)(uint32_t count, const int32_t *tokens, const void *user);
-typedef void (*TextFn)(const char *text, int32_t sentence_code, const void *user);
-typedef void (*TokensFn)(const uint32_t *tokens, uint32_t count, int32_t sentence_code, const void *user);
-typedef void (*EmbedTokenFn)(int32_t token, void *embedding, uint32_t bytes, const void *user);
-typedef void (*EmbeddingFn)(const uint32_t *dimensions, uint32_t rank, const float *values, const void *user);
-typedef int32_t (*NodeTextFn)(const char *text, int32_t sentence_code, const void *user);
+typedef void (*SampleDataFn)(uint32_t logit_bytes, const void *logits, uint32_t count, int32_t *tokens, const void
+*user); typedef void (*SampledFn)(uint32_t count, const int32_t *tokens, const void *user); typedef void
+(*TextFn)(const char *text, int32_t sentence_code, const void *user); typedef void (*TokensFn)(const uint32_t *tokens,
+uint32_t count, int32_t sentence_code, const void *user); typedef void (*EmbedTokenFn)(int32_t token, void *embedding,
+uint32_t bytes, const void *user); typedef void (*EmbeddingFn)(const uint32_t *dimensions, uint32_t rank, const float
+*values, const void *user); typedef int32_t (*NodeTextFn)(const char *text, int32_t sentence_code, const void *user);
 typedef void (*NodeEmbeddingFn)(
     const uint32_t *dimensions, uint32_t rank, size_t bytes, const void *values, const void *user);
 typedef void (*NodeDataFn)(const void *data, size_t bytes, const char *config, const void *user);

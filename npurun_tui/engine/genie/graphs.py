@@ -1,8 +1,8 @@
 """The graphs inside a bundle's context binaries, read from their names.
 
 A context binary holds a graph for each pair of prefill width and context length it was compiled for, and the name says
-which: `prompt_ar128_cl4096_1_of_4`, `token_ar1_cl512_1_of_4`, in older bundles `ar128_cl4096_1_of_4`. The format is not public,
-so the file is searched for such names and nothing else in it is believed.
+which: `prompt_ar128_cl4096_1_of_4`, `token_ar1_cl512_1_of_4`, in older bundles `ar128_cl4096_1_of_4`. The format is
+not public, so the file is searched for such names and nothing else in it is believed.
 """
 
 from __future__ import annotations

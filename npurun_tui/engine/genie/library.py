@@ -1,4 +1,5 @@
-"""libGenie, opened with cffi in ABI mode: its functions by name, its statuses as errors with the library's own words."""
+"""libGenie, opened with cffi in ABI mode: its functions by name, its statuses as errors with the library's own
+words."""
 
 from __future__ import annotations
 

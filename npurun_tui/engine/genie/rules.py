@@ -1,8 +1,9 @@
 """What is known to go wrong in which release, and what we do about it: one table, each rule with its source.
 
 Releases are told apart by the API version, which the library reports itself: 1.17 is QAIRT 2.45, 1.18 is 2.47, 1.19 is
-2.48, 1.20 is 2.49 and 2.50, 1.21 is 2.51. Sources: "measured" (on the real library, through its public calls), "device" (published
-observations on Snapdragon X), "source" (read in the example sources that ship with the SDK), "docs" (release notes).
+2.48, 1.20 is 2.49 and 2.50, 1.21 is 2.51. Sources: "measured" (on the real library, through its public calls),
+"device" (published observations on Snapdragon X), "source" (read in the example sources that ship with the SDK),
+"docs" (release notes).
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ RESET_LARGE: Final = Rule(
 )
 GRAPH_SWITCHING: Final = Rule(
     "X1",
-    "A bundle with several graphs decodes with its prefill graph unless graph switching is on (0.6 instead of 12 tok/s).",
+    "A bundle with several graphs decodes with its prefill graph unless graph switching is on (0.6, not 12 tok/s).",
     "It is switched on exactly for such bundles.",
     "device (2.45)",
     (1, 17),

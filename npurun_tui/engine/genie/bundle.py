@@ -1,0 +1,221 @@
+"""A Genie bundle as it lies on the disk, and the config that it is opened with.
+
+The files are left as they came. What must differ (absolute paths, since Genie resolves relative ones against the
+working directory; `poll`; graph switching) is changed in memory, and `rules` says why.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from npurun_tui.engine.genie import rules
+from npurun_tui.engine.genie.graphs import Graphs, read_graphs
+from npurun_tui.engine.genie.vocabulary import Vocabulary, read_vocabulary
+from npurun_tui.errors import EngineLoadFailed, ModelFileDamaged
+from npurun_tui.text import one_line
+
+_LARGEST: Final = 16 << 20
+"""Bytes of JSON that a config may have; real ones have a few thousand."""
+
+_PATHS: Final = frozenset(
+    {
+        "path",
+        "extensions",
+        "ctx-bins",
+        "model-bin",
+        "forecast-prefix-name",
+        "lut-path",
+        "file",
+        "bin-sections",
+        "draft-token-map",
+        "draft-kv-cache",
+    }
+)
+"""Keys whose values are paths, or lists of them."""
+
+PULL_AGAIN: Final = "Remove the model and pull it again."
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a dialog is made from."""
+
+    config: dict[str, Any]
+    """The whole document for `GenieDialogConfig_createFromJson`."""
+    backend: str
+    """`backend.type`: `QnnHtp` is the NPU."""
+    window: int
+    """Prompt and output together, in tokens, below every line that this release must not cross."""
+    size: int
+    """`context.size`: the window that the bundle claims."""
+    bos: int
+    """The BOS token's id; -1 where there is none."""
+    tokens: int
+    """The vocabulary's size."""
+    vocabulary: Vocabulary
+    graphs: Graphs
+
+    def with_sampler(self, block: dict[str, Any]) -> bytes:
+        """The config as JSON, with `block` as its sampler."""
+        document = copy.deepcopy(self.config)
+        document["dialog"]["sampler"] = block
+        return json.dumps(document, ensure_ascii=False).encode()
+
+
+def read_bundle(
+    file: Path,
+    version: rules.Version,
+    *,
+    context: int = 0,
+    environ: Mapping[str, str] = os.environ,
+) -> Bundle:
+    """The bundle whose `genie_config.json` is `file`, as the release with API `version` should open it.
+
+    `context` is the most tokens that the window shall have; 0 is the bundle's own.
+
+    Raises:
+        ModelFileDamaged: the config or a file that it names is missing or cannot be read.
+        EngineLoadFailed: it is no text bundle.
+    """
+    document = _load(file)
+    try:
+        dialog = document["dialog"]
+        engines = dialog["engine"]
+        engines = engines if isinstance(engines, list) else [engines]
+        backend = str(engines[0]["backend"]["type"])
+        claimed = dialog["context"]
+        size, tokens, bos = (int(claimed[key]) for key in ("size", "n-vocab", "bos-token"))
+        tokenizer = dialog["tokenizer"]["path"]
+        _make_absolute(document, file.parent)
+        _require(dialog, engines)
+        tokenizer = Path(dialog["tokenizer"]["path"])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFileDamaged(
+            f"{one_line(file.name)} lacks what a dialog's config must have ({one_line(str(error), 60)}).",
+            mend=PULL_AGAIN,
+        ) from error
+    graphs = Graphs()
+    if backend == rules.HTP:
+        graphs = _graphs(engines)
+        _tune(dialog, engines, graphs, version, environ)
+    elif context:
+        claimed["size"] = size = min(size, context)
+    window = _window(size, graphs, rules.limits(version, backend), backend)
+    return Bundle(
+        document,
+        backend,
+        min(window, context) if context else window,
+        size,
+        bos,
+        tokens,
+        read_vocabulary(tokenizer, file.parent / "tokenizer_config.json"),
+        graphs,
+    )
+
+
+def _window(size: int, graphs: Graphs, limits: rules.Limits, backend: str) -> int:
+    """The tokens that a conversation may have: one prefill width short of the edge on the NPU, where a prefill is
+    padded to that width, and short of the smallest tier's edge where D1 holds."""
+    if backend != rules.HTP:
+        return size
+    if limits.smallest_tier and graphs.contexts:
+        size = min(size, graphs.contexts[0])
+    width = graphs.prefill_width
+    return size - width if size > width else size
+
+
+def _tune(
+    dialog: dict[str, Any],
+    engines: list[dict[str, Any]],
+    graphs: Graphs,
+    version: rules.Version,
+    environ: Mapping[str, str],
+) -> None:
+    """Set what the table of rules says for the NPU."""
+    for engine in engines:
+        htp = engine["backend"].get(rules.HTP)
+        if not isinstance(htp, dict):
+            continue
+        htp["poll"] = environ.get("NPURUN_HTP_POLL") == "1"
+        if graphs.contexts:
+            htp["enable-graph-switching"] = graphs.multi
+    if dialog.get("type") == "ssd-q1" and rules.SSD_AFTER_RESET.holds(version):
+        dialog["type"] = "basic"
+        dialog.pop("ssd-q1", None)
+
+
+def _graphs(engines: list[dict[str, Any]]) -> Graphs:
+    """The graphs of the first context binary: all shards of a model are compiled for the same ones."""
+    files = engines[0]["model"]["binary"]["ctx-bins"]
+    try:
+        return read_graphs(Path(files[0])) if files else Graphs()
+    except OSError as error:
+        raise _unreadable(Path(files[0]), error) from error
+
+
+def _make_absolute(value: Any, folder: Path) -> None:
+    """Make every path in the document absolute, in place."""
+    for owner, key, path in _paths(value):
+        # Bundles made on Windows write backslashes; no file of a bundle has one in its name.
+        owner[key] = str((folder / path.replace("\\", "/")).absolute())
+
+
+def _paths(value: Any) -> Iterator[tuple[Any, Any, str]]:
+    """`(owner, key, path)` of each path in the document."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _paths(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key not in _PATHS:
+                yield from _paths(item)
+            elif isinstance(item, str):
+                yield value, key, item
+            elif isinstance(item, list):
+                yield from ((item, place, each) for place, each in enumerate(item))
+
+
+def _require(dialog: dict[str, Any], engines: list[dict[str, Any]]) -> None:
+    """Refuse before Genie does, which takes seconds and says less."""
+    needed = [("tokenizer", dialog["tokenizer"]["path"])]
+    for engine in engines:
+        model = engine["model"]
+        if extensions := engine["backend"].get("extensions"):
+            needed.append(("backend extension config", extensions))
+        needed += [("context binary", file) for file in model.get("binary", {}).get("ctx-bins", ())]
+        if library := model.get("library", {}).get("model-bin"):
+            needed.append(("model file", library))
+    for what, path in needed:
+        if not Path(path).is_file():
+            raise ModelFileDamaged(f"The {what} {one_line(path, 200)} is missing.", mend=PULL_AGAIN)
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise ModelFileDamaged(f"{one_line(file.name)} is too large for a config.")
+        document = json.loads(file.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    except (ValueError, RecursionError) as error:
+        raise ModelFileDamaged(f"{one_line(file.name)} is not JSON.", mend=PULL_AGAIN) from error
+    if isinstance(document, dict) and "text-generator" in document and "dialog" not in document:
+        raise EngineLoadFailed(
+            "This bundle is for pictures and text (a text-generator node), which npurun-tui does not run yet.",
+            mend="Choose a text model.",
+        )
+    if not isinstance(document, dict) or not isinstance(document.get("dialog"), dict):
+        raise ModelFileDamaged(f"{one_line(file.name)} describes no dialog.", mend=PULL_AGAIN)
+    return document
+
+
+def _unreadable(file: Path, error: OSError) -> ModelFileDamaged:
+    return ModelFileDamaged(
+        f"{one_line(str(file), 200)} cannot be read ({error.strerror or error}).", mend=PULL_AGAIN
+    )

@@ -1,0 +1,412 @@
+"""`GenieDialog`: the dialog contract over libGenie, with the ways round what a release does wrong (`rules`).
+
+One query runs at a time. `signal` is for any thread and reaches the library only while a query runs, because an
+idle one can stop the query after it (X8).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from npurun_tui.engine import checks
+from npurun_tui.engine.dialog import (
+    Action,
+    Dialog,
+    GenieError,
+    OnProgress,
+    OnText,
+    Opening,
+    QueryProfile,
+    Sampler,
+    SentenceCode,
+    Start,
+    Status,
+)
+from npurun_tui.engine.genie import figures, rules, sampler, snapshots
+from npurun_tui.engine.genie.bundle import Bundle
+from npurun_tui.engine.genie.hearing import Hearing
+from npurun_tui.engine.genie.library import Library
+from npurun_tui.engine.genie.native import UNLIMITED, NativeDialog
+from npurun_tui.engine.genie.rewinding import Cached, choose
+
+PREFILL_ONLY = (SentenceCode.BEGIN, SentenceCode.CONTINUE)
+APPENDS_EOS = (SentenceCode.COMPLETE, SentenceCode.BEGIN)
+
+
+class GenieDialog(Dialog):
+    """One bundle, loaded."""
+
+    def __init__(self, bundle: Bundle, library: Library) -> None:
+        """Load `bundle` (blocking: 5 to 35 seconds on the NPU).
+
+        Raises:
+            GenieError: Genie refused it; `detail` is what it wrote to stderr.
+        """
+        self._bundle = bundle
+        self._library = library
+        self._limits = rules.limits(library.version, bundle.backend)
+        self._sampler = Sampler()
+        self._seed = sampler.new_seed()
+        self._reseed = False
+        """The seed changed; Genie's stream takes it up at the next reset."""
+        self._stale = False
+        """Settings changed that only a new native dialog takes."""
+        self._stops: tuple[str, ...] = ()
+        self._max_tokens: int | None = None
+        self._native = NativeDialog(library, self._config())
+        self._policy = self._native.policy()
+        self._cached = Cached()
+        self._profile: QueryProfile | None = None
+        self._events = 0
+        self._querying = threading.Lock()
+        self._signalling = threading.Lock()
+        self._running = False
+        self._aborted = False
+
+    # --- what the model is ---------------------------------------------------------------------
+
+    @property
+    def context_size(self) -> int:
+        return self._bundle.window
+
+    @property
+    def special_tokens(self) -> Sequence[str]:
+        return self._bundle.vocabulary.special
+
+    @property
+    def chat_template(self) -> str:
+        """The Jinja source of the model's own chat template; "" where it has none."""
+        return self._bundle.vocabulary.template
+
+    @property
+    def bos_text(self) -> str:
+        """The BOS token's text, for templates. Where Genie feeds BOS by itself the template must not write it too."""
+        return "" if self._bundle.bos >= 0 else self._bundle.vocabulary.bos
+
+    @property
+    def eos_text(self) -> str:
+        """The EOS token's text, for templates; "" where there is none."""
+        return self._bundle.vocabulary.eos
+
+    @property
+    def native(self) -> NativeDialog:
+        """The native dialog, for what the contract does not have: grammar, LoRA."""
+        return self._native
+
+    # --- settings ------------------------------------------------------------------------------
+
+    def set_stop_sequences(self, sequences: Sequence[str]) -> None:
+        self._check_open("GenieDialog_setStopSequence")
+        checks.check_stop_sequences(sequences)
+        self._native.set_stop_sequences(sequences)
+        self._stops = tuple(sequences)
+
+    def set_max_tokens(self, count: int | None) -> None:
+        self._check_open("GenieDialog_setMaxNumTokens")
+        checks.check_max_tokens(count)
+        self._max_tokens = count
+
+    def set_sampler(self, settings: Sampler) -> None:
+        self._check_open("GenieSampler_applyConfig")
+        checks.check_sampler(settings)
+        before, self._sampler = self._sampler, settings
+        if settings.seed != before.seed:
+            self._seed = sampler.new_seed() if settings.seed is None else settings.seed
+            self._reseed = True
+        if sampler.penalty(settings) != sampler.penalty(before):
+            self._stale = True
+        if self._limits.sampler_inert and settings != before:
+            self._stale = True
+        if not self._stale and (settings != before or self._reseed):
+            self._apply()
+
+    def set_policy(self, policy: int) -> None:
+        """Use Genie's performance policy `policy`, also after each reset, which would put it back (X10)."""
+        self._native.call("setPerformancePolicy", policy)
+        self._policy = policy
+
+    def _block(self) -> dict[str, object]:
+        return sampler.block(self._sampler, self._seed, self._bundle.tokens)
+
+    def _apply(self) -> None:
+        self._native.apply_sampler(sampler.document(self._block()))
+
+    def _config(self) -> bytes:
+        """The config for a native dialog with the settings of this moment."""
+        block = self._block()
+        if penalty := sampler.penalty(self._sampler):
+            block["token-penalty"] = penalty
+        return self._bundle.with_sampler(block)
+
+    # --- the conversation ----------------------------------------------------------------------
+
+    def query(
+        self,
+        text: str,
+        code: SentenceCode = SentenceCode.COMPLETE,
+        on_text: OnText | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Status:
+        del on_progress  # Genie tells none
+        with self._one_query():
+            self._profile = None
+            self._check_open(checks.QUERY)
+            held = self.context_occupancy
+            checks.check_query(text, code, empty=not held)
+            code = self._settled(code, held)
+            held = 0 if code == SentenceCode.COMPLETE and not self.context_occupancy else held
+            # A C string ends at NUL, and nothing else can stand for it.
+            data = text.replace("\x00", "\ufffd").encode()
+            prompt = self._prompt(text)
+            return self._ask(data, code, prompt, held, on_text)
+
+    def _ask(
+        self,
+        data: bytes,
+        code: SentenceCode,
+        prompt: list[int],
+        held: int,
+        on_text: OnText | None,
+    ) -> Status:
+        """Query, and take down what the cache holds and what the query cost."""
+        needed = len(prompt) if code == SentenceCode.REWIND else held + len(prompt)
+        if needed > self.context_size and self._bundle.window < self._bundle.size:
+            return self._refuse(code, on_text)  # the library would take it, and break
+        limit = self._limit(needed)
+        self._native.call("setMaxNumTokens", UNLIMITED if limit is None else limit)
+        hearing = Hearing(self._library.ffi, on_text, self._abort)
+        status = self._run(data, code, hearing)
+        if status == Status.WARNING_ABORTED and not hearing.count and not self._aborted:
+            # X8: a signal of long ago stopped it; nothing has happened yet.
+            hearing = Hearing(self._library.ffi, on_text, self._abort)
+            status = self._run(data, code, hearing)
+        self._keep(code, prompt, hearing, limit)
+        if hearing.failure is not None:
+            raise hearing.failure
+        if status == Status.WARNING_CONTEXT_EXCEEDED and not hearing.count:
+            self._check_full(needed)
+        if code not in PREFILL_ONLY or status == Status.SUCCESS:
+            self._profile = self._figures(code, prompt, held, hearing)
+        full = limit is not None and limit != self._wanted and hearing.count >= limit
+        return Status.WARNING_CONTEXT_EXCEEDED if full else status
+
+    def _run(self, data: bytes, code: SentenceCode, hearing: Hearing) -> Status:
+        with self._signalling:
+            self._running, self._aborted = True, False
+        try:
+            return self._native.call("query", data, int(code), hearing.function, self._null)
+        except GenieError as error:
+            if hearing.failure is not None:
+                return Status.WARNING_ABORTED
+            if error.status != Status.ERROR_INVALID_ARGUMENT:
+                self._cached.broken = f"the last query failed ({error.status.value})"
+            raise
+        finally:
+            with self._signalling:
+                self._running = False
+
+    def _refuse(self, code: SentenceCode, on_text: OnText | None) -> Status:
+        if on_text is not None and code not in PREFILL_ONLY:
+            on_text("", SentenceCode.END)
+        return Status.WARNING_CONTEXT_EXCEEDED
+
+    @property
+    def _wanted(self) -> int | None:
+        return None if self._max_tokens is None else max(1, self._max_tokens)
+
+    def _limit(self, needed: int) -> int | None:
+        """Max tokens for a query that leaves the window with `needed` tokens before the answer."""
+        if self._bundle.window == self._bundle.size:
+            return self._wanted  # the library's own edge is the right one
+        room = max(1, self.context_size - needed)
+        return room if self._wanted is None else min(self._wanted, room)
+
+    def _settled(self, code: SentenceCode, held: int) -> SentenceCode:
+        """Have changed settings in force before a query of `code`; the code that it then must have.
+
+        Some take effect only in an empty cache. A rewind names its whole prompt, so there it can be begun anew; what
+        only appends goes on with the old random stream.
+        """
+        if held and code != SentenceCode.REWIND:
+            if self._stale:
+                raise GenieError(
+                    Status.ERROR_APPLY_CONFIG_FAILED,
+                    "GenieSampler_applyConfig",
+                    "the repetition penalty can change only while the cache is empty.",
+                )
+            return code
+        if self._stale:
+            self.rebuild()
+        elif self._reseed:
+            self.reset()
+        else:
+            return code
+        return SentenceCode.COMPLETE if code == SentenceCode.REWIND else code
+
+    def _keep(
+        self, code: SentenceCode, prompt: list[int], hearing: Hearing, limit: int | None
+    ) -> None:
+        cached = self._cached
+        if code == SentenceCode.REWIND:
+            cached.tokens = list(prompt)
+        else:
+            cached.settle(self._encode)
+            cached.tokens += prompt
+        cached.answer = hearing.text
+        cached.cut = limit is not None and hearing.count >= limit
+
+    def _check_full(self, needed: int) -> None:
+        """Refuse a "context exceeded" for what fits (D2): begun anew it will be answered."""
+        if needed < self.context_size:
+            self._cached.broken = "the window was reported full too early"
+            raise GenieError(Status.ERROR_QUERY_FAILED, checks.QUERY, f"{self._cached.broken}.")
+
+    def _prompt(self, text: str) -> list[int]:
+        bos = [self._bundle.bos] if self._bundle.bos >= 0 else []
+        return bos + self._encode(text)
+
+    def _encode(self, text: str) -> list[int]:
+        data = text.replace("\x00", "\ufffd").encode()
+        return self._native.encode(data) if data else []
+
+    def signal(self, action: Action) -> None:
+        self._check_open("GenieDialog_signal")
+        if action != Action.ABORT:
+            raise GenieError(
+                Status.ERROR_INVALID_ARGUMENT, "GenieDialog_signal", "a basic dialog cannot pause."
+            )
+        self._abort()
+
+    def _abort(self) -> None:
+        with self._signalling:
+            if self._running:
+                self._aborted = True
+                self._native.raw("signal", int(Action.ABORT))
+
+    def opening(self, prompt: str) -> Start:
+        self._check_open(checks.QUERY)
+        held = self.context_occupancy
+        cached = self._cached.settle(self._encode) if held else ()
+        start = choose(self._prompt(prompt), cached, held, self._cached, self._limits)
+        if start.how == Opening.REWIND and (self._stale or self._reseed):
+            return Start(Opening.REBUILD if self._stale else Opening.RESET, "a setting changed")
+        return start
+
+    @property
+    def trusts_empty(self) -> bool:
+        return False
+
+    def reset(self) -> None:
+        call = "GenieDialog_reset"
+        self._check_open(call)
+        if self._sampler.seed is None:
+            self._seed, self._reseed = sampler.new_seed(), True
+        if self._stale:
+            self.rebuild()
+            return
+        if self._reseed:
+            self._apply()
+        self._native.call("reset")
+        self._begin_anew()
+
+    def rebuild(self) -> None:
+        self._check_open("GenieDialog_create")
+        self._native.close()
+        self._native = NativeDialog(self._library, self._config())
+        self._events = 0
+        self._native.set_stop_sequences(self._stops)
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """The cache is empty and the random stream at its beginning."""
+        self._reseed = self._stale = False
+        self._cached = Cached()
+        if self._policy is not None:
+            self._native.raw("setPerformancePolicy", self._policy)
+
+    @property
+    def context_occupancy(self) -> int:
+        held = self._native.occupancy()
+        return len(self._cached.settle(self._encode)) if held is None else held
+
+    def tokenize(self, text: str) -> list[int]:
+        call = "GenieTokenizer_encode"
+        self._check_open(call)
+        checks.check_encodable(text, call)
+        return self._encode(text)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        self._check_open("GenieTokenizer_decode")
+        checks.check_tokens(list(tokens), self._bundle.tokens)
+        return self._native.decode(tokens) if tokens else ""
+
+    # --- figures -------------------------------------------------------------------------------
+
+    def profile(self) -> QueryProfile | None:
+        self._check_open("GenieProfile_getJsonData")
+        return self._profile
+
+    def _figures(
+        self, code: SentenceCode, prompt: list[int], held: int, hearing: Hearing
+    ) -> QueryProfile | None:
+        event = figures.last_query(self._native.profile())
+        if event is None or event.number == self._events:
+            return None
+        self._events = event.number
+        reused = len(prompt) - event.prompt_tokens if code == SentenceCode.REWIND else held
+        return QueryProfile(
+            prompt_tokens=event.prompt_tokens,
+            cached_tokens=max(0, reused),
+            # Ours: whether Genie counts the first token is not known.
+            generated_tokens=hearing.count,
+            ttft_us=event.ttft_us if hearing.count else 0,
+            generation_us=event.generation_us,
+        )
+
+    # --- save, restore, close ------------------------------------------------------------------
+
+    def save(self, folder: Path) -> None:
+        call = "GenieDialog_save"
+        self._check_open(call)
+        if not self.context_occupancy:
+            raise GenieError(Status.ERROR_QUERY_FAILED, call, "the cache is empty.")
+        key = snapshots.Key.of(self._bundle, self._library)
+        with snapshots.new_folder(folder, call) as partial:
+            self._native.call("save", str(partial).encode())
+            snapshots.write(partial, key, self._cached.settle(self._encode))
+
+    def restore(self, folder: Path) -> None:
+        call = "GenieDialog_restore"
+        self._check_open(call)
+        tokens = snapshots.read(folder, snapshots.Key.of(self._bundle, self._library), call)
+        self._native.call("restore", str(folder).encode())
+        self._cached = Cached(tokens)
+        self._events = 0
+
+    def close(self) -> None:
+        if self._native.open:
+            self._abort()
+            with self._querying:  # freeing it under a running query would crash the process
+                self._native.close()
+
+    # --- guards --------------------------------------------------------------------------------
+
+    @property
+    def _null(self) -> object:
+        return self._library.ffi.NULL
+
+    def _check_open(self, call: str) -> None:
+        if not self._native.open:
+            raise GenieError(Status.ERROR_INVALID_HANDLE, call, "the model was unloaded.")
+
+    @contextmanager
+    def _one_query(self) -> Iterator[None]:
+        if not self._querying.acquire(blocking=False):
+            raise GenieError(Status.ERROR_GENERAL, checks.QUERY, "another query is running.")
+        try:
+            yield
+        finally:
+            self._querying.release()

@@ -1,0 +1,83 @@
+"""What a bundle's tokenizer files say of control tokens and of the chat template. Genie itself knows neither."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from npurun_tui.errors import ModelFileDamaged
+from npurun_tui.text import one_line
+
+_LARGEST: Final = 256 << 20
+"""Bytes; the tokenizers of 256,000 tokens have 35 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The parts of `tokenizer.json` and `tokenizer_config.json` that a chat needs."""
+
+    special: tuple[str, ...] = ()
+    """Texts that the tokenizer turns into one control token each."""
+    template: str = ""
+    """Jinja source; "" where there is none."""
+    bos: str = ""
+    eos: str = ""
+
+
+def read_vocabulary(tokenizer: Path, config: Path) -> Vocabulary:
+    """Read both files; `config` may be missing.
+
+    Raises:
+        ModelFileDamaged: one of them cannot be read, or is not what it should be.
+    """
+    added = _object(tokenizer).get("added_tokens")
+    special = tuple(
+        token["content"]
+        for token in (added if isinstance(added, list) else ())
+        if isinstance(token, dict) and token.get("special") is True and _text(token.get("content"))
+    )
+    settings = _object(config) if config.exists() else {}
+    return Vocabulary(
+        special,
+        _template(settings.get("chat_template")),
+        _token(settings.get("bos_token")),
+        _token(settings.get("eos_token")),
+    )
+
+
+def _object(file: Path) -> dict[str, Any]:
+    shown = one_line(file.name)
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise ModelFileDamaged(f"{shown} is too large for a tokenizer.")
+        document = json.loads(file.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise ModelFileDamaged(f"{shown} cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelFileDamaged(
+            f"{shown} is not JSON.", mend="Remove the model and pull it again."
+        ) from error
+    if not isinstance(document, dict):
+        raise ModelFileDamaged(f"{shown} must hold one JSON object.")
+    return document
+
+
+def _template(value: object) -> str:
+    """The template; of several named ones, the default."""
+    if isinstance(value, list):
+        named = {item.get("name"): item.get("template") for item in value if isinstance(item, dict)}
+        value = named.get("default")
+    return value if isinstance(value, str) else ""
+
+
+def _token(value: object) -> str:
+    """A token is written as its text, or as an object with it."""
+    if isinstance(value, dict):
+        value = value.get("content")
+    return value if isinstance(value, str) else ""
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
