@@ -45,6 +45,10 @@ class ScriptedDialog(Dialog):
         return 65536
 
     @property
+    def place(self) -> str:
+        return "CPU (scripted)"
+
+    @property
     def special_tokens(self) -> Sequence[str]:
         return ()
 

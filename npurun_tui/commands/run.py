@@ -13,7 +13,7 @@ from typing import TextIO
 from npurun_tui import units
 from npurun_tui.chat.model import ChatSettings
 from npurun_tui.engine.engine import Engine, LoadedModel
-from npurun_tui.engine.spec import BACKEND_LABELS, ModelSpec
+from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.transcript import ChatMessage, Finished, FinishReason, Piece, begin_turn
 from npurun_tui.errors import UsageError
 from npurun_tui.text import printable
@@ -169,7 +169,7 @@ def closing_line(finished: Finished) -> str:
 
 
 def _label(model: LoadedModel) -> str:
-    return f"{model.name} on {BACKEND_LABELS[model.backend]}, context {model.context_size:,}"
+    return f"{model.name} on {model.place}, context {model.context_size:,}"
 
 
 def say(text: str) -> None:

@@ -191,6 +191,12 @@ class Dialog(ABC):
 
     @property
     @abstractmethod
+    def place(self) -> str:
+        """Where it runs, in words for people, the runtime included: `CPU (llama.cpp)`, `NPU (Genie 1.21.0)`. True of
+        this very dialog, not of what it was hoped to be."""
+
+    @property
+    @abstractmethod
     def special_tokens(self) -> Sequence[str]:
         """Texts that the tokenizer turns into one control token each (`<|im_end|>`)."""
 

@@ -54,6 +54,8 @@ class LoadedModel:
     context_size: int
     """Tokens."""
     load_ms: float
+    place: str
+    """Where it runs, in words: `CPU (llama.cpp)`, `NPU (Genie 1.21.0)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +232,9 @@ class Engine:
         except asyncio.CancelledError:
             await self._give_up(EngineState.STOPPED)
             raise
+        load_ms = (time.perf_counter() - began) * 1000
         model = LoadedModel(
-            spec.name, spec.backend, answer["context_size"], (time.perf_counter() - began) * 1000
+            spec.name, spec.backend, answer["context_size"], load_ms, answer["place"]
         )
         self._spec = spec
         self._dialog = RemoteDialog(host, silence=self._answer_timeout, busy=self._set_busy)

@@ -107,8 +107,9 @@ class Host:
         model = ModelSpec.from_json(spec)
         self._dialog = open_dialog(model)
         self._template = template_for(self._dialog, model)
-        log.info("loaded %s (%s), context %d", model.name, model.backend, self._dialog.context_size)
-        return {"context_size": self._dialog.context_size}
+        place, size = self._dialog.place, self._dialog.context_size
+        log.info("loaded %s on %s, context %d", model.name, place, size)
+        return {"context_size": size, "place": place}
 
     def _op_render(self, number: int, messages: list[dict[str, str]]) -> str:
         del number

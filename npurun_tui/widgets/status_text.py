@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from npurun_tui import units
-from npurun_tui.engine.spec import BACKEND_LABELS
 from npurun_tui.text import one_line
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def _state(status: EngineStatus) -> str:
 def _model(status: EngineStatus) -> str:
     if status.model is None:
         return "" if status.loading else "no model"
-    return f"{one_line(status.model.name, 40)}  {BACKEND_LABELS[status.model.backend]}"
+    return f"{one_line(status.model.name, 40)}  {one_line(status.model.place, 40)}"
 
 
 def _permit(status: EngineStatus) -> str:

@@ -13,8 +13,8 @@ from npurun_tui.models.jobs import JobState, PullJob
 from npurun_tui.models.pull import Phase, PullProgress
 from npurun_tui.widgets.status_text import SIGNS, describe, describe_pulls
 
-CPU = LoadedModel("smollm2-135m-instruct", "llama.cpp", 2048, 500.0)
-NPU = LoadedModel("llama-3.2-3b", "genie", 4096, 500.0)
+CPU = LoadedModel("smollm2-135m-instruct", "llama.cpp", 2048, 500.0, "CPU (llama.cpp)")
+NPU = LoadedModel("llama-3.2-3b", "genie", 4096, 500.0, "NPU (Genie 1.21.0)")
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ NPU = LoadedModel("llama-3.2-3b", "genie", 4096, 500.0)
         ),
         (
             {"state": "generating", "model": NPU, "holder": "chat", "waiting": ("bench", "HTTP")},
-            "▶ generating  llama-3.2-3b  NPU (Genie)  permit: chat, 2 waiting",
+            "▶ generating  llama-3.2-3b  NPU (Genie 1.21.0)  permit: chat, 2 waiting",
         ),
         (
             {"state": "failed", "reason": "No such file."},

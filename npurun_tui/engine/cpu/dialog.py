@@ -35,7 +35,7 @@ from npurun_tui.engine.dialog import (
     SentenceCode,
     Status,
 )
-from npurun_tui.engine.spec import ModelSpec
+from npurun_tui.engine.spec import BACKEND_LABELS, ModelSpec
 from npurun_tui.errors import EngineLoadFailed
 from npurun_tui.text import one_line
 
@@ -84,6 +84,10 @@ class CpuDialog(Dialog):
     @property
     def context_size(self) -> int:
         return self._context
+
+    @property
+    def place(self) -> str:
+        return BACKEND_LABELS["llama.cpp"]
 
     @property
     def special_tokens(self) -> Sequence[str]:

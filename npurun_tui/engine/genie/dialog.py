@@ -33,7 +33,9 @@ from npurun_tui.engine.genie.native import UNLIMITED, NativeDialog
 from npurun_tui.engine.genie.rewinding import Cached, choose
 
 PREFILL_ONLY = (SentenceCode.BEGIN, SentenceCode.CONTINUE)
-APPENDS_EOS = (SentenceCode.COMPLETE, SentenceCode.BEGIN)
+
+_PROCESSORS = {rules.HTP: "NPU", "QnnGpu": "GPU"}
+"""What a backend runs on; every other one is the CPU, and is called so."""
 
 
 class GenieDialog(Dialog):
@@ -71,6 +73,11 @@ class GenieDialog(Dialog):
     @property
     def context_size(self) -> int:
         return self._bundle.window
+
+    @property
+    def place(self) -> str:
+        processor = _PROCESSORS.get(self._bundle.backend, "CPU")
+        return f"{processor} (Genie {self._library.version_text})"
 
     @property
     def special_tokens(self) -> Sequence[str]:
