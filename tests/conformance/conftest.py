@@ -5,14 +5,20 @@ A model is loaded once per session; between tests the dialog is reset and its se
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from npurun_tui.engine.dialog import Dialog, Sampler
+from npurun_tui.engine.genie.bundle import read_bundle
+from npurun_tui.engine.genie.dialog import GenieDialog
+from npurun_tui.engine.genie.library import Library
 from npurun_tui.engine.loading import open_dialog
 from npurun_tui.engine.spec import ModelSpec
+from tests.support.abi_library import built_library
+from tests.support.genie_bundle import bundle_of
 
 CONTEXT = 256  # small, because some tests fill it
 GREEDY = Sampler(temperature=0)
@@ -24,7 +30,14 @@ def open_cpu(model_file: Path) -> Dialog:
     )
 
 
-IMPLEMENTATIONS: dict[str, Callable[[Path], Dialog]] = {"cpu": open_cpu}
+def open_genie(model_file: Path) -> Dialog:
+    """The binding over the library with Genie's C interface: a true C boundary, and a real model behind it."""
+    library = Library(built_library())
+    file = bundle_of(model_file, Path(tempfile.mkdtemp(prefix="bundle.")), context=CONTEXT)
+    return GenieDialog(read_bundle(file, library.version), library)
+
+
+IMPLEMENTATIONS: dict[str, Callable[[Path], Dialog]] = {"cpu": open_cpu, "genie": open_genie}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

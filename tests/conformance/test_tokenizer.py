@@ -10,7 +10,7 @@ TEXTS = [
     "Hello",
     " two  spaces\n\n",
     "日本語 👍🏽 привет",
-    "\x00\x1b[31m\r\n\t",
+    "\x1b[31m\r\n\t",
     "<|im_start|>user\n",
 ]
 
@@ -18,6 +18,11 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS)
 def test_there_and_back(dialog: Dialog, text: str) -> None:
     assert dialog.detokenize(dialog.tokenize(text)) == text
+
+
+def test_nul_is_kept_or_replaced(dialog: Dialog) -> None:
+    """A C string cannot hold it; an engine behind one has U+FFFD in its place, and loses nothing else."""
+    assert dialog.detokenize(dialog.tokenize("a\x00b")) in ("a\x00b", "a\ufffdb")
 
 
 def test_nothing_is_no_tokens(dialog: Dialog) -> None:
