@@ -1,4 +1,4 @@
-"""The part of the library that must be C: a variadic call for the log, and a loop that emits as fast as C can."""
+"""The part of the library that must be C: the log's callback takes a `va_list`, which only a variadic call can make."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ EXPORTS: Final = FUNCTIONS + "".join(f"int32_t {name}(void*);\n" for name in UNK
 
 HELPERS: Final = """
 void npurun_log(LogFn callback, Log log, int32_t level, uint64_t nanoseconds, const char *format, const char *text);
-long npurun_burst(TextFn callback, const void *user, long count);
-extern volatile int npurun_stop;
 """
 
 SOURCE: Final = f"""
@@ -24,8 +22,6 @@ SOURCE: Final = f"""
 
 typedef void (*NpurunLogFn)(Log, const char *, int32_t, uint64_t, va_list);
 
-volatile int npurun_stop;
-
 static void npurun_vlog(NpurunLogFn callback, Log log, int32_t level, uint64_t at, const char *format, ...) {{
     va_list arguments;
     va_start(arguments, format);
@@ -36,13 +32,5 @@ static void npurun_vlog(NpurunLogFn callback, Log log, int32_t level, uint64_t a
 void npurun_log(LogFn callback, Log log, int32_t level, uint64_t at, const char *format, const char *text) {{
     if (callback)
         npurun_vlog((NpurunLogFn)callback, log, level, at, format, text);
-}}
-
-long npurun_burst(TextFn callback, const void *user, long count) {{
-    static const char *const words[] = {{"The", " quick", " brown", " fox", " jumps", " over", " it", ".\\n"}};
-    long done = 0;
-    for (npurun_stop = 0; done < count && !npurun_stop; done++)
-        callback(words[done % 8], done ? 2 : 1, user);
-    return done;
 }}
 """

@@ -112,7 +112,7 @@ def create(library: Library, handle: Any, out: Any) -> int:
     began = now_us()
     document = config.document
     try:
-        dialog = open_model(document, library)
+        dialog = open_model(document)
     except NpurunError as error:
         raise general(str(error)) from error
     sampler = DialogSampler(dict(document.get("sampler", {})))
@@ -252,7 +252,6 @@ def signal(library: Library, handle: Any, action: int) -> int:
     native = library.get(handle, NativeDialog)
     if action != Action.ABORT:
         raise invalid_argument("A basic dialog can only be aborted.")
-    library.lib.npurun_stop = 1
     if native.querying:
         native.dialog.signal(Action.ABORT)
     return 0

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from npurun_tui.engine.cpu.dialog import CpuDialog
-from npurun_tui.engine.dialog import Dialog, SentenceCode
+from npurun_tui.engine.dialog import Dialog
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.genie_abi.failure import general
-from npurun_tui.genie_abi.library import Library
 from npurun_tui.genie_abi.scripted import Script, ScriptedDialog
 
 
-def open_model(document: dict[str, Any], library: Library) -> Dialog:
+def open_model(document: dict[str, Any]) -> Dialog:
     """Load what the `dialog` object names; paths are relative to the working directory, as Genie's are.
 
     Raises:
@@ -38,7 +37,7 @@ def open_model(document: dict[str, Any], library: Library) -> Dialog:
     if not file.is_file():
         raise general(f"Can't access model file : {file}")
     if file.suffix == ".json":
-        return _open_script(file, library)
+        return _open_script(file)
     threads = os.environ.get("NPURUN_CPU_THREADS", "")
     return CpuDialog(
         ModelSpec(
@@ -53,13 +52,9 @@ def open_model(document: dict[str, Any], library: Library) -> Dialog:
     )
 
 
-def _open_script(file: Path, library: Library) -> Dialog:
+def _open_script(file: Path) -> Dialog:
     try:
         script = Script.read(file)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise general(f"The script {file} cannot be read: {error}") from error
-    del library
     return ScriptedDialog(script)
-
-
-__all__ = ["SentenceCode", "open_model"]

@@ -302,8 +302,16 @@ def _one_rope(place: Place, value: dict[str, Any]) -> None:
         )
 
 
-_ENGINE_REQUIRED: Final[dict[str, Check]] = {"version": one, "backend": BACKEND, "model": MODEL, "n-threads": count}
-_ENGINE_OPTIONAL: Final[dict[str, Check]] = {"longcontext": _LONG, "cache-groups": listing(anything, filled=True)}
+_ENGINE_REQUIRED: Final[dict[str, Check]] = {
+    "version": one,
+    "backend": BACKEND,
+    "model": MODEL,
+    "n-threads": count,
+}
+_ENGINE_OPTIONAL: Final[dict[str, Check]] = {
+    "longcontext": _LONG,
+    "cache-groups": listing(anything, filled=True),
+}
 ENGINE: Final = Shape(_ENGINE_REQUIRED, _ENGINE_OPTIONAL, also=(_one_rope,))
 ROLE_ENGINE: Final = Shape(
     _ENGINE_REQUIRED,

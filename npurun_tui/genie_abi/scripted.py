@@ -1,6 +1,6 @@
 """A dialog without a model, for tests: it says a prepared text and fails as it is told to.
 
-`model-bin` names a JSON file: `{"text": "...", "context": 4096, "defects": [...], "burst": 0}`. The tokenizer cuts
+`model-bin` names a JSON file: `{"text": "...", "context": 4096, "defects": [...]}`. The tokenizer cuts
 words, each with the space before it; what is no word is one byte a token. A defect is `{"kind": ...}` with `"at"` (a
 token's number, from 0, or a count of tokens) and `"on"` (query numbers from 1, since the file's counter began;
 absent: every query). The counter lives in a file beside the script, so that it goes on over crashes.
@@ -15,7 +15,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -86,7 +86,6 @@ class Script:
     file: Path
     text: str
     context: int
-    burst: int
     defects: list[Defect] = field(default_factory=list)
 
     @classmethod
@@ -97,7 +96,6 @@ class Script:
             file,
             str(document.get("text", "The quick brown fox jumps over the lazy dog.")),
             int(document.get("context", 4096)),
-            int(document.get("burst", 0)),
             [Defect.read(each) for each in document.get("defects", [])],
         )
 
@@ -115,14 +113,9 @@ class Script:
 class ScriptedDialog(Dialog):
     """Says its script's text to every prompt, with the cache, the limits and the figures of a real one."""
 
-    def __init__(self, script: Script, burst: Callable[[int], int] | None = None) -> None:
-        """`burst` emits so many tokens from C and says how many it came to.
-
-        Raises:
-            GenieError: the script says so.
-        """
+    def __init__(self, script: Script) -> None:
+        """Raises GenieError where the script says that it cannot be made."""
         self._script = script
-        self._burst = burst
         self._words: dict[int, str] = {}
         self._cache: list[int] = []
         self._pending: int | None = None
@@ -256,8 +249,6 @@ class ScriptedDialog(Dialog):
         """Say the text; `(status, tokens)`."""
         if "empty" in faults:
             return Status.SUCCESS, 0
-        if self._burst is not None and self._script.burst:
-            return Status.SUCCESS, self._burst(self._script.burst)
         limit = None if self._max is None else max(1, self._max)
         self._cut = False
         count = 0
