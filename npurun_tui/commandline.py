@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from npurun_tui import __version__
@@ -105,6 +106,28 @@ def _run(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
     )
 
 
+def _version(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
+    from npurun_tui.commands.version import version
+
+    del paths, settings
+    return version(json=options.json)
+
+
+def _doctor(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
+    from npurun_tui.commands.doctor import doctor
+
+    return doctor(
+        paths, settings, json=options.json, strict=options.strict, prove=options.prove or ""
+    )
+
+
+def _genie_abi_build(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
+    from npurun_tui.commands.genie_abi import build
+
+    del paths, settings
+    return build(Path(options.out).expanduser().absolute(), options.api)
+
+
 # --- the parser --------------------------------------------------------------------------------
 
 
@@ -124,7 +147,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="npurun-tui",
         description="A terminal workbench for local language models. Without a command it opens the workbench.",
-        epilog="Models run on the NPU where there is one; on the CPU it says CPU.",
+        epilog="Models run on the NPU where there is one; on the CPU it says CPU. The NPU's libraries come with "
+        "the package onnxruntime-qnn (on ARM64 only), which Qualcomm's own licence covers.",
     )
     parser.add_argument("--version", action="version", version=f"npurun-tui {__version__}")
     parser.add_argument(
@@ -134,6 +158,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _add_model_commands(commands)
     _add_run(commands)
+    _add_machine_commands(commands)
     return parser
 
 
@@ -201,6 +226,43 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="that server's token (default: $NPURUN_AUTH_TOKEN)",
     )
     run.set_defaults(command=_run)
+
+
+def _add_machine_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
+    version = commands.add_parser(
+        "version", help="versions: program, Genie, QAIRT, driver, CPU engine"
+    )
+    version.set_defaults(command=_version)
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="what is missing for the NPU, and the command that mends it",
+        description="Looks at the machine, the NPU, its runtime and the models.",
+        epilog="Status 0; with --strict 1 unless the NPU can be used and nothing is at fault.",
+    )
+    doctor.add_argument(
+        "--strict", action="store_true", help="status 1 where there is no usable NPU"
+    )
+    doctor.add_argument(
+        "--prove", metavar="MODEL", help="let MODEL answer, and say whether it runs on the NPU"
+    )
+    doctor.set_defaults(command=_doctor)
+    for command in (version, doctor):
+        command.add_argument("--json", action="store_true", help="JSON on stdout")
+
+    abi = commands.add_parser("genie-abi", help="a library with Genie's C interface, on the CPU")
+    actions = abi.add_subparsers(
+        title="actions", metavar="ACTION", required=True, parser_class=_Parser
+    )
+    build = actions.add_parser("build", help="make the library (needs a C compiler)")
+    build.add_argument("--out", required=True, metavar="DIR", help="the folder for it")
+    build.add_argument(
+        "--api",
+        default="1.21.0",
+        metavar="VERSION",
+        help="the API that it reports (default 1.21.0)",
+    )
+    build.set_defaults(command=_genie_abi_build)
 
 
 def _some_text(text: str) -> str:
