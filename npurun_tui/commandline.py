@@ -258,9 +258,9 @@ def _add_machine_commands(commands: argparse._SubParsersAction[_Parser]) -> None
     build.add_argument("--out", required=True, metavar="DIR", help="the folder for it")
     build.add_argument(
         "--api",
-        default="1.21.0",
+        default="1.21",
         metavar="VERSION",
-        help="the API that it reports (default 1.21.0)",
+        help="the API that it reports (default 1.21)",
     )
     build.set_defaults(command=_genie_abi_build)
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from npurun_tui import units
 from npurun_tui.commands.findings import Finding, Section, Sign
+from npurun_tui.engine.genie import discovery
 from npurun_tui.engine.genie.binary import ARM64
 from npurun_tui.engine.genie.machine import NATIVE_PYTHON
 from npurun_tui.errors import EngineLoadFailed, ModelError
@@ -106,9 +107,11 @@ def _runtime(inventory: Inventory) -> Iterator[Finding]:
         for problem in runtime.problems:
             words, _, mend = problem.partition(". ")
             yield Finding("problem", "missing", words, Sign.FAULT, mend)
+    said = inventory.unavailable.message if inventory.unavailable else ""
     for candidate in inventory.candidates:
         if candidate.runtime is None:
-            if inventory.has_npu or candidate.source != "onnxruntime-qnn wheel":
+            wanted = inventory.has_npu or candidate.source != discovery.WHEEL
+            if wanted and candidate.reason != said:
                 yield Finding("looked", candidate.source, candidate.reason, Sign.NOTICE)
         elif candidate.runtime != runtime:
             yield Finding("also", "also here", f"{candidate.runtime.library}  ({candidate.source})")
@@ -132,7 +135,8 @@ def _defects(inventory: Inventory) -> Iterator[Finding]:
     from npurun_tui.engine.genie.rules import known_defects
 
     for rule in known_defects(inventory.answer.version, inventory.runtime.qairt):
-        yield Finding(rule.id, rule.id, rule.title, Sign.NOTICE, rule.workaround)
+        if inventory.runtime.archs or not rule.htp_only:
+            yield Finding(rule.id, rule.id, rule.title, Sign.NOTICE, rule.workaround)
 
 
 def _cpu(inventory: Inventory) -> Iterator[Finding]:

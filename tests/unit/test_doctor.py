@@ -34,6 +34,8 @@ from npurun_tui.hardware.summary import forget, runtime_summary
 from npurun_tui.hardware.target import Check, Target, read_target, target_check
 from npurun_tui.models.manifest import Files, Manifest
 from npurun_tui.models.store import ModelStore
+from tests.support.abi_library import built_library
+from tests.support.genie_bundle import bundle_of
 from tests.support.native import compiled, genie_of
 from tests.unit.test_discovery import EMULATED, WINDOWS, sdk
 from tests.unit.test_version_command import posix, program
@@ -235,6 +237,23 @@ def test_a_cpu_model_is_told_to_run_on_the_cpu(
     assert proof["proven"] is False
     assert proof["decode_tps"] > 0
     assert proof["completion_tokens"] > 1
+
+
+@posix
+@pytest.mark.model
+def test_a_genie_bundle_on_the_cpu_is_told_to_run_on_the_cpu(
+    tmp_path: Path, model_file: Path
+) -> None:
+    folder = tmp_path / "models" / "bundle"
+    bundle_of(model_file, folder, context=512)
+    files = Files(genie_config="genie_config.json")
+    Manifest("bundle", "llama", 49_152, 512, "Q4_1", files).write(folder)
+    library = built_library()
+    done = program(tmp_path, "doctor", "--prove", "bundle", NPURUN_GENIE_LIB=str(library))
+    assert done.returncode == 0, done.stderr
+    assert "runs on the CPU: CPU (Genie) made this answer" in done.stdout
+    assert "D4" in done.stdout
+    assert "R2" not in done.stdout  # a finding about the NPU, and this library has none
 
 
 # --- the proofs --------------------------------------------------------------------------------
