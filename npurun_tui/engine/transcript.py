@@ -216,6 +216,8 @@ class Turn:
             except (GenieError, EngineCrashed) as error:
                 if not self._may_ask_again(error, how):
                     raise
+                if isinstance(error, EngineCrashed):
+                    break  # there is nothing left to build anew in
                 continue
             silent = outcome.status is Status.SUCCESS and not outcome.generated
             if not (how is Opening.REWIND and silent and not trusts_empty):

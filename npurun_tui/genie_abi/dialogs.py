@@ -107,8 +107,8 @@ def free_config(library: Library, handle: Any) -> int:
 
 def create(library: Library, handle: Any, out: Any) -> int:
     """`GenieDialog_create`: whatever goes wrong is -1 with words on stderr."""
-    config = library.get(handle, DialogConfig)
     library.need(out)
+    config = library.get(handle, DialogConfig)
     began = now_us()
     document = config.document
     try:
@@ -359,7 +359,7 @@ def restore(library: Library, handle: Any, path: Any) -> int:
 
 def encode(library: Library, handle: Any, pointer: Any, allocate: Any, out: Any, count: Any) -> int:
     """`GenieTokenizer_encode`: 4 bytes a token; no tokens are -1."""
-    library.need(pointer, allocate, out, count)
+    library.need_after(handle, pointer, allocate, out, count)
     tokenizer = library.get(handle, Tokenizer)
     tokens = _as_status(lambda: tokenizer.dialog.tokenize(library.text(pointer)))
     if not tokens:
@@ -371,7 +371,7 @@ def encode(library: Library, handle: Any, pointer: Any, allocate: Any, out: Any,
 
 def decode(library: Library, handle: Any, ids: Any, size: int, allocate: Any, out: Any) -> int:
     """`GenieTokenizer_decode`: NUL-terminated; no tokens are -2."""
-    library.need(allocate, out)
+    library.need_after(handle, allocate, out)
     tokenizer = library.get(handle, Tokenizer)
     if not size or ids == library.ffi.NULL:
         raise invalid_argument("There is nothing to decode.")

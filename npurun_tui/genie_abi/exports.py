@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from npurun_tui.engine.dialog import GenieError
 from npurun_tui.errors import NpurunError
-from npurun_tui.genie_abi import dialogs, logs, nodes, profiles, samplers
+from npurun_tui.genie_abi import dialogs, encoder, logs, nodes, profiles, samplers
 from npurun_tui.genie_abi.csource import EXPORTS
 from npurun_tui.genie_abi.failure import AbiError, general
 from npurun_tui.genie_abi.library import Library, claimed, parse
@@ -23,22 +23,35 @@ log = logging.getLogger(__name__)
 
 Function = Callable[..., int]
 
+_KINDS: Final[dict[str, type[Any]]] = {
+    "Dialog": dialogs.NativeDialog,
+    "Node": encoder.Encoder,
+    "Pipeline": encoder.Pipeline,
+}
+"""Handles whose objects do something, by the name in their functions."""
+
+installed: list[Library] = []
+"""The libraries of this process, for tests that count what is left open."""
+
 GENERAL: Final = -1
 
-_ARGUMENTS_FIRST: Final = {
-    "GenieAccuracy_compute": "Accuracy",
-    "GenieDialog_releaseLoraMemory": "Dialog",
-    "GenieDlc_getUseCases": "Dlc",
-    "GenieNode_setProgressCallback": "Node",
-    "GenieNode_setTensorCallback": "Node",
-    "GeniePerformance_update": "Performance",
-}
+_ARGUMENTS_FIRST: Final = frozenset(
+    {
+        "GenieAccuracy_compute",
+        "GenieDialog_releaseLoraMemory",
+        "GenieDlc_getUseCases",
+        "GenieNode_setProgressCallback",
+        "GenieNode_setTensorCallback",
+        "GeniePerformance_update",
+    }
+)
 """Functions that look at their arguments before their handle: NULL there is -2 also with a bogus handle."""
 
 
 def install(ffi: Any, lib: Any, built: str) -> None:
     """Give every exported function its Python side. The library itself calls this when it is first used."""
     library = Library(ffi, lib, claimed(built))
+    installed.append(library)
     functions = _functions(library)
     for name, arguments in re.findall(r"(Genie\w+)\((.*)\);", EXPORTS):
         function = functions.get(name) or _missing(library, name, arguments)
@@ -96,27 +109,29 @@ def _missing(library: Library, name: str, arguments: str) -> Function:
     if verb in plain:
         return plain[verb]
     if verb in ("createFromDlc", "createFromDialog", "createFromNode"):
-        return partial(_from_other, library, arguments.split(",", maxsplit=1)[0].strip())
-    if kind == "Dialog":
-        return partial(_dialog_unavailable, library, name)
-    return partial(_unavailable, library, name, kind)
+        return partial(_from_other, library, arguments.split(",", maxsplit=1)[0].strip(), verb)
+    return partial(_unavailable, library, name, _KINDS.get(kind, kind))
 
 
-def _unavailable(library: Library, name: str, kind: str, handle: Any, *arguments: Any) -> int:
-    if name in _ARGUMENTS_FIRST and handle != library.ffi.NULL:
-        library.need(*(each for each in arguments if not isinstance(each, int | float)))
-    return nodes.unavailable(library, kind, handle)
+def _unavailable(
+    library: Library, name: str, kind: str | type[Any], handle: Any, *arguments: Any
+) -> int:
+    if name == "GenieDialog_setPerformancePerStage":
+        library.need(handle)
+    if name in _ARGUMENTS_FIRST:
+        library.need_after(
+            handle, *(each for each in arguments if not isinstance(each, int | float))
+        )
+    if isinstance(kind, str):
+        return nodes.unavailable(library, kind, handle)
+    library.get(handle, kind)
+    raise general("This is not implemented on the CPU.")
 
 
-def _dialog_unavailable(library: Library, name: str, handle: Any, *arguments: Any) -> int:
-    if name in _ARGUMENTS_FIRST and handle != library.ffi.NULL:
-        library.need(*(each for each in arguments if not isinstance(each, int | float)))
-    library.get(handle, dialogs.NativeDialog)
-    raise general(f"{name} is not implemented on the CPU.")
-
-
-def _from_other(library: Library, kind: str, handle: Any, *_arguments: Any) -> int:
+def _from_other(library: Library, kind: str, verb: str, handle: Any, *arguments: Any) -> int:
     """`_createFromDlc` and its like: what they are made from cannot be had here."""
+    if verb == "createFromDlc":
+        library.need(handle, *arguments)
     return nodes.unavailable(library, kind, handle)
 
 
@@ -143,15 +158,13 @@ def _free_profile_config(library: Library, handle: Any) -> int:
 
 def _create_profile(library: Library, config: Any, out: Any) -> int:
     library.need(out)
-    if config != library.ffi.NULL:
-        library.get(config, profiles.ProfileConfig)
-    library.give(out, profiles.Profile())
+    trace = config != library.ffi.NULL and library.get(config, profiles.ProfileConfig).trace
+    library.give(out, profiles.Profile(trace))
     return 0
 
 
 def _profile_json(library: Library, handle: Any, allocate: Any, out: Any) -> int:
-    if handle != library.ffi.NULL:
-        library.need(allocate, out)
+    library.need_after(handle, allocate, out)
     profile = library.get(handle, profiles.Profile)
     library.fill(allocate, out, profile.to_json())
     return 0
@@ -218,8 +231,19 @@ _OWN: Final[dict[str, Function]] = {
     "GenieDialog_setGrammar": dialogs.set_grammar,
     "GenieDialog_free": dialogs.free,
     "GenieDlcConfig_create": nodes.create_dlc_config,
-    "GenieNode_create": nodes.create_node,
-    "GeniePipeline_create": nodes.create_pipeline,
-    "GeniePipeline_reset": nodes.reset_pipeline,
+    "GenieNode_create": encoder.create_node,
+    "GenieNode_free": encoder.free_node,
+    "GenieNode_setEmbeddingCallback": encoder.set_embedding_callback,
+    "GenieNode_setData": encoder.set_data,
+    **dict.fromkeys(
+        ("GenieNode_getSampler", "GenieNode_getTokenizer", "GenieNode_getEngine"),
+        encoder.borrow_nothing,
+    ),
+    "GeniePipeline_create": encoder.create_pipeline,
+    "GeniePipeline_addNode": encoder.add_node,
+    "GeniePipeline_connect": encoder.connect,
+    "GeniePipeline_execute": encoder.execute,
+    "GeniePipeline_reset": encoder.reset_pipeline,
+    "GeniePipeline_free": encoder.free_pipeline,
     "GeniePerformance_create": nodes.create_performance,
 }

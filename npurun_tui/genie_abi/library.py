@@ -76,6 +76,11 @@ class Library:
         if any(pointer == self.ffi.NULL for pointer in pointers):
             raise invalid_argument("An argument is NULL.")
 
+    def need_after(self, handle: Any, *pointers: Any) -> None:
+        """The same, for functions that look at a handle after its arguments, unless it is NULL."""
+        if handle != self.ffi.NULL:
+            self.need(*pointers)
+
     def fill(self, allocate: Any, out: Any, data: bytes) -> None:
         """Have the client allocate memory for `data`, write it there, and point `out` to it."""
         memory = self.ffi.new("const char**")

@@ -1,4 +1,4 @@
-"""Everything that is no dialog: configs that are only checked, nodes and pipelines, and what the CPU does not have.
+"""Everything that does nothing here: configs that are only checked, and what the CPU does not have.
 
 A function that is not implemented checks its handle first (-5) and then says so (-1), as one of a real library that
 lacks a feature would.
@@ -6,7 +6,7 @@ lacks a feature would.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,14 +21,6 @@ ROOTS: Final = {
     "AccuracyConfig": "dataset",
     "PerformanceConfig": "performance",
 }
-NODES: Final = (
-    "text-encoder",
-    "lut-encoder",
-    "image-encoder",
-    "text-generator",
-    "lm-executor",
-    "diffuser",
-)
 
 
 @dataclass(eq=False, slots=True)
@@ -37,7 +29,6 @@ class Thing:
 
     kind: str
     document: Any = None
-    members: list[int] = field(default_factory=list)
 
 
 def get(library: Library, handle: Any, kind: str) -> Thing:
@@ -80,35 +71,9 @@ def unavailable(library: Library, kind: str, handle: Any, *_arguments: Any) -> i
 
 def create(library: Library, kind: str, handle: Any, out: Any) -> int:
     """`GenieEngine_create` and its like: none of them runs here."""
+    library.need(out)
     get(library, handle, kind)
-    library.need(out)
     raise general("This is not implemented on the CPU.")
-
-
-def create_node(library: Library, handle: Any, out: Any) -> int:
-    """`GenieNode_create`: the root key decides what it is."""
-    config = get(library, handle, "NodeConfig")
-    library.need(out)
-    if not config.document:
-        raise AbiError(Status.ERROR_MEM_ALLOC, "The node's config is empty.")
-    root = next(iter(config.document), "") if isinstance(config.document, dict) else ""
-    if root not in NODES:
-        raise general(f"There is no node {root!r}.")
-    raise general("Nodes are not implemented on the CPU.")
-
-
-def create_pipeline(library: Library, handle: Any, out: Any) -> int:
-    """`GeniePipeline_create`: an empty one can be made."""
-    get(library, handle, "PipelineConfig")
-    library.need(out)
-    library.give(out, Thing("Pipeline"))
-    return 0
-
-
-def reset_pipeline(library: Library, handle: Any) -> int:
-    """`GeniePipeline_reset`."""
-    get(library, handle, "Pipeline")
-    return 0
 
 
 def create_dlc_config(library: Library, path: Any, config: Any, out: Any) -> int:
@@ -125,7 +90,7 @@ def create_dlc_config(library: Library, path: Any, config: Any, out: Any) -> int
 
 def create_performance(library: Library, handle: Any, out: Any) -> int:
     """`GeniePerformance_create`."""
+    library.need(handle, out)
     config = get(library, handle, "PerformanceConfig")
-    library.need(out)
     library.give(out, Thing("Performance", config.document))
     return 0

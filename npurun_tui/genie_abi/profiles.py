@@ -53,6 +53,7 @@ class ProfileConfig:
 class Profile:
     """A profile and who is bound to it."""
 
+    trace: bool = False
     components: list[Component] = field(default_factory=list)
     users: set[int] = field(default_factory=set)
     """The ids of live objects that record into it."""
@@ -76,7 +77,7 @@ class Profile:
             for each in self.components
             if each.events
         ]
-        document = {
+        document: dict[str, Any] = {
             "header": {
                 "header_version": _VERSION,
                 "version": _VERSION,
@@ -84,8 +85,9 @@ class Profile:
             },
             "metadata": {"timestamp": now_us()},
             "components": components or None,
-            "traceEvents": [],
         }
+        if self.trace:
+            document["traceEvents"] = []
         return json.dumps(document, indent=2).encode() + b"\x00"
 
 

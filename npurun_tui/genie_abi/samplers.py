@@ -68,6 +68,12 @@ class Standalone:
     greedy: bool
     """Fixed when it is made: temperature 0 or top-k 1."""
 
+    @property
+    def sorts(self) -> bool:
+        """It works in the client's buffer, and leaves it changed."""
+        plain = not (self.greedy or self.choice.callback)
+        return plain and (self.choice.top_k > 0 or self.choice.top_p < 1)
+
     def sample(self, logits: Sequence[float], raw: bytes) -> list[int]:
         """The chosen token.
 
@@ -85,19 +91,21 @@ class Standalone:
 
 def draw(logits: Sequence[float], choice: Choice, number: float) -> int:
     """The token that `number`, in [0, 1), falls on."""
-    order: list[int] = list(range(len(logits)))
-    if choice.top_k > 0:
-        order = sorted(order, key=lambda i: -logits[i])[: choice.top_k]
+    order = list(range(len(logits)))
     nucleus = choice.top_p < 1
+    if choice.top_k > 0 or nucleus:
+        order.sort(key=lambda i: -logits[i])
+    if choice.top_k > 0:
+        del order[choice.top_k :]
     if nucleus:
-        order = sorted(order, key=lambda i: -logits[i])
         order = _nucleus(order, logits, choice.top_p)
+    # A defect of the real one: without top-k all of the nucleus is equally likely. Its order there is not sorted, and is
+    # not known: the same tokens come, in another sequence.
+    evenly = nucleus and choice.top_k <= 0
     if choice.temp <= 0:
         if choice.top_k == 1:
             return order[0]
         raise general("temperature must be above 0.")
-    # A defect of the real one: without top-k all of the nucleus is equally likely.
-    evenly = nucleus and choice.top_k <= 0
     weights = softmax([0.0 if evenly else logits[i] / choice.temp for i in order])
     total, summed = sum(weights), 0.0
     for index, weight in zip(order, weights, strict=True):
@@ -142,7 +150,8 @@ def config_from_json(library: Library, text: Any, out: Any) -> int:
 def set_param(library: Library, handle: Any, key: Any, value: Any) -> int:
     """`GenieSamplerConfig_setParam`: one value as text, or a whole sampler with an empty key."""
     config = library.get(handle, SamplerConfig)
-    library.need(key, value)
+    if library.ffi.NULL in (key, value):
+        raise _refused("Key or value is NULL.")
     name, text = library.text(key), library.text(value)
     if not name and text:
         try:
@@ -157,7 +166,7 @@ def set_param(library: Library, handle: Any, key: Any, value: Any) -> int:
 def _param(name: str, text: str) -> dict[str, Any]:
     try:
         if name in _NUMBERS:
-            return {name: _NUMBERS[name](text)}
+            return {name: _NUMBERS[name](float(text))}  # as C reads "1.5" for an integer: 1
         if name in _PENALTIES:
             return {f"token-penalty/{name}": float(text)}
     except ValueError as error:
@@ -176,8 +185,8 @@ def _refused(words: str) -> AbiError:
 
 def create(library: Library, handle: Any, out: Any) -> int:
     """`GenieSampler_create`."""
-    config = library.get(handle, SamplerConfig)
     library.need(out)
+    config = library.get(handle, SamplerConfig)
     if not config.standalone and library.version >= (1, 21, 0):
         raise general("A sampler of its own needs a standalone-sampler config.")
     choice = Choice().merged(config.values)
@@ -189,23 +198,19 @@ def create(library: Library, handle: Any, out: Any) -> int:
 
 
 def free(library: Library, handle: Any) -> int:
-    """`GenieSampler_free`; in 1.18 a second one is taken for the first."""
-    number = library.number(handle)
-    if number in _freed and library.version < (1, 21, 0):
+    """`GenieSampler_free`; before 1.21 whatever is no NULL is taken for one."""
+    if library.version < (1, 21, 0) and handle != library.ffi.NULL:
+        library.handles.remove(library.number(handle))
         return 0
     library.free(handle, Standalone)
-    _freed.add(number)
     return 0
-
-
-_freed: set[int] = set()
 
 
 def sample_data(
     library: Library, handle: Any, data: Any, size: int, config: Any, callback: Any, user: Any
 ) -> int:
     """`GenieSampler_sampleData`: logits in, a token out. The buffer is the sampler's to write over."""
-    library.need(data, config, callback)
+    library.need_after(handle, data, config, callback)
     sampler = library.get(handle, Standalone)
     document = parse(library.text(config))
     if not isinstance(document, dict) or "data-type" not in document:
@@ -219,14 +224,18 @@ def sample_data(
         return 0
     logits = ffi.unpack(ffi.cast("const float*", data), count)
     tokens = sampler.sample(logits, bytes(ffi.buffer(data, size)))
+    if sampler.sorts:
+        ffi.memmove(data, ffi.new("float[]", sorted(logits, reverse=True)), size)
     callback(len(tokens), ffi.new("int32_t[]", tokens), user)
     return 0
 
 
 def register(library: Library, name: Any, callback: Any, user: Any = None) -> int:
     """Both kinds of registration; a later one replaces an earlier one of either kind."""
-    library.need(name, callback)
+    library.need(callback)
     ffi = library.ffi
+    if name == ffi.NULL:
+        raise general("A sampler's callback needs a name.")
 
     def call(raw: bytes, count: int) -> list[int]:
         logits, tokens = ffi.new("char[]", raw), ffi.new("int32_t[]", count)

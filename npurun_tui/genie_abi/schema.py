@@ -56,8 +56,8 @@ def _top_k(place: Place, value: Any) -> None:
 
 def _seed(place: Place, value: Any) -> None:
     number(place, value)
-    if place.strict and not is_int(value):
-        raise place.structure("it must be an integer")
+    if place.strict and not (is_int(value) and value < 1 << 31):
+        raise place.structure("it must be an integer below 2^31")
 
 
 def _spill_fill(place: Place, value: Any) -> None:
@@ -97,7 +97,10 @@ def _custom_or_basic(place: Place, value: dict[str, Any]) -> None:
     custom = value.get("type") == "custom"
     if custom and "callback-name" not in value:
         raise place.value("a custom sampler needs a callback-name")
-    if not custom and "callback-name" in value:
+    basic = (
+        "type" in value or place.strict
+    )  # until 1.21 a callback-name without a type was let through
+    if basic and not custom and "callback-name" in value:
         raise place.value("a basic sampler has no callback-name")
     if custom and value.keys() & {"temp", "top-k", "top-p", "greedy"}:
         raise place.value("a custom sampler has no settings")

@@ -99,6 +99,13 @@ class Script:
             [Defect.read(each) for each in document.get("defects", [])],
         )
 
+    def again(self) -> Script:
+        """The file as it stands now: a test changes it between two queries. Raises GenieError -1 where it is none."""
+        try:
+            return Script.read(self.file)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise _failed(Status.ERROR_GENERAL, f"the script is unreadable: {error}") from error
+
     def count(self) -> int:
         """The number of the query that begins: 1 for the first one ever."""
         counter = self.file.with_suffix(".count")
@@ -180,6 +187,7 @@ class ScriptedDialog(Dialog):
         self._profile = None
         self._aborted.clear()
         checks.check_query(text, code, empty=not self._cache)
+        self._script = self._script.again()
         faults = self._due(self._script.count())
         say = on_text or (lambda _text, _code: None)
         self._fail_before(faults, code, text)
