@@ -99,8 +99,8 @@ def draw(logits: Sequence[float], choice: Choice, number: float) -> int:
         del order[choice.top_k :]
     if nucleus:
         order = _nucleus(order, logits, choice.top_p)
-    # A defect of the real one: without top-k all of the nucleus is equally likely. Its order there is not sorted, and is
-    # not known: the same tokens come, in another sequence.
+    # A defect of the real one: without top-k all of the nucleus is equally likely. Its order there is not sorted, and
+    # is not known: the same tokens come, in another sequence.
     evenly = nucleus and choice.top_k <= 0
     if choice.temp <= 0:
         if choice.top_k == 1:
