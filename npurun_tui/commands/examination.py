@@ -22,6 +22,15 @@ NO_NPU: Final = "no Snapdragon NPU here: models run on the CPU"
 OLDEST_DRIVER: Final = (30, 0, 140)
 """The oldest NPU driver that Windows' own machine learning runtime supports."""
 
+_UNPACK: Final = (
+    "Unpack the QAIRT SDK again, whole, or remove it: then the wheel's library is used."
+)
+_MENDS_OF_A_SOURCE: Final = {
+    discovery.EXPLICIT: "Set NPURUN_GENIE_LIB to another library, or unset it.",
+    discovery.WHEEL: "`pip install --force-reinstall onnxruntime-qnn` brings one that opens.",
+}
+"""What helps where a library does not open."""
+
 _NEWEST_API: Final = (1, 21, 0)
 """What bundles are judged by where no runtime says its version."""
 
@@ -86,11 +95,7 @@ def _runtime(inventory: Inventory) -> Iterator[Finding]:
         yield _no_runtime(inventory)
     else:
         opens = answer.version is not None
-        mend = (
-            ""
-            if opens
-            else "`pip install --force-reinstall onnxruntime-qnn` brings one that opens."
-        )
+        mend = "" if opens else _MENDS_OF_A_SOURCE.get(runtime.source, _UNPACK)
         yield Finding("genie", "Genie API", answer.words, _fault_unless(opens), mend)
         yield Finding(
             "qairt",

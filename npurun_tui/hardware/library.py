@@ -52,7 +52,7 @@ def ask_library(library: Path, timeout: float = TIMEOUT) -> Answer:
 
 def _answer(document: dict[str, Any]) -> Answer:
     if "error" in document:
-        return Answer(None, one_line(f"{document['error']} {document['mend']}", 500))
+        return Answer(None, one_line(str(document["error"]), 500))
     major, minor, patch = (int(part) for part in document["api"])
     return Answer((major, minor, patch), missing=tuple(map(str, document["missing"])))
 

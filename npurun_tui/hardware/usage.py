@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any, Final
 
-from npurun_tui.hardware.windows import POWERSHELL
+from npurun_tui.hardware.windows import powershell
 
 CANNOT: Final = "cannot be sampled here"
 
@@ -32,6 +32,8 @@ while ($true) {
 """
 _INSTANCE: Final = re.compile(r"pid_(\d+)_luid_(\w+?_\w+?)_phys_\d+_eng_\d+_engtype_(.+)")
 _LONGEST_LINE: Final = 4 << 20
+FIRST_SAMPLE: Final = 15.0
+"""Seconds that a cold PowerShell is given before the model is asked all the same."""
 
 
 class NpuUsage:
@@ -40,16 +42,20 @@ class NpuUsage:
     def __init__(self, command: tuple[str, ...] | None = None) -> None:
         """`command` prints a JSON line for each sample; None is this system's own, where it has one."""
         if command is None and sys.platform == "win32":
-            command = (*POWERSHELL, _SCRIPT)
+            command = powershell(_SCRIPT)
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._first = asyncio.Event()
         self.samples: list[float] = []
         self.reason = "" if command else CANNOT
         """Why there are no samples; empty while there may be."""
 
     async def start(self, pids: Callable[[], Collection[int]]) -> None:
-        """Begin; `pids` are the processes whose use counts, asked for at each sample."""
+        """Begin, and return once samples come; `pids` are the processes whose use counts, asked for at each sample.
+
+        The first sample is dropped: it is from before whatever is to be measured.
+        """
         if not self._command:
             return
         try:
@@ -64,6 +70,9 @@ class NpuUsage:
             self.reason = f"could not be sampled ({error.strerror or error})"
             return
         self._reader = asyncio.create_task(self._read(self._process, pids))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._first.wait(), FIRST_SAMPLE)
+        self.samples.clear()
 
     async def _read(
         self, process: asyncio.subprocess.Process, pids: Callable[[], Collection[int]]
@@ -73,6 +82,8 @@ class NpuUsage:
         with suppress(ValueError):  # a line beyond all measure: what was sampled until then counts
             while line := await process.stdout.readline():
                 self.samples += [use] if (use := npu_use(line, pids())) is not None else []
+                self._first.set()
+        self._first.set()
 
     async def stop(self) -> None:
         """End; `samples` and `reason` are final."""

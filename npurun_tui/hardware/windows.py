@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any, Final
@@ -32,13 +33,17 @@ if ($npu) {
 } | ConvertTo-Json -Compress
 """
 
-POWERSHELL: Final = ("powershell", "-NoProfile", "-NonInteractive", "-Command")
+
+def powershell(script: str) -> tuple[str, ...]:
+    """The command that runs `script`; encoded, because quotes in an argument reach PowerShell altered."""
+    encoded = base64.b64encode(script.encode("utf-16-le")).decode("ascii")
+    return ("powershell", "-NoProfile", "-NonInteractive", "-EncodedCommand", encoded)
 
 
 def probe() -> Hardware:
     """Ask this machine (1 to 10 seconds)."""
     try:
-        return read(ask((*POWERSHELL, SCRIPT)))
+        return read(ask(powershell(SCRIPT)))
     except Silent as error:
         return _unknown(unasked(str(error)))
 

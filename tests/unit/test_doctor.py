@@ -105,6 +105,19 @@ def test_a_missing_library_is_named_with_its_mend(tmp_path: Path, store: ModelSt
     assert line.mend
 
 
+def test_a_library_that_does_not_open_has_a_mend_for_where_it_is_from(
+    tmp_path: Path, store: ModelStore
+) -> None:
+    inventory = replace(laptop(tmp_path), answer=Answer(None, "It does not open."))
+    line = found(examine(inventory, store))["runtime.genie"]
+    assert (line.sign, line.words) == (Sign.FAULT, "It does not open.")
+    assert line.mend.startswith("Unpack the QAIRT SDK again")
+    assert inventory.runtime is not None
+    named = replace(inventory.runtime, source="NPURUN_GENIE_LIB")
+    line = found(examine(replace(inventory, runtime=named), store))["runtime.genie"]
+    assert "unset" in line.mend
+
+
 def test_emulated_python_is_a_fault_with_the_command(store: ModelStore) -> None:
     with pytest.raises(EngineUnavailable) as caught:
         discovery.find_runtime({}, EMULATED, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import subprocess
@@ -55,6 +56,14 @@ def test_names_cannot_write_to_the_terminal() -> None:
     hardware = windows.read(json.dumps({"npu": "NPU\x1b]0;title\x07\nX", "processor": "a\x1b[2J"}))
     assert "\x1b" not in hardware.npu.text + hardware.soc.text
     assert "\n" not in hardware.npu.text
+
+
+def test_a_script_reaches_powershell_as_it_is() -> None:
+    command = windows.powershell('$x = "a ""b""" | Where-Object { $_ -match \'ü\' }\n')
+    assert command[-2] == "-EncodedCommand"
+    text = base64.b64decode(command[-1]).decode("utf-16-le")
+    assert text == '$x = "a ""b""" | Where-Object { $_ -match \'ü\' }\n'
+    assert len(windows.powershell(windows.SCRIPT)[-1]) < 8000  # a command line may have 32,767
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there PowerShell is")
@@ -225,16 +234,17 @@ async def test_samples_are_taken_until_stopped() -> None:
     )
     usage = NpuUsage((sys.executable, "-c", script))
     taken: list[object] = []
-    third = asyncio.Event()
+    fifth = asyncio.Event()
 
     def pids() -> set[int]:
         taken.append(None)
-        if len(taken) == 3:
-            third.set()
+        if len(taken) == 5:
+            fifth.set()
         return {ENGINE_PID}
 
     await usage.start(pids)
-    await third.wait()
+    assert taken  # `start` waits until samples come
+    await fifth.wait()
     await usage.stop()
     assert len(usage.samples) >= 3
     assert set(usage.samples) == {27.0}

@@ -1,7 +1,7 @@
 """`python -m npurun_tui.engine.genie.ask LIBRARY`: open a Genie library and print what it says of itself, as JSON.
 
 In a process of its own because native code that is opened can crash or hang, and what only wants to report it must
-live on. Exit status 0, also where the library is refused: then the JSON holds `error` and `mend`.
+live on. Exit status 0, also where the library is refused: then the JSON holds `error`, a sentence.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ def main() -> int:
     try:
         library = Library(path)
     except NpurunError as error:
-        document = {"error": error.message, "mend": error.mend}
+        document = {"error": error.message}
     else:
-        missing = [name for name in sorted(declarations.SINCE) if not library.has(name)]
+        known = sorted(declarations.SINCE.keys() - set(declarations.UNKNOWN))
+        missing = [name for name in known if not library.has(name)]
         document = {"api": list(library.version), "missing": missing}
     answer.write(json.dumps(document))
     answer.flush()
