@@ -25,7 +25,8 @@ def any_json(world: World) -> None:
             world.status(f"{kind}Config {text}", 0, name, text.encode(), out)
         world.status(f"{kind}Config NULL", -2, name, world.ffi.NULL, world.new(f"{kind}Config"))
         world.status(f"{kind}Config no JSON", -7, name, b"nope", world.new(f"{kind}Config"))
-    for node, expected in (({}, -3), ({"unheard-of": {}}, -1)):
+    documents: tuple[tuple[JSON, int], ...] = (({}, -3), ({"unheard-of": {}}, -1))
+    for node, expected in documents:
         config = world.config("Node", node)
         world.status(f"Node {node}", expected, "GenieNode_create", config, world.new("Node"))
 
