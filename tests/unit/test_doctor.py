@@ -301,6 +301,7 @@ def test_the_npu_must_be_busy_most_of_the_time(
         (Target("v81"), ("v73",), HERE, False),
         (Target("v73", 43), ("v73",), HERE, False),
         (Target("v73"), ("v73",), None, None),
+        (Target("v73"), ("v81",), None, False),
         (Target(device="Snapdragon X Elite CRD"), ("v73",), HERE, True),
         (Target(device="Snapdragon X2 Elite CRD"), ("v73", "v81"), HERE, False),
         (Target(device="SA8295P"), ("v73",), HERE, None),

@@ -106,6 +106,12 @@ def test_a_dsp_that_is_not_running(tmp_path: Path) -> None:
     assert "echo start" in hardware.npu_blocked
 
 
+def test_the_audio_dsp_is_not_the_npu(tmp_path: Path) -> None:
+    x1e(tmp_path)
+    (tmp_path / "sys/class/remoteproc/remoteproc0/state").write_text("offline\n")
+    assert linux.probe(tmp_path).npu_blocked == ""
+
+
 def test_a_kernel_without_fastrpc(tmp_path: Path) -> None:
     x1e(tmp_path)
     (tmp_path / "dev/fastrpc-cdsp").unlink()
