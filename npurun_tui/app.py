@@ -37,6 +37,7 @@ from npurun_tui.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
     from npurun_tui.engine.engine import Engine, EngineStatus
+    from npurun_tui.hardware.summary import RuntimeSummary
     from npurun_tui.models.jobs import PullJob, PullManager
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ def _models_pane(app: WorkbenchApp) -> Widget:
         CATALOG,
         in_use=app.model_in_use,
         released=app.model_released,
+        runtime=app.runtime,
     )
 
 
@@ -101,6 +103,7 @@ class WorkbenchApp(App[None]):
         self.crash: Path | None = None
         """The crash file, where there was a fault of our own."""
         self._model_at_start = model
+        self._place = ""
         self._following: list[Callable[[], None]] = []
         self._remembering = asyncio.Lock()
 
@@ -179,6 +182,13 @@ class WorkbenchApp(App[None]):
             self._following.append(self.services.engine.subscribe(self._engine_changed))
         return self.services.engine
 
+    async def runtime(self) -> RuntimeSummary:
+        """What models for the NPU would run on here; the status bar names it while no model is loaded."""
+        found = await self.services.runtime()
+        self._place = found.short
+        self._show_engine()
+        return found
+
     def model_in_use(self, name: str) -> bool:
         """Whether the engine has this model loaded, or is loading it."""
         if not self.services.built("engine"):
@@ -213,11 +223,16 @@ class WorkbenchApp(App[None]):
             self._following.append(self.services.pulls.subscribe(self._pull_changed))
         return self.services.pulls
 
-    def _engine_changed(self, status: EngineStatus) -> None:
+    def _engine_changed(self, _status: EngineStatus) -> None:
+        self._show_engine()
+
+    def _show_engine(self) -> None:
+        from npurun_tui.engine.engine import EngineStatus
         from npurun_tui.widgets.status_text import describe
 
+        status = self.services.engine.status if self.services.built("engine") else EngineStatus()
         for bar in self._status_bars():
-            bar.show_engine(describe(status))
+            bar.show_engine(describe(status, self._place))
 
     def _pull_changed(self, _job: PullJob) -> None:
         from npurun_tui.widgets.status_text import describe_pulls

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from npurun_tui.chat.library import ChatLibrary
     from npurun_tui.engine.engine import Engine
     from npurun_tui.engine.spec import ModelSpec
+    from npurun_tui.hardware.summary import RuntimeSummary
     from npurun_tui.models.jobs import PullManager
     from npurun_tui.models.store import ModelStore
 
@@ -24,6 +25,7 @@ class Services:
     def __init__(self, paths: Paths, settings: Settings) -> None:
         self.paths = paths
         self.settings = settings
+        self._runtime: RuntimeSummary | None = None
 
     @cached_property
     def remembered(self) -> Remembered:
@@ -62,6 +64,14 @@ class Services:
         from npurun_tui.chat.library import ChatLibrary
 
         return ChatLibrary(self.paths.database)
+
+    async def runtime(self) -> RuntimeSummary:
+        """The NPU's runtime as it was found on this machine, in words; asked once."""
+        if self._runtime is None:
+            from npurun_tui.hardware.summary import runtime_summary
+
+            self._runtime = await runtime_summary()
+        return self._runtime
 
     def spec_of(self, name: str) -> ModelSpec:
         """The installed model `name` as the engine loads it; reads its manifest.

@@ -7,7 +7,7 @@ belong to the `PullManager`, so that they go on while another tab is shown.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -37,6 +37,7 @@ from npurun_tui.widgets.notices import complain, say
 from npurun_tui.widgets.row_table import Cell, Column, RowTable
 
 if TYPE_CHECKING:
+    from npurun_tui.hardware.summary import RuntimeSummary
     from npurun_tui.models.catalog import CatalogEntry
     from npurun_tui.models.jobs import PullJob, PullManager
     from npurun_tui.models.store import BrokenModel, InstalledModel, ModelStore
@@ -86,6 +87,7 @@ class ModelsPane(Widget):
         Binding("r,delete", "remove", "Remove", key_display="r"),
         Binding("R,f5", "refresh", "Refresh", key_display="R", show=False),
         Binding("d", "details", "Details"),
+        Binding("i", "runtime", "Runtime", show=False),
     ]
 
     def __init__(
@@ -96,14 +98,17 @@ class ModelsPane(Widget):
         *,
         in_use: Callable[[str], bool],
         released: Callable[[str], AbstractAsyncContextManager[None]],
+        runtime: Callable[[], Awaitable[RuntimeSummary]],
     ) -> None:
         """`in_use` says whether the engine has a model; within `released` it does not have it.
 
-        `released` raises ModelBusy while the model answers.
+        `released` raises ModelBusy while the model answers. `runtime` says what models for the NPU would run on.
         """
         super().__init__()
         self._in_use = in_use
         self._released = released
+        self._runtime = runtime
+        self._found: RuntimeSummary | None = None
         self._store = store
         self._pulls = pulls
         self._catalog = catalog
@@ -124,6 +129,7 @@ class ModelsPane(Widget):
         with Container(id="models-body"):
             yield RowTable(id="models-table")
             yield FactsPanel(id="models-details")
+        yield Static(id="runtime")
 
     @property
     def table(self) -> RowTable:
@@ -142,6 +148,14 @@ class ModelsPane(Widget):
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_PAINT):
                 await self._scanned.wait()
+        self.call_after_refresh(self._ask_runtime)
+
+    @work(exclusive=True, group="runtime")
+    async def _ask_runtime(self) -> None:
+        """Name the runtime that was found, or say that there is none; asking the system takes a second or two."""
+        self._found = found = await self._runtime()
+        sign = "●" if found.ok else "○"
+        self.query_one("#runtime", Static).update(Content(f"{sign} {found.words}"))
 
     def on_unmount(self) -> None:
         """Stop listening."""
@@ -315,6 +329,14 @@ class ModelsPane(Widget):
         """Look at the disk again."""
         self._scan()
 
+    def action_runtime(self) -> None:
+        """Say what was found of the NPU and its runtime."""
+        if self._found is None:
+            say(self, "The system is still being asked.")
+            return
+        lines = [f"{label}: {value}" for label, value in self._found.details]
+        say(self, "\n".join([self._found.words, *lines, "`npurun-tui doctor` has all of it."]))
+
     def action_details(self) -> None:
         """Show or hide the details where they share the height with the table."""
         self._details = self.has_class("-no-details")
@@ -336,6 +358,7 @@ class ModelsPane(Widget):
             if row.removable:
                 remove = partial(self.remove_model, row)
                 yield SystemCommand(f"Remove {row.label}", f"Frees {row.size}", remove)
+        yield SystemCommand("NPU and runtime", "What was found of them", self.action_runtime)
         yield SystemCommand("Refresh the models", "Look at the disk again", self.action_refresh)
 
 

@@ -23,14 +23,15 @@ SIGNS: Final = {
 """One sign for each state, so that no state is told by colour alone."""
 
 
-def describe(status: EngineStatus) -> str:
+def describe(status: EngineStatus, place: str = "") -> str:
     """The engine in one line: sign and state, model, backend in words, who holds the permit, how many wait.
 
-    A reason stands last: it is long, and what must always be seen would be cut off behind it.
+    Without a model `place` says what one for the NPU would run on. A reason stands last: it is long, and what must
+    always be seen would be cut off behind it.
     """
     reason = one_line(status.reason, 160)
     return "  ".join(
-        part for part in (_state(status), _model(status), _permit(status), reason) if part
+        part for part in (_state(status), _model(status, place), _permit(status), reason) if part
     )
 
 
@@ -39,9 +40,10 @@ def _state(status: EngineStatus) -> str:
     return f"{SIGNS[status.state]} {status.state}{loading}"
 
 
-def _model(status: EngineStatus) -> str:
+def _model(status: EngineStatus, place: str) -> str:
     if status.model is None:
-        return "" if status.loading else "no model"
+        here = f" ({one_line(place, 30)})" if place else ""
+        return "" if status.loading else f"no model{here}"
     return f"{one_line(status.model.name, 40)}  {one_line(status.model.place, 40)}"
 
 

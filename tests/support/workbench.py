@@ -61,8 +61,14 @@ def table(app: WorkbenchApp) -> RowTable:
 
 
 def is_filled(app: WorkbenchApp) -> bool:
-    """The Models tab is there with its rows."""
-    return bool(app.main.query(RowTable)) and len(table(app).keys) > 0
+    """The Models tab is there with its rows and the runtime's line."""
+    rows = bool(app.main.query(RowTable)) and len(table(app).keys) > 0
+    return rows and bool(runtime_line(app))
+
+
+def runtime_line(app: WorkbenchApp) -> str:
+    """What the Models tab says of the NPU's runtime."""
+    return str(app.main.query_one("#runtime", Static).content)
 
 
 def cells(app: WorkbenchApp, name: str) -> list[str]:

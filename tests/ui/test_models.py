@@ -284,6 +284,7 @@ async def test_every_command_is_in_the_palette(
             "Chat with alpha",
             "Remove alpha",
             "Refresh the models",
+            "NPU and runtime",
         }
         await pilot.press("ctrl+p", *"pull tiny")
         await pilot.pause(0.3)
