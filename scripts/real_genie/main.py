@@ -15,7 +15,6 @@ from typing import Final
 from scripts.real_genie import table
 from scripts.real_genie.fetch import WHEELS, NotRun, tools
 from tests.genie_abi.items import ITEMS
-from tests.genie_abi.items.nodes import NEEDS_NODES
 from tests.genie_abi.items.parent import NotStarted, Run, run_items
 
 EQUAL, DIFFERENT, NOT_RUN = 0, 1, 3
@@ -81,8 +80,7 @@ def _ask_ours(api: str, numbers: Sequence[str], folder: Path) -> Run:
     from tests.support.abi_library import built_library
 
     environ = _environ(str(_REPOSITORY)) | {"NPURUN_ABI_API": api}
-    own = [number for number in numbers if number not in NEEDS_NODES]
-    return run_items((sys.executable,), built_library(), own, folder, environ)
+    return run_items((sys.executable,), built_library(), numbers, folder, environ)
 
 
 def _environ(path: str) -> dict[str, str]:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from tests.genie_abi.items import ITEMS
 from tests.genie_abi.items.parent import Outcome, Run
 
-_MISSING = "not here"
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -30,7 +28,7 @@ def lines(runs: Mapping[tuple[str, str], Run]) -> Iterator[str]:
     yield _row("item", "statement", heads)
     for number, item in ITEMS.items():
         cells = [_cell(runs[column].outcomes.get(number)) for column in columns]
-        if any(cell != _MISSING for cell in cells):
+        if any(cells):
             yield _row(number, item.words, cells)
     totals = [_total(runs[column]) for column in columns]
     yield _row("", "observations as they should be", totals)
@@ -43,7 +41,7 @@ def _row(number: str, words: str, cells: list[str]) -> str:
 
 def _cell(outcome: Outcome | None) -> str:
     if outcome is None:
-        return _MISSING
+        return ""
     if outcome.failure:
         return "DIED"
     right = len(outcome.seen) - len(outcome.wrong)

@@ -13,11 +13,9 @@ import pytest
 
 from tests.genie_abi.config_cases import cases
 from tests.genie_abi.items import ITEMS
-from tests.genie_abi.items.nodes import NEEDS_NODES
 from tests.genie_abi.items.parent import NotStarted, Run, run_items
 from tests.support.abi_library import built_library
 
-OWN = [number for number in ITEMS if number not in NEEDS_NODES]
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
@@ -26,12 +24,12 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """All items over the library, which claims to be of one version."""
     environ = dict(os.environ) | {"PYTHONPATH": str(REPOSITORY), "NPURUN_ABI_API": request.param}
     folder = tmp_path_factory.mktemp("items")
-    ran = run_items((sys.executable,), built_library(), OWN, folder, environ)
+    ran = run_items((sys.executable,), built_library(), list(ITEMS), folder, environ)
     assert ran.version.startswith(request.param)
     return ran
 
 
-@pytest.mark.parametrize("number", OWN)
+@pytest.mark.parametrize("number", ITEMS)
 def test_item(run: Run, number: str) -> None:
     outcome = run.outcomes[number]
     assert not outcome.failure
