@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from npurun_tui import units
 from npurun_tui.engine.dialog import (
@@ -30,6 +30,11 @@ from npurun_tui.engine.remote import QueryOutcome, RemoteDialog
 from npurun_tui.errors import ContextOverflow, EngineCrashed, EngineError
 
 Role = Literal["system", "user", "assistant"]
+
+T = TypeVar("T")
+
+NOTHING: Final = QueryOutcome(Status.WARNING_ABORTED, 0, 0, None)
+"""A query that was stopped before it began."""
 
 WINDOW_FULL: Final = "the context window is full"
 REFILLED: Final = "the cache could not be rewound, so the whole conversation was prefilled again"
@@ -166,8 +171,7 @@ class Turn:
         began = time.perf_counter()
         prompt = await self._until_stopped(self._prepare())
         if prompt is None:
-            outcome = QueryOutcome(Status.WARNING_ABORTED, 0, 0, None)
-            return Finished(FinishReason.ABORTED, self._stats(outcome, began, ""))
+            return Finished(FinishReason.ABORTED, self._stats(NOTHING, began, ""))
         outcome, note = await self._ask(prompt)
         if outcome.status is Status.WARNING_CONTEXT_EXCEEDED:
             if not outcome.generated:
@@ -189,7 +193,7 @@ class Turn:
         options = self._options
         await self._dialog.configure(options.sampler, options.stop, options.max_tokens)
 
-    async def _until_stopped(self, work: Coroutine[object, object, str]) -> str | None:
+    async def _until_stopped(self, work: Coroutine[object, object, T]) -> T | None:
         """What `work` gives; None where `stop` came first."""
         task = asyncio.create_task(work, name="prompt")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
@@ -222,9 +226,15 @@ class Turn:
             silent = outcome.status is Status.SUCCESS and not outcome.generated
             if not (how is Opening.REWIND and silent and not trusts_empty):
                 return outcome, said
+        if await self._until_stopped(self._restart()) is None:
+            return NOTHING, RESTARTED
+        return await self._query(prompt, SentenceCode.COMPLETE), RESTARTED
+
+    async def _restart(self) -> bool:
+        """Have the model in a new process, set up as before; up to half a minute on the NPU, so it can be stopped."""
         await self._permit.restart()
         await self._configure()
-        return await self._query(prompt, SentenceCode.COMPLETE), RESTARTED
+        return True
 
     async def _attempt(self, how: Opening, prompt: str) -> QueryOutcome:
         if how is Opening.REWIND:

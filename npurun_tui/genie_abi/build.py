@@ -11,14 +11,19 @@ from typing import Final
 
 from npurun_tui.engine.genie.declarations import TYPES
 from npurun_tui.errors import EngineUnavailable, NpurunError
-from npurun_tui.genie_abi.csource import EXPORTS, HELPERS, SOURCE
+from npurun_tui.genie_abi.csource import EXPORTS, HELPERS, PATH_BEFORE, source
 from npurun_tui.genie_abi.library import RELEASES
 from npurun_tui.text import one_line
 
 MODULE: Final = "_npurun_genie_abi"
 
 _START: Final = """
-import sys
+import os, sys
+if {before!r} in os.environ:
+    before = os.environ.pop({before!r})
+    os.environ.pop("PYTHONPATH", None)
+    if before:
+        os.environ["PYTHONPATH"] = before
 for folder in {folders!r}:
     if folder not in sys.path:
         sys.path.append(folder)
@@ -69,8 +74,10 @@ def _compile(folder: Path, release: str) -> Path:
         ffi = cffi.FFI()
         ffi.embedding_api(TYPES + EXPORTS)
         ffi.cdef(HELPERS)
-        ffi.set_source(MODULE, SOURCE)
-        ffi.embedding_init_code(_START.format(folders=_folders(), module=MODULE, release=release))
+        ffi.set_source(MODULE, source(_folders()))
+        ffi.embedding_init_code(
+            _START.format(folders=_folders(), module=MODULE, release=release, before=PATH_BEFORE)
+        )
         return Path(ffi.compile(tmpdir=str(folder), target=file_name(), verbose=False))
     except ImportError as error:
         raise EngineUnavailable(

@@ -17,6 +17,10 @@ class Registry:
     def __init__(self) -> None:
         self._objects: dict[int, Any] = {}
 
+    def __len__(self) -> int:
+        """Handles that are out."""
+        return len(self._objects)
+
     def add(self, thing: object) -> int:
         """A new handle for `thing`, never 0."""
         while True:

@@ -60,6 +60,7 @@ class GenieDialog(Dialog):
         self._max_tokens: int | None = None
         self._native = NativeDialog(library, self._config())
         self._policy = self._native.policy()
+        self._closed = False
         self._cached = Cached()
         self._profile: QueryProfile | None = None
         self._events = 0
@@ -108,8 +109,9 @@ class GenieDialog(Dialog):
     def set_stop_sequences(self, sequences: Sequence[str]) -> None:
         self._check_open("GenieDialog_setStopSequence")
         checks.check_stop_sequences(sequences)
-        self._native.set_stop_sequences(sequences)
         self._stops = tuple(sequences)
+        if self._native.open:
+            self._native.set_stop_sequences(sequences)
 
     def set_max_tokens(self, count: int | None) -> None:
         self._check_open("GenieDialog_setMaxNumTokens")
@@ -127,7 +129,7 @@ class GenieDialog(Dialog):
             self._stale = True
         if self._limits.sampler_inert and settings != before:
             self._stale = True
-        if not self._stale and (settings != before or self._reseed):
+        if not self._stale and (settings != before or self._reseed) and self._native.open:
             self._apply()
 
     def set_policy(self, policy: int) -> None:
@@ -295,6 +297,8 @@ class GenieDialog(Dialog):
 
     def opening(self, prompt: str) -> Start:
         self._check_open(checks.QUERY)
+        if not self._native.open:
+            return Start(Opening.REBUILD, "it could not be made anew before")
         held = self.context_occupancy
         cached = self._cached.settle(self._encode) if held else ()
         start = choose(self._prompt(prompt), cached, held, self._cached, self._limits)
@@ -320,6 +324,7 @@ class GenieDialog(Dialog):
         self._begin_anew()
 
     def rebuild(self) -> None:
+        """Free the native dialog and make it anew. Where that fails there is none, and the next rebuild tries again."""
         self._check_open("GenieDialog_create")
         self._native.close()
         self._native = NativeDialog(self._library, self._config())
@@ -394,9 +399,10 @@ class GenieDialog(Dialog):
         self._events = 0
 
     def close(self) -> None:
-        if self._native.open:
+        if not self._closed:
             self._abort()
             with self._querying:  # freeing it under a running query would crash the process
+                self._closed = True
                 self._native.close()
 
     # --- guards --------------------------------------------------------------------------------
@@ -406,7 +412,7 @@ class GenieDialog(Dialog):
         return self._library.ffi.NULL
 
     def _check_open(self, call: str) -> None:
-        if not self._native.open:
+        if self._closed:
             raise GenieError(Status.ERROR_INVALID_HANDLE, call, "the model was unloaded.")
 
     @contextmanager

@@ -90,6 +90,8 @@ class Encoder:
     def _take(self, dimensions: Any, rank: int, size: int, values: Any, user: Any) -> None:
         mine = user == self.world.ffi.cast("void*", 0x77)
         self.given.append((rank, list(dimensions[0:rank]), size, mine))
+        if rank == 0:
+            return  # nothing was set: there are no dimensions to be read
         # By the dimensions: a second execute says 0 bytes, with the same dimensions and the same values.
         floats = list(self.world.ffi.cast("float*", values)[0 : dimensions[0] * WIDTH])
         self.tokens += [int(value) for value in floats[::WIDTH]]
@@ -170,6 +172,22 @@ def appending(world: World) -> None:
     world.status("reset", 0, "GeniePipeline_reset", encoder.pipeline)
     encoder.put(b"ef")
     world.see("only the new text", encoder.execute(), list(b"ef"))
+
+
+@item("62c", "execute without a text, and after a reset")
+def without_text(world: World) -> None:
+    encoder = Encoder(world)
+    nothing = [(0, [], 0, True)]
+    encoder.execute()
+    world.see("never set", encoder.given, nothing)
+    world.see("invalid text", encoder.put(b"\xff"), -1)
+    encoder.execute()
+    world.see("after invalid text", encoder.given, nothing)
+    encoder.put(b"ab")
+    encoder.execute()
+    world.status("reset", 0, "GeniePipeline_reset", encoder.pipeline)
+    encoder.execute()
+    world.see("after a reset", encoder.given, [(2, [2, WIDTH], 0, True)])
 
 
 @item("62b", "what an encoder node refuses")
