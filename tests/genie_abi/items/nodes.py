@@ -177,7 +177,7 @@ def appending(world: World) -> None:
 @item("62c", "execute without a text, and after a reset")
 def without_text(world: World) -> None:
     encoder = Encoder(world)
-    nothing = [(0, [], 0, True)]
+    nothing: JSON = [(0, [], 0, True)]
     encoder.execute()
     world.see("never set", encoder.given, nothing)
     world.see("invalid text", encoder.put(b"\xff"), -1)
