@@ -1,7 +1,7 @@
 """The statements about Genie's C ABI that need no model, as programs over our own binding.
 
-Each runs over any library that our binding opens: ours, and the real one. The numbers are those of the conformance
-list in docs/real-library.md.
+Each runs over any library that our binding opens: ours, and the real one; docs/real-library.md says how. The numbers
+between them are those of statements that need a model (tests/conformance has these).
 """
 
 from __future__ import annotations
