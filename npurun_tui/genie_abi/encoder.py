@@ -22,18 +22,21 @@ ROOTS: Final = ("text-encoder", "lut-encoder")
 
 @dataclass(eq=False, slots=True)
 class Encoder:
-    """A text encoder: tokens in the order in which their text came, until the pipeline is reset."""
+    """A text encoder and its last text. It is connected to nothing here, and so a second text replaces the first."""
 
     tokenizer: Any
     table: bytes
     width: int
     """Values in a row."""
     tokens: list[int] = field(default_factory=list)
+    fresh: bool = False
+    """The text has come since the last execute or reset."""
     callback: Any = None
 
     def put(self, text: str) -> None:
-        """Append the tokens of `text`: special ones parsed, none added."""
-        self.tokens += self.tokenizer.encode(text, add_special_tokens=False).ids
+        """Take the tokens of `text`: special ones parsed, none added."""
+        self.tokens = self.tokenizer.encode(text, add_special_tokens=False).ids
+        self.fresh = True
 
     def rows(self) -> bytes:
         """The embeddings of all tokens. Raises AbiError -1 for a token that the table has no row for."""
@@ -158,24 +161,27 @@ def connect(library: Library, handle: Any, *ends: Any) -> int:
 
 
 def execute(library: Library, handle: Any, user: Any) -> int:
-    """`GeniePipeline_execute`: one callback for each encoder. Without any input the real library crashes; here it is
-    -1."""
-    pipeline = library.get(handle, Pipeline)
+    """`GeniePipeline_execute`: one callback for each encoder.
+
+    As the real library has it, what was given before is given again with a size of 0, and without any text the
+    embedding has rank 0.
+    """
     ffi = library.ffi
-    if not any(node.tokens for node in pipeline.nodes):
-        raise general("Nothing was put into the pipeline.")
-    for node in pipeline.nodes:
-        if node.callback is not None and node.tokens:
-            rows = node.rows()
-            dimensions = ffi.new("uint32_t[]", [len(node.tokens), node.width])
-            node.callback(dimensions, 2, len(rows), ffi.from_buffer(rows), user)
+    for node in library.get(handle, Pipeline).nodes:
+        rows, size = node.rows(), 0
+        if node.fresh:
+            size, node.fresh = len(rows), False
+        if node.callback is not None:
+            shape = [len(node.tokens), node.width] if node.tokens else []
+            dimensions = ffi.new("uint32_t[]", shape or [0])
+            node.callback(dimensions, len(shape), size, ffi.from_buffer(rows), user)
     return 0
 
 
 def reset_pipeline(library: Library, handle: Any) -> int:
-    """`GeniePipeline_reset`: what was put in is gone."""
+    """`GeniePipeline_reset`: what was put in is old."""
     for node in library.get(handle, Pipeline).nodes:
-        node.tokens.clear()
+        node.fresh = False
     return 0
 
 

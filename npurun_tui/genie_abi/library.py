@@ -99,22 +99,24 @@ class Library:
 
 
 def parse(text: str) -> Any:
-    """JSON as Genie takes it: strict, without duplicate keys.
+    """JSON as Genie takes it: strict; of a key that stands twice the last one counts, but the root's must not.
 
     Raises:
-        AbiError: -7 where it is not JSON, -8 for a key that stands twice.
+        AbiError: -7 where it is not JSON, -8 for a root key that stands twice.
     """
+    last: list[list[tuple[str, Any]]] = [[]]
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        last[0] = pairs
+        return dict(pairs)
+
     try:
-        return json.loads(text, object_pairs_hook=_without_twins, parse_constant=_no_constant)
+        document = json.loads(text, object_pairs_hook=keep, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise AbiError(Status.ERROR_JSON_FORMAT, f"Not JSON: {error}") from error
-
-
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise AbiError(Status.ERROR_JSON_SCHEMA, "A key stands twice in an object.")
-    return found
+    if isinstance(document, dict) and len(document) != len(last[0]):
+        raise AbiError(Status.ERROR_JSON_SCHEMA, "The root key stands twice.")
+    return document
 
 
 def _no_constant(name: str) -> Any:

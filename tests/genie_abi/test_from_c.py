@@ -20,7 +20,9 @@ PROGRAM = r"""
 #include <stdlib.h>
 
 typedef void *handle;
-#define GET(name, type) __typeof__(type) name = (__typeof__(type))dlsym(library, #name); if (!name) { puts("missing " #name); return 2; }
+#define GET(name, type) \
+    __typeof__(type) name = (__typeof__(type))dlsym(library, #name); \
+    if (!name) { puts("missing " #name); return 2; }
 
 static void hear(const char *text, int32_t code, const void *user) {
     printf("%s[%d %d] ", text, code, *(const int *)user);
