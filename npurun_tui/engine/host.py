@@ -221,7 +221,8 @@ def take_pipe(log_file: Path) -> tuple[BinaryIO, BinaryIO]:
         msvcrt.setmode(source, os.O_BINARY)
         msvcrt.setmode(sink, os.O_BINARY)
     nothing = os.open(os.devnull, os.O_RDONLY)
-    printed = os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    # Readable too: what Genie writes to stderr is read back from it (`engine/genie/stderr.py`).
+    printed = os.open(log_file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(nothing, 0)
     os.dup2(printed, 1)
     os.dup2(printed, 2)

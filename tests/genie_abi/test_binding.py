@@ -182,8 +182,8 @@ def test_what_the_library_lacks_is_an_error_of_its_own(dialog: GenieDialog, name
     with pytest.raises(GenieError, match="not implemented"):
         getattr(dialog.native, name)("adapter")
     with pytest.raises(GenieError, match="Grammars"):
-        dialog.native.set_grammar("regex", "file")
-    dialog.native.set_grammar("", "")
+        dialog.set_grammar("regex", "file")
+    dialog.set_grammar("", "")
 
 
 # --- loading, and what goes wrong with it ---------------------------------------------------------

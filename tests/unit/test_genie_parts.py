@@ -285,6 +285,18 @@ def test_half_a_character_at_the_end_comes_with_the_last_token() -> None:
     assert hearing.count == 2
 
 
+def test_a_token_that_must_not_be_said_is_counted_and_silent() -> None:
+    ffi = foreign()
+    told: list[tuple[str, int]] = []
+    hearing = Hearing(
+        ffi, lambda text, code: told.append((text, int(code))), lambda: None, leak="<|end|>"
+    )
+    for data, code in ((b"{}", 1), (b"<|end|>", 2), (b"", 3)):
+        hearing.function(ffi.new("char[]", data), code, ffi.NULL)
+    assert told == [("{}", 1), ("", 2), ("", 3)]
+    assert hearing.count == 2
+
+
 def test_the_answer_ends_once() -> None:
     told, hearing = hear((None, 3), (b"more", 2), (b"", 3))
     assert told == [("", 3)]

@@ -58,6 +58,7 @@ class GenieDialog(Dialog):
         """Settings changed that only a new native dialog takes."""
         self._stops: tuple[str, ...] = ()
         self._max_tokens: int | None = None
+        self._grammar = False
         self._native = NativeDialog(library, self._config())
         self._policy = self._native.policy()
         self._closed = False
@@ -101,7 +102,7 @@ class GenieDialog(Dialog):
 
     @property
     def native(self) -> NativeDialog:
-        """The native dialog, for what the contract does not have: grammar, LoRA."""
+        """The native dialog, for what the contract does not have (LoRA)."""
         return self._native
 
     # --- settings ------------------------------------------------------------------------------
@@ -136,6 +137,15 @@ class GenieDialog(Dialog):
         """Use Genie's performance policy `policy`, also after each reset, which would put it back (X10)."""
         self._native.call("setPerformancePolicy", policy)
         self._policy = policy
+
+    def set_grammar(self, kind: str, file: str) -> None:
+        """Hold answers to the grammar in `file`; `kind` is json-schema, regex or ebnf, "" removes it (API 1.21).
+
+        Raises:
+            GenieError: this release has no grammars, or refuses this one.
+        """
+        self._native.set_grammar(kind, file)
+        self._grammar = bool(kind)
 
     def _block(self) -> dict[str, object]:
         return sampler.block(self._sampler, self._seed, self._bundle.tokens)
@@ -186,11 +196,11 @@ class GenieDialog(Dialog):
             return self._refuse(code, on_text)  # the library would take it, and break
         limit = self._limit(needed)
         self._native.call("setMaxNumTokens", UNLIMITED if limit is None else limit)
-        hearing = Hearing(self._library.ffi, on_text, self._abort)
+        hearing = self._hearing(on_text)
         status = self._run(data, code, hearing)
         if status == Status.WARNING_ABORTED and not hearing.count and not self._aborted:
             # X8: a signal of long ago stopped it; nothing has happened yet.
-            hearing = Hearing(self._library.ffi, on_text, self._abort)
+            hearing = self._hearing(on_text)
             status = self._run(data, code, hearing)
         self._keep(code, prompt, hearing, limit)
         if hearing.failure is not None:
@@ -201,6 +211,11 @@ class GenieDialog(Dialog):
             self._profile = self._figures(code, prompt, held, hearing)
         full = limit is not None and limit != self._wanted and hearing.count >= limit
         return Status.WARNING_CONTEXT_EXCEEDED if full else status
+
+    def _hearing(self, on_text: OnText | None) -> Hearing:
+        leaks = self._grammar and rules.GRAMMAR_LEAK.holds(self._library.version)
+        leak = self._bundle.vocabulary.eos if leaks else ""
+        return Hearing(self._library.ffi, on_text, self._abort, leak)
 
     def _run(self, data: bytes, code: SentenceCode, hearing: Hearing) -> Status:
         with self._signalling:
@@ -330,6 +345,7 @@ class GenieDialog(Dialog):
         self._native = NativeDialog(self._library, self._config())
         self._events = 0
         self._native.set_stop_sequences(self._stops)
+        self._grammar = False  # it was the old dialog's
         self._begin_anew()
 
     def _begin_anew(self) -> None:

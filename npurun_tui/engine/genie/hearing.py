@@ -22,11 +22,14 @@ TERMINAL: Final = frozenset(
 class Hearing:
     """Listens to one query. `function` is what C calls; it must live as long as the query."""
 
-    def __init__(self, ffi: Any, on_text: OnText | None, stop: Callable[[], None]) -> None:
-        """`stop` has the query ended, from inside its callback."""
+    def __init__(
+        self, ffi: Any, on_text: OnText | None, stop: Callable[[], None], leak: str = ""
+    ) -> None:
+        """`stop` has the query ended, from inside its callback. `leak` is a token's text that must not be said (D4)."""
         self._ffi = ffi
         self._on_text = on_text
         self._stop = stop
+        self._leak = leak.encode()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._waiting: str | None = None
         self._pieces: list[str] = []
@@ -53,7 +56,7 @@ class Hearing:
             self._call("", SentenceCode.ABORT if failed else SentenceCode.END)
             return
         self._release()
-        text = self._decoder.decode(data)
+        text = self._decoder.decode(b"" if self._leak and data == self._leak else data)
         self.count += 1
         if self._decoder.getstate()[0]:
             self._waiting = text
