@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -63,7 +62,7 @@ async def test_stderr_is_the_log_while_a_query_hangs(
             permit.dialog.query("one", SentenceCode.COMPLETE, lambda *_: heard.set())
         )
         await heard.wait()
-        assert Path(os.readlink(f"/proc/{engine.pid}/fd/2")) == engine.log
+        assert Path(f"/proc/{engine.pid}/fd/2").readlink() == engine.log
         with pytest.raises(EngineCrashed, match="no sign of life"):
             await query
 
