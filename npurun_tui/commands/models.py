@@ -63,7 +63,7 @@ def _installed_row(model: InstalledModel) -> tuple[str, ...]:
     return (
         one_line(model.name, 40),
         units.size(model.size),
-        _short_backend(manifest.backend),
+        model.processor,
         one_line(manifest.quant, 12),
         f"{manifest.context:,}",
         "installed",
@@ -158,7 +158,7 @@ def _facts(model: InstalledModel, verdicts: dict[str, Verdict] | None) -> list[t
         hashes = "sha256 in the manifest, of unknown origin"
     facts = [
         ("name", model.name),
-        ("backend", BACKEND_LABELS[manifest.backend]),
+        ("backend", model.place),
         ("architecture", manifest.arch),
         ("parameters", manifest.parameters),
         ("quantisation", manifest.quant),

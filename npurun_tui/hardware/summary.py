@@ -55,10 +55,11 @@ def summarise(environ: Mapping[str, str] = os.environ) -> RuntimeSummary:
     try:
         runtime = discovery.find_runtime(environ)
     except EngineUnavailable as error:
+        # What somebody set by hand and is wrong is worth more than that nothing was found.
+        chosen = bool(environ.get("NPURUN_GENIE_LIB"))
+        said = one_line(error.message, 120) if chosen else "no Genie runtime on this machine"
         why = (("runtime", error.message), ("mend", error.mend))
-        return RuntimeSummary(
-            "CPU only: no Genie runtime on this machine", why, ok=False, short=CPU_ONLY
-        )
+        return RuntimeSummary(f"CPU only: {said}", why, ok=False, short=CPU_ONLY)
     answer = ask_library(runtime.library)
     qairt = runtime.qairt or "unknown"
     archs = " or ".join(runtime.archs)

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from npurun_tui.engine.genie.processor import processor_of
+from npurun_tui.engine.spec import BACKEND_LABELS
 from npurun_tui.errors import (
     ManifestInvalid,
     ModelBusy,
@@ -35,10 +37,17 @@ class InstalledModel:
     manifest: Manifest
     folder: Path
     size: int
+    place: str
+    """What it is made to run on, in words: `NPU (Genie)`, `CPU (Genie)`, `CPU (llama.cpp)`."""
 
     @property
     def name(self) -> str:
         return self.manifest.name
+
+    @property
+    def processor(self) -> str:
+        """`NPU`, `CPU` or `GPU`."""
+        return self.place.partition(" ")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +219,11 @@ class ModelStore:
 
 def _read(name: str, folder: Path) -> InstalledModel:
     manifest = Manifest.read(folder)
-    main_file(manifest, folder)
-    return InstalledModel(replace(manifest, name=name), folder, tree_size(folder))
+    main = main_file(manifest, folder)
+    place = BACKEND_LABELS[manifest.backend]
+    if manifest.backend == "genie":
+        place = f"{processor_of(main)} (Genie)"
+    return InstalledModel(replace(manifest, name=name), folder, tree_size(folder), place)
 
 
 def _move(folder: Path, target: Path) -> None:

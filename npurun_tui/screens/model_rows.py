@@ -122,7 +122,7 @@ def _installed(model: InstalledModel, entry: CatalogEntry | None, part: int) -> 
     manifest = model.manifest
     hash_words = _HASH_WORDS[manifest.hash_origin if manifest.sha256 else ""]
     facts = (
-        ("Backend", BACKEND_LABELS[manifest.backend]),
+        ("Backend", model.place),
         ("Architecture", manifest.arch),
         ("Parameters", manifest.parameters),
         ("Quantisation", manifest.quant),
@@ -137,7 +137,7 @@ def _installed(model: InstalledModel, entry: CatalogEntry | None, part: int) -> 
         kind=Kind.INSTALLED,
         state="✓ installed",
         size=units.size(model.size),
-        backend=_SHORT_BACKENDS[manifest.backend],
+        backend=model.processor,
         quant=one_line(manifest.quant, 20),
         context=_thousands(manifest.context),
         title=one_line(entry.title if entry else "", 80),

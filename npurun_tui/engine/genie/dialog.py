@@ -30,12 +30,10 @@ from npurun_tui.engine.genie.bundle import Bundle
 from npurun_tui.engine.genie.hearing import Hearing
 from npurun_tui.engine.genie.library import Library
 from npurun_tui.engine.genie.native import UNLIMITED, NativeDialog
+from npurun_tui.engine.genie.processor import CPU, PROCESSORS
 from npurun_tui.engine.genie.rewinding import Cached, choose
 
 PREFILL_ONLY = (SentenceCode.BEGIN, SentenceCode.CONTINUE)
-
-_PROCESSORS = {rules.HTP: "NPU", "QnnGpu": "GPU"}
-"""What a backend runs on; every other one is the CPU, and is called so."""
 
 
 class GenieDialog(Dialog):
@@ -78,8 +76,7 @@ class GenieDialog(Dialog):
 
     @property
     def place(self) -> str:
-        processor = _PROCESSORS.get(self._bundle.backend, "CPU")
-        return f"{processor} (Genie {self._library.version_text})"
+        return f"{PROCESSORS.get(self._bundle.backend, CPU)} (Genie {self._library.version_text})"
 
     @property
     def special_tokens(self) -> Sequence[str]:
