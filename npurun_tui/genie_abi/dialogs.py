@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from npurun_tui.engine.dialog import Action, Dialog, GenieError, SentenceCode, Status
@@ -18,10 +17,6 @@ from npurun_tui.genie_abi.profiles import Component, Profile, now_us, query_figu
 from npurun_tui.genie_abi.samplers import DialogSampler
 from npurun_tui.genie_abi.schema import check_root
 
-UINT_32: Final = 12
-OCCUPANCY: Final = 0
-GENERATED: Final = 2
-"""A parameter that 1.21 adds; its number is not documented."""
 DEFAULT_POLICY: Final = 10
 _UNLIMITED: Final = (1 << 32) - 1
 _STOP_CODES: Final = (SentenceCode.BEGIN, SentenceCode.CONTINUE)
@@ -127,7 +122,7 @@ def create(library: Library, handle: Any, out: Any) -> int:
     sampler.on_change = native.apply
     native.seed_anew()
     dialog.set_stop_sequences(document.get("stop-sequence", []))
-    dialog.set_max_tokens(_limit(document.get("max-num-tokens", _UNLIMITED)))
+    dialog.set_max_tokens(limit(document.get("max-num-tokens", _UNLIMITED)))
     for profile in native.profiles:
         profile.users.add(id(native))
     took = {"value": now_us() - began, "unit": "us"}
@@ -266,123 +261,6 @@ def reset(library: Library, handle: Any) -> int:
     return 0
 
 
-# --- settings ------------------------------------------------------------------------------------
-
-
-def set_stop_sequence(library: Library, handle: Any, pointer: Any) -> int:
-    """`GenieDialog_setStopSequence`: NULL and `{}` clear."""
-    native = library.get(handle, NativeDialog)
-    document = {} if pointer == library.ffi.NULL else parse(library.text(pointer))
-    if not isinstance(document, dict):
-        raise AbiError(Status.ERROR_JSON_SCHEMA, "Stop sequences are an object.")
-    sequences = document.get("stop-sequence", [])
-    if not isinstance(sequences, list) or not all(isinstance(each, str) for each in sequences):
-        raise AbiError(Status.ERROR_JSON_SCHEMA, "stop-sequence is a list of texts.")
-    native.dialog.set_stop_sequences([each for each in sequences if each])
-    return 0
-
-
-def _limit(count: int) -> int | None:
+def limit(count: int) -> int | None:
+    """Max tokens as the contract has them."""
     return None if count >= _UNLIMITED else count
-
-
-def set_max_num_tokens(library: Library, handle: Any, count: int) -> int:
-    """`GenieDialog_setMaxNumTokens`."""
-    library.get(handle, NativeDialog).dialog.set_max_tokens(_limit(count))
-    return 0
-
-
-def set_policy(library: Library, handle: Any, policy: int) -> int:
-    """`GenieDialog_setPerformancePolicy`: any value is kept."""
-    library.get(handle, NativeDialog).policy = policy
-    return 0
-
-
-def get_policy(library: Library, handle: Any, out: Any) -> int:
-    """`GenieDialog_getPerformancePolicy`."""
-    native = library.get(handle, NativeDialog)
-    library.need(out)
-    out[0] = native.policy
-    return 0
-
-
-def get_value(library: Library, handle: Any, key: int, allocate: Any, kind: Any, value: Any) -> int:
-    """`GenieDialog_getValue`."""
-    native = library.get(handle, NativeDialog)
-    library.need(allocate, kind, value)
-    if key == OCCUPANCY:
-        number = native.dialog.context_occupancy
-    elif key == GENERATED and library.version >= (1, 21, 0):
-        number = native.generated
-    else:
-        raise invalid_argument("There is no such parameter.")
-    kind[0] = UINT_32
-    value.uint32Value = number
-    return 0
-
-
-def set_text(library: Library, handle: Any, *pointers: Any) -> int:
-    """Settings that mean nothing on the CPU: priority, OEM key. Their arguments are checked."""
-    library.get(handle, NativeDialog)
-    for pointer in pointers:
-        if not isinstance(pointer, int):
-            library.text(pointer)
-    return 0
-
-
-def set_grammar(library: Library, handle: Any, kind: Any, file: Any) -> int:
-    """`GenieDialog_setGrammar`: none can be set here; removing none succeeds."""
-    library.get(handle, NativeDialog)
-    null = library.ffi.NULL
-    if kind == null and file == null:
-        return 0
-    library.need(kind, file)
-    raise general("Grammars are not implemented on the CPU.")
-
-
-# --- save, restore, tokens -----------------------------------------------------------------------
-
-
-def save(library: Library, handle: Any, path: Any) -> int:
-    """`GenieDialog_save`: `path` becomes a folder."""
-    native = library.get(handle, NativeDialog)
-    _as_status(lambda: native.dialog.save(Path(library.text(path, "path"))))
-    return 0
-
-
-def restore(library: Library, handle: Any, path: Any) -> int:
-    """`GenieDialog_restore`."""
-    native = library.get(handle, NativeDialog)
-    _as_status(lambda: native.dialog.restore(Path(library.text(path, "path"))))
-    return 0
-
-
-def encode(library: Library, handle: Any, pointer: Any, allocate: Any, out: Any, count: Any) -> int:
-    """`GenieTokenizer_encode`: 4 bytes a token; no tokens are -1."""
-    library.need_after(handle, pointer, allocate, out, count)
-    tokenizer = library.get(handle, Tokenizer)
-    tokens = _as_status(lambda: tokenizer.dialog.tokenize(library.text(pointer)))
-    if not tokens:
-        raise general("There is nothing to encode.")
-    library.fill(allocate, out, bytes(library.ffi.buffer(library.ffi.new("int32_t[]", tokens))))
-    count[0] = len(tokens)
-    return 0
-
-
-def decode(library: Library, handle: Any, ids: Any, size: int, allocate: Any, out: Any) -> int:
-    """`GenieTokenizer_decode`: NUL-terminated; no tokens are -2."""
-    library.need_after(handle, allocate, out)
-    tokenizer = library.get(handle, Tokenizer)
-    if not size or ids == library.ffi.NULL:
-        raise invalid_argument("There is nothing to decode.")
-    tokens = list(library.ffi.unpack(ids, size))
-    text = _as_status(lambda: tokenizer.dialog.detokenize(tokens))
-    library.fill(allocate, out, text.encode("utf-8", "replace") + b"\x00")
-    return 0
-
-
-def _as_status(call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except GenieError as error:
-        raise AbiError(error.status, error.detail or str(error)) from error

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from npurun_tui.engine.dialog import GenieError
 from npurun_tui.errors import NpurunError
-from npurun_tui.genie_abi import dialogs, encoder, logs, nodes, profiles, samplers
+from npurun_tui.genie_abi import dialog_settings, dialogs, encoder, logs, nodes, profiles, samplers
 from npurun_tui.genie_abi.csource import EXPORTS
 from npurun_tui.genie_abi.failure import AbiError, general
 from npurun_tui.genie_abi.library import Library, claimed, parse
@@ -206,8 +206,8 @@ _OWN: Final[dict[str, Function]] = {
     "GenieSampler_create": samplers.create,
     "GenieSampler_sampleData": samplers.sample_data,
     "GenieSampler_free": samplers.free,
-    "GenieTokenizer_encode": dialogs.encode,
-    "GenieTokenizer_decode": dialogs.decode,
+    "GenieTokenizer_encode": dialog_settings.encode,
+    "GenieTokenizer_decode": dialog_settings.decode,
     "GenieDialogConfig_createFromJson": dialogs.config_from_json,
     "GenieDialogConfig_bindProfiler": dialogs.bind_profiler,
     "GenieDialogConfig_bindLogger": dialogs.bind_logger,
@@ -215,20 +215,20 @@ _OWN: Final[dict[str, Function]] = {
     "GenieDialog_create": dialogs.create,
     "GenieDialog_query": dialogs.query,
     "GenieDialog_batchQuery": dialogs.batch_query,
-    "GenieDialog_save": dialogs.save,
-    "GenieDialog_restore": dialogs.restore,
+    "GenieDialog_save": dialog_settings.save,
+    "GenieDialog_restore": dialog_settings.restore,
     "GenieDialog_reset": dialogs.reset,
     "GenieDialog_getSampler": partial(dialogs.borrow, which="sampler"),
     "GenieDialog_getTokenizer": partial(dialogs.borrow, which="tokenizer"),
-    "GenieDialog_setStopSequence": dialogs.set_stop_sequence,
+    "GenieDialog_setStopSequence": dialog_settings.set_stop_sequence,
     "GenieDialog_signal": dialogs.signal,
-    "GenieDialog_setPriority": dialogs.set_text,
-    "GenieDialog_setOemKey": dialogs.set_text,
-    "GenieDialog_setPerformancePolicy": dialogs.set_policy,
-    "GenieDialog_getPerformancePolicy": dialogs.get_policy,
-    "GenieDialog_setMaxNumTokens": dialogs.set_max_num_tokens,
-    "GenieDialog_getValue": dialogs.get_value,
-    "GenieDialog_setGrammar": dialogs.set_grammar,
+    "GenieDialog_setPriority": dialog_settings.set_text,
+    "GenieDialog_setOemKey": dialog_settings.set_text,
+    "GenieDialog_setPerformancePolicy": dialog_settings.set_policy,
+    "GenieDialog_getPerformancePolicy": dialog_settings.get_policy,
+    "GenieDialog_setMaxNumTokens": dialog_settings.set_max_num_tokens,
+    "GenieDialog_getValue": dialog_settings.get_value,
+    "GenieDialog_setGrammar": dialog_settings.set_grammar,
     "GenieDialog_free": dialogs.free,
     "GenieDlcConfig_create": nodes.create_dlc_config,
     "GenieNode_create": encoder.create_node,

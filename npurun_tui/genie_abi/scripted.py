@@ -183,13 +183,17 @@ class ScriptedDialog(Dialog):
         on_progress: OnProgress | None = None,
     ) -> Status:
         del on_progress
+        try:
+            return self._query(text, code, on_text or (lambda _text, _code: None))
+        finally:
+            self._aborted.clear()  # not before: a signal may come as soon as the query is known to run
+
+    def _query(self, text: str, code: SentenceCode, say: OnText) -> Status:
         began = time.perf_counter()
         self._profile = None
-        self._aborted.clear()
         checks.check_query(text, code, empty=not self._cache)
         self._script = self._script.again()
         faults = self._due(self._script.count())
-        say = on_text or (lambda _text, _code: None)
         self._fail_before(faults, code, text)
         kept = self._place_prompt(text, code)
         if kept is None or "full" in faults:
