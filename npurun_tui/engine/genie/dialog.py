@@ -6,9 +6,7 @@ idle one can stop the query after it (X8).
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from npurun_tui.engine import checks
@@ -25,13 +23,15 @@ from npurun_tui.engine.dialog import (
     Start,
     Status,
 )
-from npurun_tui.engine.genie import figures, rules, sampler, snapshots
+from npurun_tui.engine.genie import figures, rules, snapshots
 from npurun_tui.engine.genie.bundle import Bundle
+from npurun_tui.engine.genie.gate import QueryGate
 from npurun_tui.engine.genie.hearing import Hearing
 from npurun_tui.engine.genie.library import Library
 from npurun_tui.engine.genie.native import UNLIMITED, NativeDialog
 from npurun_tui.engine.genie.processor import CPU, PROCESSORS
 from npurun_tui.engine.genie.rewinding import Cached, choose
+from npurun_tui.engine.genie.sampler import SamplerState, document
 
 PREFILL_ONLY = (SentenceCode.BEGIN, SentenceCode.CONTINUE)
 
@@ -48,12 +48,7 @@ class GenieDialog(Dialog):
         self._bundle = bundle
         self._library = library
         self._limits = rules.limits(library.version, bundle.backend)
-        self._sampler = Sampler()
-        self._seed = sampler.new_seed()
-        self._reseed = False
-        """The seed changed; Genie's stream takes it up at the next reset."""
-        self._stale = False
-        """Settings changed that only a new native dialog takes."""
+        self._sampling = SamplerState()
         self._stops: tuple[str, ...] = ()
         self._max_tokens: int | None = None
         self._grammar = False
@@ -63,10 +58,7 @@ class GenieDialog(Dialog):
         self._cached = Cached()
         self._profile: QueryProfile | None = None
         self._events = 0
-        self._querying = threading.Lock()
-        self._signalling = threading.Lock()
-        self._running = False
-        self._aborted = False
+        self._gate = QueryGate()
 
     # --- what the model is ---------------------------------------------------------------------
 
@@ -119,15 +111,7 @@ class GenieDialog(Dialog):
     def set_sampler(self, settings: Sampler) -> None:
         self._check_open("GenieSampler_applyConfig")
         checks.check_sampler(settings)
-        before, self._sampler = self._sampler, settings
-        if settings.seed != before.seed:
-            self._seed = sampler.new_seed() if settings.seed is None else settings.seed
-            self._reseed = True
-        if sampler.penalty(settings) != sampler.penalty(before):
-            self._stale = True
-        if self._limits.sampler_inert and settings != before:
-            self._stale = True
-        if not self._stale and (settings != before or self._reseed) and self._native.open:
+        if self._sampling.change(settings, inert=self._limits.sampler_inert) and self._native.open:
             self._apply()
 
     def set_policy(self, policy: int) -> None:
@@ -144,18 +128,12 @@ class GenieDialog(Dialog):
         self._native.set_grammar(kind, file)
         self._grammar = bool(kind)
 
-    def _block(self) -> dict[str, object]:
-        return sampler.block(self._sampler, self._seed, self._bundle.tokens)
-
     def _apply(self) -> None:
-        self._native.apply_sampler(sampler.document(self._block()))
+        self._native.apply_sampler(document(self._sampling.block(self._bundle.tokens)))
 
     def _config(self) -> bytes:
         """The config for a native dialog with the settings of this moment."""
-        block = self._block()
-        if penalty := sampler.penalty(self._sampler):
-            block["token-penalty"] = penalty
-        return self._bundle.with_sampler(block)
+        return self._bundle.with_sampler(self._sampling.whole_block(self._bundle.tokens))
 
     # --- the conversation ----------------------------------------------------------------------
 
@@ -167,7 +145,7 @@ class GenieDialog(Dialog):
         on_progress: OnProgress | None = None,
     ) -> Status:
         del on_progress  # Genie tells none
-        with self._one_query():
+        with self._gate.query():
             self._profile = None
             self._check_open(checks.QUERY)
             held = self.context_occupancy
@@ -195,7 +173,7 @@ class GenieDialog(Dialog):
         self._native.call("setMaxNumTokens", UNLIMITED if limit is None else limit)
         hearing = self._hearing(on_text)
         status = self._run(data, code, hearing)
-        if status == Status.WARNING_ABORTED and not hearing.count and not self._aborted:
+        if status == Status.WARNING_ABORTED and not hearing.count and not self._gate.aborted:
             # X8: a signal of long ago stopped it; nothing has happened yet.
             hearing = self._hearing(on_text)
             status = self._run(data, code, hearing)
@@ -215,19 +193,16 @@ class GenieDialog(Dialog):
         return Hearing(self._library.ffi, on_text, self._abort, leak)
 
     def _run(self, data: bytes, code: SentenceCode, hearing: Hearing) -> Status:
-        with self._signalling:
-            self._running, self._aborted = True, False
+        null = self._library.ffi.NULL
         try:
-            return self._native.call("query", data, int(code), hearing.function, self._null)
+            with self._gate.running():
+                return self._native.call("query", data, int(code), hearing.function, null)
         except GenieError as error:
             if hearing.failure is not None:
                 return Status.WARNING_ABORTED
             if error.status != Status.ERROR_INVALID_ARGUMENT:
                 self._cached.broken = f"the last query failed ({error.status.value})"
             raise
-        finally:
-            with self._signalling:
-                self._running = False
 
     def _refuse(self, code: SentenceCode, on_text: OnText | None) -> Status:
         if on_text is not None and code not in PREFILL_ONLY:
@@ -252,16 +227,16 @@ class GenieDialog(Dialog):
         only appends goes on with the old random stream.
         """
         if held and code != SentenceCode.REWIND:
-            if self._stale:
+            if self._sampling.stale:
                 raise GenieError(
                     Status.ERROR_APPLY_CONFIG_FAILED,
                     "GenieSampler_applyConfig",
                     "the repetition penalty can change only while the cache is empty.",
                 )
             return code
-        if self._stale:
+        if self._sampling.stale:
             self.rebuild()
-        elif self._reseed:
+        elif self._sampling.reseed:
             self.reset()
         else:
             return code
@@ -302,10 +277,7 @@ class GenieDialog(Dialog):
         self._abort()
 
     def _abort(self) -> None:
-        with self._signalling:
-            if self._running:
-                self._aborted = True
-                self._native.raw("signal", int(Action.ABORT))
+        self._gate.abort(lambda: self._native.raw("signal", int(Action.ABORT)))
 
     def opening(self, prompt: str) -> Start:
         self._check_open(checks.QUERY)
@@ -314,8 +286,10 @@ class GenieDialog(Dialog):
         held = self.context_occupancy
         cached = self._cached.settle(self._encode) if held else ()
         start = choose(self._prompt(prompt), cached, held, self._cached, self._limits)
-        if start.how == Opening.REWIND and (self._stale or self._reseed):
-            return Start(Opening.REBUILD if self._stale else Opening.RESET, "a setting changed")
+        if start.how == Opening.REWIND and (self._sampling.stale or self._sampling.reseed):
+            return Start(
+                Opening.REBUILD if self._sampling.stale else Opening.RESET, "a setting changed"
+            )
         return start
 
     @property
@@ -325,12 +299,11 @@ class GenieDialog(Dialog):
     def reset(self) -> None:
         call = "GenieDialog_reset"
         self._check_open(call)
-        if self._sampler.seed is None:
-            self._seed, self._reseed = sampler.new_seed(), True
-        if self._stale:
+        self._sampling.draw_seed()
+        if self._sampling.stale:
             self.rebuild()
             return
-        if self._reseed:
+        if self._sampling.reseed:
             self._apply()
         self._native.call("reset")
         self._begin_anew()
@@ -347,7 +320,7 @@ class GenieDialog(Dialog):
 
     def _begin_anew(self) -> None:
         """The cache is empty and the random stream at its beginning."""
-        self._reseed = self._stale = False
+        self._sampling.settled()
         self._cached = Cached()
         if self._policy is not None:
             self._native.raw("setPerformancePolicy", self._policy)
@@ -414,25 +387,12 @@ class GenieDialog(Dialog):
     def close(self) -> None:
         if not self._closed:
             self._abort()
-            with self._querying:  # freeing it under a running query would crash the process
-                self._closed = True
-                self._native.close()
+            self._gate.wait()
+            self._closed = True
+            self._native.close()
 
     # --- guards --------------------------------------------------------------------------------
-
-    @property
-    def _null(self) -> object:
-        return self._library.ffi.NULL
 
     def _check_open(self, call: str) -> None:
         if self._closed:
             raise GenieError(Status.ERROR_INVALID_HANDLE, call, "the model was unloaded.")
-
-    @contextmanager
-    def _one_query(self) -> Iterator[None]:
-        if not self._querying.acquire(blocking=False):
-            raise GenieError(Status.ERROR_GENERAL, checks.QUERY, "another query is running.")
-        try:
-            yield
-        finally:
-            self._querying.release()

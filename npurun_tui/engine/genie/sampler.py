@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from npurun_tui.engine.dialog import Sampler
@@ -43,3 +44,44 @@ def penalty(sampler: Sampler) -> dict[str, Any] | None:
 def document(settings: dict[str, Any]) -> bytes:
     """What `GenieSamplerConfig_createFromJson` takes."""
     return json.dumps({"sampler": settings}).encode()
+
+
+@dataclass(slots=True)
+class SamplerState:
+    """A dialog's settings, and what of them its native dialog has not taken up yet."""
+
+    settings: Sampler = field(default_factory=Sampler)
+    seed: int = field(default_factory=new_seed)
+    reseed: bool = False
+    """The seed changed; Genie's stream takes it up at the next reset."""
+    stale: bool = False
+    """Something changed that only a new native dialog takes."""
+
+    def change(self, settings: Sampler, *, inert: bool) -> bool:
+        """Have `settings`; True where the native dialog's sampler can be told. `inert`: it takes nothing (X2)."""
+        before, self.settings = self.settings, settings
+        if settings.seed != before.seed:
+            self.seed = new_seed() if settings.seed is None else settings.seed
+            self.reseed = True
+        changed = settings != before
+        if penalty(settings) != penalty(before) or (inert and changed):
+            self.stale = True
+        return changed and not self.stale
+
+    def draw_seed(self) -> None:
+        """Before a reset: without a seed of its own each stream is another one."""
+        if self.settings.seed is None:
+            self.seed, self.reseed = new_seed(), True
+
+    def settled(self) -> None:
+        """The native dialog has everything."""
+        self.reseed = self.stale = False
+
+    def block(self, vocabulary: int) -> dict[str, Any]:
+        """What an open dialog's sampler can be told."""
+        return block(self.settings, self.seed, vocabulary)
+
+    def whole_block(self, vocabulary: int) -> dict[str, Any]:
+        """What a new dialog is made with."""
+        found = penalty(self.settings)
+        return self.block(vocabulary) | ({"token-penalty": found} if found else {})
