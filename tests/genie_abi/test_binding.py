@@ -19,6 +19,7 @@ from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.errors import EngineLoadFailed, EngineUnavailable, ModelFileDamaged
 from npurun_tui.genie_abi import exports
 from tests.support.abi_library import built_library
+from tests.support.native import compiled
 from tests.support.soak import TEXT, tell, write_model
 
 MakeDialog = Callable[..., GenieDialog]
@@ -243,3 +244,35 @@ def test_a_library_for_another_processor(
     monkeypatch.setenv("NPURUN_GENIE_LIB", str(file))
     with pytest.raises(EngineUnavailable, match="this Python"):
         opening.open_bundle(spec)
+
+
+def test_an_abort_of_long_ago_costs_nothing_and_ends_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X8, from a library that has it: the first query after a failed one is aborted before its first token."""
+    leaking = compiled(tmp_path, LEAKING)
+    library = Library(leaking)
+    file, _ = write_model(tmp_path / "model")
+    dialog = GenieDialog(read_bundle(file, library.version), library)
+    calls: list[tuple[str, int]] = []
+    status = dialog.query("one", on_text=lambda text, code: calls.append((text, int(code))))
+    assert status == Status.SUCCESS
+    assert calls == [("yes", 1), ("", 3)]
+
+
+LEAKING = (
+    (Path(__file__).parents[2] / "benchmarks" / "emitting_genie.c")
+    .read_text("utf-8")
+    .replace(
+        "int32_t GenieDialog_query(handle h,",
+        """
+int32_t GenieDialog_query(handle h, const char *q, int32_t code, text_fn call, const void *user) {
+    static int queries;
+    if (queries++ == 0) { call("", 3, user); return 1; }
+    call("yes", 1, user);
+    call("", 3, user);
+    return 0;
+}
+int32_t unused_query(handle h,""",
+    )
+)

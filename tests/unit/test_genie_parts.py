@@ -265,6 +265,7 @@ def hear(*calls: tuple[bytes | None, int]) -> tuple[list[tuple[str, int]], Heari
     for data, code in calls:
         text = ffi.NULL if data is None else ffi.new("char[]", data)
         hearing.function(text, code, ffi.NULL)
+    hearing.finish()
     return told, hearing
 
 
@@ -293,6 +294,7 @@ def test_a_token_that_must_not_be_said_is_counted_and_silent() -> None:
     )
     for data, code in ((b"{}", 1), (b"<|end|>", 2), (b"", 3)):
         hearing.function(ffi.new("char[]", data), code, ffi.NULL)
+    hearing.finish()
     assert told == [("{}", 1), ("", 2), ("", 3)]
     assert hearing.count == 2
 

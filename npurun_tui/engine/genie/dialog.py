@@ -177,11 +177,14 @@ class GenieDialog(Dialog):
             # X8: a signal of long ago stopped it; nothing has happened yet.
             hearing = self._hearing(on_text)
             status = self._run(data, code, hearing)
-        self._keep(code, prompt, hearing, limit)
+        hearing.finish()
         if hearing.failure is not None:
+            self._keep(code, prompt, hearing, limit)
             raise hearing.failure
         if status == Status.WARNING_CONTEXT_EXCEEDED and not hearing.count:
-            self._check_full(needed)
+            self._check_full(needed)  # the cache is what it was
+        else:
+            self._keep(code, prompt, hearing, limit)
         if code not in PREFILL_ONLY or status == Status.SUCCESS:
             self._profile = self._figures(code, prompt, held, hearing)
         full = limit is not None and limit != self._wanted and hearing.count >= limit
@@ -200,6 +203,7 @@ class GenieDialog(Dialog):
         except GenieError as error:
             if hearing.failure is not None:
                 return Status.WARNING_ABORTED
+            hearing.finish()
             if error.status != Status.ERROR_INVALID_ARGUMENT:
                 self._cached.broken = f"the last query failed ({error.status.value})"
             raise
@@ -382,7 +386,6 @@ class GenieDialog(Dialog):
         tokens = snapshots.read(folder, snapshots.Key.of(self._bundle, self._library), call)
         self._native.call("restore", str(folder).encode())
         self._cached = Cached(tokens)
-        self._events = 0
 
     def close(self) -> None:
         if not self._closed:

@@ -36,8 +36,7 @@ class Hearing:
         self.failure: BaseException | None = None
         self.count = 0
         """Tokens that came."""
-        self.ended = False
-        """The terminal call came."""
+        self._terminal: SentenceCode | None = None
         self.function = ffi.callback("TextFn", self._hear, onerror=self._failed)
 
     @property
@@ -46,14 +45,12 @@ class Hearing:
         return "".join(self._pieces)
 
     def _hear(self, response: Any, code: int, _user: Any) -> None:
-        if self.ended or self.failure is not None:
+        if self._terminal is not None or self.failure is not None:
             return
         data = self._ffi.string(response) if response != self._ffi.NULL else b""
         if code in TERMINAL:
-            self.ended = True
-            self._release(self._decoder.decode(b"", True))
-            failed = code == SentenceCode.ABORT
-            self._call("", SentenceCode.ABORT if failed else SentenceCode.END)
+            aborted = code == SentenceCode.ABORT
+            self._terminal = SentenceCode.ABORT if aborted else SentenceCode.END
             return
         self._release()
         text = self._decoder.decode(b"" if self._leak and data == self._leak else data)
@@ -62,6 +59,14 @@ class Hearing:
             self._waiting = text
         else:
             self._say(text)
+
+    def finish(self) -> None:
+        """Make the terminal call, where Genie made one. Not before the native call is over: what was stopped by an
+        abort of long ago (X8) is asked again, and an answer ends once.
+        """
+        if self._terminal is not None:
+            self._release(self._decoder.decode(b"", True))
+            self._call("", self._terminal)
 
     def _release(self, rest: str = "") -> None:
         """Make the call that waited for the rest of its character."""
