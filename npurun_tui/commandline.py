@@ -254,13 +254,19 @@ def _add_machine_commands(commands: argparse._SubParsersAction[_Parser]) -> None
     actions = abi.add_subparsers(
         title="actions", metavar="ACTION", required=True, parser_class=_Parser
     )
-    build = actions.add_parser("build", help="make the library (needs a C compiler)")
+    build = actions.add_parser(
+        "build",
+        help="make the library (needs a C compiler)",
+        description="Compiles a shared library with Genie's C interface that runs models on the CPU, and "
+        "prints its path. It needs a C compiler, Python's headers and setuptools. NPURUN_GENIE_LIB=PATH "
+        "has this program use it.",
+    )
     build.add_argument("--out", required=True, metavar="DIR", help="the folder for it")
     build.add_argument(
         "--api",
         default="1.21",
         metavar="VERSION",
-        help="the API that it reports (default 1.21)",
+        help="the API that it reports: 1.18, 1.19, 1.20, 1.20-2.50 or 1.21 (default)",
     )
     build.set_defaults(command=_genie_abi_build)
 

@@ -39,7 +39,7 @@ _PATHS: Final = frozenset(
 )
 """Keys whose values are paths, or lists of them."""
 
-PULL_AGAIN: Final = "Remove the model and pull it again."
+MEND: Final = "Put the right file back into the model's folder, or fetch the bundle again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def read_bundle(
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileDamaged(
             f"{one_line(file.name)} lacks what a dialog's config must have ({one_line(str(error), 60)}).",
-            mend=PULL_AGAIN,
+            mend=MEND,
         ) from error
     graphs = Graphs()
     if backend == rules.HTP:
@@ -193,7 +193,7 @@ def _require(dialog: dict[str, Any], engines: list[dict[str, Any]]) -> None:
             needed.append(("model file", library))
     for what, path in needed:
         if not Path(path).is_file():
-            raise ModelFileDamaged(f"The {what} {one_line(path, 200)} is missing.", mend=PULL_AGAIN)
+            raise ModelFileDamaged(f"The {what} {one_line(path, 200)} is missing.", mend=MEND)
 
 
 def _load(file: Path) -> dict[str, Any]:
@@ -204,18 +204,20 @@ def _load(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise _unreadable(file, error) from error
     except (ValueError, RecursionError) as error:
-        raise ModelFileDamaged(f"{one_line(file.name)} is not JSON.", mend=PULL_AGAIN) from error
+        where = f" ({error})" if isinstance(error, json.JSONDecodeError) else ""
+        shown = one_line(f"{file} is not JSON{where}", 300)
+        raise ModelFileDamaged(f"{shown}.", mend=MEND) from error
     if isinstance(document, dict) and "text-generator" in document and "dialog" not in document:
         raise EngineLoadFailed(
             "This bundle is for pictures and text (a text-generator node), which npurun-tui does not run yet.",
             mend="Choose a text model.",
         )
     if not isinstance(document, dict) or not isinstance(document.get("dialog"), dict):
-        raise ModelFileDamaged(f"{one_line(file.name)} describes no dialog.", mend=PULL_AGAIN)
+        raise ModelFileDamaged(f"{one_line(file.name)} describes no dialog.", mend=MEND)
     return document
 
 
 def _unreadable(file: Path, error: OSError) -> ModelFileDamaged:
     return ModelFileDamaged(
-        f"{one_line(str(file), 200)} cannot be read ({error.strerror or error}).", mend=PULL_AGAIN
+        f"{one_line(str(file), 200)} cannot be read ({error.strerror or error}).", mend=MEND
     )

@@ -13,11 +13,19 @@ from npurun_tui.engine.dialog import GenieError, Status
 from npurun_tui.errors import EngineLoadFailed
 from npurun_tui.text import one_line
 
+OTHER_CONFIG: Final = (
+    "Correct the bundle's genie_config.json: it was changed, or made for another version of Genie."
+)
 _OTHER_CHIP: Final = (
     "The bundle was compiled for another chip, or for a newer runtime: `npurun-tui doctor` shows this machine's; "
     "pull the variant for it, or `pip install --upgrade onnxruntime-qnn` and update the NPU driver."
 )
 _MENDS: Final[tuple[tuple[str, str], ...]] = (
+    (
+        r"runs on the CPU only",
+        "The bundle is made for the NPU: unset NPURUN_GENIE_LIB, which names a library for the CPU, or choose a model "
+        "for the CPU.",
+    ),
     (r"\b(5005|30001)\b|create context from binary", _OTHER_CHIP),
     (
         r"\b14001\b|\b4000\b",
@@ -38,15 +46,15 @@ _MENDS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         r"[Uu]nknown .*key|[Ii]nvalid .*config|schema",
-        "The bundle's genie_config.json is for another version of Genie; pull the model again.",
+        OTHER_CONFIG,
     ),
     (
         r"must be number",
-        "The bundle's genie_config.json lacks `kv-dim` (the head size) in QnnHtp; pull the model again.",
+        "The bundle's genie_config.json lacks `kv-dim` (the head size) in QnnHtp.",
     ),
     (
         r"[Cc]an't access model file|[Ff]ailed to open",
-        "A file of the bundle is missing; remove the model and pull it again.",
+        "A file of the bundle is missing; put it back, or fetch the bundle again.",
     ),
 )
 
@@ -57,7 +65,8 @@ _CONFIG: Final = frozenset(
 
 def load_failed(name: str, error: GenieError) -> EngineLoadFailed:
     """The failure to load the model `name`, in Genie's words and with the mend."""
-    words = one_line(error.detail, 400) or f"status {error.status.value} without a reason"
+    words = one_line(error.detail.removeprefix(f"{error.call}: "), 400).rstrip(". ")
+    words = words or f"status {error.status.value} without a reason"
     mend = next(
         (mend for pattern, mend in _MENDS if re.search(pattern, error.detail)),
         "`npurun-tui doctor` checks runtime, driver and bundle; the engine log has all of it.",
@@ -65,6 +74,6 @@ def load_failed(name: str, error: GenieError) -> EngineLoadFailed:
     if error.status in _CONFIG:
         return EngineLoadFailed(
             f"Genie refuses the config of {one_line(name)}: {words} ({error.status.value}).",
-            mend="The bundle's genie_config.json is for another version of Genie; pull the model again.",
+            mend=OTHER_CONFIG,
         )
     return EngineLoadFailed(f"Genie could not load {one_line(name)}: {words}.", mend=mend)

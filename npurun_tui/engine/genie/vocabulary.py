@@ -57,7 +57,8 @@ def _object(file: Path) -> dict[str, Any]:
         raise ModelFileDamaged(f"{shown} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
         raise ModelFileDamaged(
-            f"{shown} is not JSON.", mend="Remove the model and pull it again."
+            f"{shown} is not JSON.",
+            mend="Put the right file back into the model's folder, or fetch the bundle again.",
         ) from error
     if not isinstance(document, dict):
         raise ModelFileDamaged(f"{shown} must hold one JSON object.")
