@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from npurun_tui.engine.dialog import GenieError, Status
-from npurun_tui.engine.genie.library import Library
+from npurun_tui.engine.genie.library import Buffer, Library
 
 OCCUPANCY: Final = 0
 UNLIMITED: Final = (1 << 32) - 1
@@ -118,11 +118,12 @@ class NativeDialog:
         self._handle("getTokenizer")
         count = self._ffi.new("uint32_t*")
         out = self._ffi.new("const int32_t**")
-        memory = _Ids(self._ffi)
+        memory = Buffer(self._ffi)
         self.library.call(
             "GenieTokenizer_encode", self.tokenizer, text, memory.allocate, out, count
         )
-        return memory.taken(int(count[0]))
+        ids = memoryview(memory.taken()).cast("i").tolist()
+        return ids[: int(count[0])]
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of `tokens`, of which there is at least one."""
@@ -170,21 +171,3 @@ class NativeDialog:
     def release_lora(self, adapter: str) -> None:
         """Free an adapter's memory (API 1.18)."""
         self.call("releaseLoraMemory", PRIMARY, adapter.encode())
-
-
-class _Ids:
-    """Memory for token ids that the library asks for."""
-
-    def __init__(self, ffi: Any) -> None:
-        self._ffi = ffi
-        self._memory: Any = None
-        self._size = 0
-        self.allocate = ffi.callback("AllocFn", self._allocate)
-
-    def _allocate(self, size: int, out: Any) -> None:
-        self._size = size
-        self._memory = self._ffi.new("int32_t[]", max(1, size // 4))
-        out[0] = self._ffi.cast("const char*", self._memory)
-
-    def taken(self, count: int) -> list[int]:
-        return self._ffi.unpack(self._memory, min(count, self._size // 4)) if count else []
