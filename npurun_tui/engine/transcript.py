@@ -49,6 +49,9 @@ _MENDABLE: Final = frozenset(
         Status.ERROR_INVALID_HANDLE,
         Status.ERROR_QUERY_FAILED,
         Status.ERROR_GENERATE_FAILED,
+        Status.ERROR_GET_HANDLE_FAILED,
+        Status.ERROR_APPLY_CONFIG_FAILED,
+        Status.ERROR_SET_PARAMS_FAILED,
     }
 )
 """What a query of a dialog in a bad state fails with; other statuses say that the question was wrong."""
@@ -239,11 +242,15 @@ class Turn:
     async def _attempt(self, how: Opening, prompt: str) -> QueryOutcome:
         if how is Opening.REWIND:
             return await self._query(prompt, SentenceCode.REWIND)
-        if how is Opening.RESET:
-            await self._dialog.reset()
-        elif how is Opening.REBUILD:
-            await self._dialog.rebuild()
+        if how is not Opening.APPEND and await self._until_stopped(self._empty(how)) is None:
+            return NOTHING
         return await self._query(prompt, SentenceCode.COMPLETE)
+
+    async def _empty(self, how: Opening) -> bool:
+        """Empty the cache; to build the dialog anew takes seconds on the NPU. Who stops waiting leaves it to its
+        end."""
+        await (self._dialog.rebuild() if how is Opening.REBUILD else self._dialog.reset())
+        return True
 
     def _may_ask_again(self, error: GenieError | EngineCrashed, how: Opening) -> bool:
         """Not where a part of the answer is there already, and not where the question was wrong.

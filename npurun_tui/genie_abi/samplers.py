@@ -256,6 +256,12 @@ class DialogSampler:
 
     values: dict[str, Any] = field(default_factory=dict)
     on_change: Callable[[], None] = lambda: None
+    greedy: bool = False
+    """It was made with temperature 0 or top-k 1, and stays at the argmax whatever is applied."""
+
+    def __post_init__(self) -> None:
+        made = Choice().merged(self.values)
+        self.greedy = made.temp <= 0 or made.top_k == 1
 
     @property
     def seed(self) -> int | None:
@@ -267,7 +273,7 @@ class DialogSampler:
         choice = Choice().merged(self.values)
         penalty = self.values.get("token-penalty", {})
         return Settings(
-            temperature=max(0.0, choice.temp),
+            temperature=0.0 if self.greedy else max(0.0, choice.temp),
             top_k=max(0, choice.top_k),
             top_p=min(1.0, choice.top_p) or 1e-6,
             seed=seed,

@@ -34,6 +34,14 @@ def test_the_same_seed_gives_the_same_answer_after_a_reset(dialog: Dialog) -> No
     assert answers(dialog, HOT) == first
 
 
+def test_greedy_does_not_outlive_a_rebuild(dialog: Dialog) -> None:
+    """A Genie sampler that is made greedy stays so for ever, whatever is applied to it."""
+    dialog.set_sampler(Sampler(temperature=0))
+    dialog.rebuild()
+    greedy = answers(dialog, Sampler(temperature=0))
+    assert len({answers(dialog, replace(HOT, seed=seed))[0] for seed in (7, 8, 9)} - {*greedy}) == 3
+
+
 def test_another_seed_gives_another_answer(dialog: Dialog) -> None:
     other = Sampler(temperature=1.5, top_k=0, top_p=1.0, seed=8)
     assert answers(dialog, HOT) != answers(dialog, other)

@@ -202,6 +202,22 @@ def test_a_bundle_is_opened_with_the_runtime_that_is_found(spec: ModelSpec) -> N
     assert ask(dialog, "one") == TEXT
 
 
+def test_a_conversation_that_could_not_be_restored_is_not_saved(
+    spec: ModelSpec, tmp_path: Path
+) -> None:
+    window = {
+        "version": 1,
+        "type": "sliding-window",
+        "sliding-window": {"version": 1, "window-size": 8},
+    }
+    change(spec, lambda dialog: dialog["engine"].update({"longcontext": window}))
+    dialog = opening.open_bundle(spec)
+    ask(dialog, "one")
+    with pytest.raises(GenieError, match="sliding-window"):
+        dialog.save(tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()
+
+
 def change(spec: ModelSpec, edit: Callable[[dict[str, Any]], object]) -> None:
     assert spec.model_file is not None
     document = json.loads(spec.model_file.read_text("utf-8"))

@@ -40,7 +40,8 @@ MIX: Final = (
     ("crash", 5),
     ("hang", 1),
     ("wedge-process", 2),
-    ("poison", 4),
+    ("poison", 3),
+    ("wedge", 1),
     ("empty", 3),
     ("rewind", 3),
     ("rewind-discard", 2),
@@ -107,6 +108,7 @@ class Soak:
         """
         began, before = time.monotonic(), psutil.Process().num_fds()
         kinds = [kind for kind, weight in MIX for _ in range(weight)]
+        self._random.shuffle(kinds)
         try:
             await self._ask({})
             before = psutil.Process().num_fds()
@@ -181,10 +183,10 @@ class Soak:
             raise SoakFailed("the database lost a message")
 
     def _check_processes(self) -> None:
-        """Every engine process that ever was is gone."""
+        """Every engine process that ever was is gone, those that lived within a turn included."""
         self.tally.processes = len(self._pids)
         mine = psutil.Process(os.getpid()).children(recursive=True)
-        self.tally.left_running = sum(1 for child in mine if child.pid in self._pids)
+        self.tally.left_running = len(mine)
         if self.tally.left_running:
             raise SoakFailed(f"{self.tally.left_running} engine processes are left")
 

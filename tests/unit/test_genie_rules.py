@@ -92,6 +92,21 @@ def test_after_a_cut_answer_the_npu_does_not_rewind() -> None:
     assert opening(500, 0, 9, limits(V51, "QnnGenAiTransformer"), cut)[0] is Opening.REWIND
 
 
+def test_an_answer_whose_tokens_are_not_its_texts_shares_nothing_for_sure() -> None:
+    """Genie holds 40 tokens more than the text has: where in the answer the two part is not known."""
+    cached = [1] * 1000
+    state = Cached(prompt_end=300)
+    start = choose([*cached, 2], cached, 1040, state, limits(V51, HTP))
+    assert start.how is Opening.RESET  # 740 would be discarded
+    assert choose([*cached, 2], cached, 1001, state, limits(V51, HTP)).how is Opening.REWIND
+
+
+def test_what_was_restored_is_not_rewound_on_the_npu() -> None:
+    restored = Cached(restored=True)
+    assert opening(500, 0, 9, limits(V51, HTP), restored)[0] is Opening.RESET
+    assert opening(500, 0, 9, limits(V51, "QnnGenAiTransformer"), restored)[0] is Opening.REWIND
+
+
 def test_a_broken_dialog_is_rebuilt_whatever_it_holds() -> None:
     broken = Cached(broken="it failed")
     assert opening(500, 0, 9, Limits(), broken) == (Opening.REBUILD, "it failed")
@@ -188,6 +203,14 @@ def test_the_window_ends_before_what_a_release_breaks_at(
     assert (bundle.window, bundle.size) == (window, 4096)
 
 
+@pytest.mark.parametrize("graphs", [b"no names at all", b"ar9999_cl99999", b"ar512_cl512"])
+def test_the_window_is_kept_short_where_names_say_nothing_of_use(
+    tmp_path: Path, graphs: bytes
+) -> None:
+    bundle = opened(npu_bundle(tmp_path / "b", npu_config(), graphs), V50)
+    assert bundle.window in (4096 - 128, 512 - 128)
+
+
 def test_ssd_bundles_are_basic_where_reset_damages_them(tmp_path: Path) -> None:
     document = npu_config()
     document["dialog"] |= {"type": "ssd-q1", "ssd-q1": {"version": 1}}
@@ -216,6 +239,7 @@ def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
         '{"dialog": {}}',
         "[" * 100_000,
         '{"dialog": {"engine": []}}',
+        '{"dialog": {"context": {"size": 1e999, "n-vocab": 1, "bos-token": 1}, "engine": {"backend": {"type": "x"}}}}',
     ],
 )
 def test_a_config_that_is_none(tmp_path: Path, text: str) -> None:

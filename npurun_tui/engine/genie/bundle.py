@@ -23,6 +23,9 @@ from npurun_tui.text import one_line
 _LARGEST: Final = 16 << 20
 """Bytes of JSON that a config may have; real ones have a few thousand."""
 
+USUAL_WIDTH: Final = 128
+"""Tokens that the prefill graphs of published bundles take at once."""
+
 _PATHS: Final = frozenset(
     {
         "path",
@@ -38,6 +41,16 @@ _PATHS: Final = frozenset(
     }
 )
 """Keys whose values are paths, or lists of them."""
+
+_MISFITS: Final = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What reading a config raises that has another shape than a dialog's."""
 
 MEND: Final = "Put the right file back into the model's folder, or fetch the bundle again."
 
@@ -60,6 +73,13 @@ class Bundle:
     """The vocabulary's size."""
     vocabulary: Vocabulary
     graphs: Graphs
+    sliding: bool = False
+    """It has groups of the cache with a sliding window, which some releases cannot save (D6)."""
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file that the config names and that is there."""
+        return [file for _, _, path in _paths(self.config) if (file := Path(path)).is_file()]
 
     def with_sampler(self, block: dict[str, Any]) -> bytes:
         """The config as JSON, with `block` as its sampler."""
@@ -91,20 +111,20 @@ def read_bundle(
         backend = str(engines[0]["backend"]["type"])
         claimed = dialog["context"]
         size, tokens, bos = (int(claimed[key]) for key in ("size", "n-vocab", "bos-token"))
-        tokenizer = dialog["tokenizer"]["path"]
         _make_absolute(document, file.parent)
         _require(dialog, engines)
         tokenizer = Path(dialog["tokenizer"]["path"])
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        graphs = Graphs()
+        if backend == rules.HTP:
+            graphs = _graphs(engines)
+            _tune(dialog, engines, graphs, version, environ)
+        sliding = any("cache-groups" in each or _slides(each) for each in engines)
+    except _MISFITS as error:
         raise ModelFileDamaged(
             f"{one_line(file.name)} lacks what a dialog's config must have ({one_line(str(error), 60)}).",
             mend=MEND,
         ) from error
-    graphs = Graphs()
-    if backend == rules.HTP:
-        graphs = _graphs(engines)
-        _tune(dialog, engines, graphs, version, environ)
-    elif context:
+    if backend != rules.HTP and context:
         claimed["size"] = size = min(size, context)
     window = _window(size, graphs, rules.limits(version, backend), backend)
     return Bundle(
@@ -116,7 +136,12 @@ def read_bundle(
         tokens,
         read_vocabulary(tokenizer, file.parent / "tokenizer_config.json"),
         graphs,
+        sliding,
     )
+
+
+def _slides(engine: dict[str, Any]) -> bool:
+    return bool(engine.get("longcontext", {}).get("type") == "sliding-window")
 
 
 def _window(size: int, graphs: Graphs, limits: rules.Limits, backend: str) -> int:
@@ -127,7 +152,9 @@ def _window(size: int, graphs: Graphs, limits: rules.Limits, backend: str) -> in
     if limits.smallest_tier and graphs.contexts:
         size = min(size, graphs.contexts[0])
     width = graphs.prefill_width
-    return size - width if size > width else size
+    if not 0 < width < size:  # no names, or ones that cannot be: what every published bundle has
+        width = USUAL_WIDTH if limits.smallest_tier or width else 0
+    return size - width if size > width else max(1, size // 2)
 
 
 def _tune(

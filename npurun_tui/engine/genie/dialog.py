@@ -6,7 +6,8 @@ idle one can stop the query after it (X8).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from npurun_tui.engine import checks
@@ -33,7 +34,12 @@ from npurun_tui.engine.genie.processor import CPU, PROCESSORS
 from npurun_tui.engine.genie.rewinding import Cached, choose
 from npurun_tui.engine.genie.sampler import SamplerState, document
 
+log = logging.getLogger(__name__)
+
 PREFILL_ONLY = (SentenceCode.BEGIN, SentenceCode.CONTINUE)
+APPENDS_MORE = (SentenceCode.COMPLETE, SentenceCode.BEGIN)
+LARGE_PROFILE = 1 << 20
+"""Bytes: a profile only grows (X9), and it is read whole after each query."""
 
 
 class GenieDialog(Dialog):
@@ -51,13 +57,14 @@ class GenieDialog(Dialog):
         self._sampling = SamplerState()
         self._stops: tuple[str, ...] = ()
         self._max_tokens: int | None = None
-        self._grammar = False
-        self._native = NativeDialog(library, self._config())
+        self._grammar = ("", "")
+        self._lora = ""
+        self._native = self._make()
         self._policy = self._native.policy()
         self._closed = False
         self._cached = Cached()
         self._profile: QueryProfile | None = None
-        self._events = 0
+        self._events = self._profile_size = 0
         self._gate = QueryGate()
 
     # --- what the model is ---------------------------------------------------------------------
@@ -100,8 +107,7 @@ class GenieDialog(Dialog):
         self._check_open("GenieDialog_setStopSequence")
         checks.check_stop_sequences(sequences)
         self._stops = tuple(sequences)
-        if self._native.open:
-            self._native.set_stop_sequences(sequences)
+        self._tell(lambda: self._native.set_stop_sequences(sequences))
 
     def set_max_tokens(self, count: int | None) -> None:
         self._check_open("GenieDialog_setMaxNumTokens")
@@ -111,8 +117,8 @@ class GenieDialog(Dialog):
     def set_sampler(self, settings: Sampler) -> None:
         self._check_open("GenieSampler_applyConfig")
         checks.check_sampler(settings)
-        if self._sampling.change(settings, inert=self._limits.sampler_inert) and self._native.open:
-            self._apply()
+        if self._sampling.change(settings, inert=self._limits.sampler_inert):
+            self._tell(self._apply)
 
     def set_policy(self, policy: int) -> None:
         """Use Genie's performance policy `policy`, also after each reset, which would put it back (X10)."""
@@ -126,14 +132,34 @@ class GenieDialog(Dialog):
             GenieError: this release has no grammars, or refuses this one.
         """
         self._native.set_grammar(kind, file)
-        self._grammar = bool(kind)
+        self._grammar = (kind, file)
+
+    def apply_lora(self, adapter: str) -> None:
+        """Use the LoRA adapter `adapter` of the bundle, also in a dialog that is made anew."""
+        self._native.apply_lora(adapter)
+        self._lora = adapter
+
+    def _tell(self, setting: Callable[[], None]) -> None:
+        """Have the native dialog take a setting; one that does not is made anew before the next query that can bear
+        it."""
+        try:
+            if self._native.open:
+                setting()
+        except GenieError as error:
+            log.warning("a setting was not taken: %s", error)
+            self._sampling.stale = True
 
     def _apply(self) -> None:
         self._native.apply_sampler(document(self._sampling.block(self._bundle.tokens)))
 
-    def _config(self) -> bytes:
-        """The config for a native dialog with the settings of this moment."""
-        return self._bundle.with_sampler(self._sampling.whole_block(self._bundle.tokens))
+    def _make(self) -> NativeDialog:
+        """A native dialog with the settings of this moment."""
+        tokens = self._bundle.tokens
+        config = self._bundle.with_sampler(self._sampling.whole_block(tokens))
+        native = NativeDialog(self._library, config)
+        if self._sampling.greedy:
+            native.apply_sampler(document(self._sampling.block(tokens)))
+        return native
 
     # --- the conversation ----------------------------------------------------------------------
 
@@ -167,13 +193,16 @@ class GenieDialog(Dialog):
     ) -> Status:
         """Query, and take down what the cache holds and what the query cost."""
         needed = len(prompt) if code == SentenceCode.REWIND else held + len(prompt)
+        if held and code in APPENDS_MORE:
+            needed += 2  # the last sampled token and EOS come before the text
         if needed > self.context_size and self._bundle.window < self._bundle.size:
             return self._refuse(code, on_text)  # the library would take it, and break
         limit = self._limit(needed)
         self._native.call("setMaxNumTokens", UNLIMITED if limit is None else limit)
         hearing = self._hearing(on_text)
         status = self._run(data, code, hearing)
-        if status == Status.WARNING_ABORTED and not hearing.count and not self._gate.aborted:
+        stray = status == Status.WARNING_ABORTED and not hearing.count and not self._gate.aborted
+        if stray and self.context_occupancy == held:
             # X8: a signal of long ago stopped it; nothing has happened yet.
             hearing = self._hearing(on_text)
             status = self._run(data, code, hearing)
@@ -191,7 +220,7 @@ class GenieDialog(Dialog):
         return Status.WARNING_CONTEXT_EXCEEDED if full else status
 
     def _hearing(self, on_text: OnText | None) -> Hearing:
-        leaks = self._grammar and rules.GRAMMAR_LEAK.holds(self._library.version)
+        leaks = self._grammar[0] and rules.GRAMMAR_LEAK.holds(self._library.version)
         leak = self._bundle.vocabulary.eos if leaks else ""
         return Hearing(self._library.ffi, on_text, self._abort, leak)
 
@@ -255,12 +284,14 @@ class GenieDialog(Dialog):
         else:
             cached.settle(self._encode)
             cached.tokens += prompt
+        cached.prompt_end = len(cached.tokens)
+        cached.restored = cached.restored and code != SentenceCode.REWIND
         cached.answer = hearing.text
         cached.cut = limit is not None and hearing.count >= limit
 
     def _check_full(self, needed: int) -> None:
         """Refuse a "context exceeded" for what fits (D2): begun anew it will be answered."""
-        if needed < self.context_size:
+        if needed + 2 < self.context_size:
             self._cached.broken = "the window was reported full too early"
             raise GenieError(Status.ERROR_QUERY_FAILED, checks.QUERY, f"{self._cached.broken}.")
 
@@ -287,9 +318,16 @@ class GenieDialog(Dialog):
         self._check_open(checks.QUERY)
         if not self._native.open:
             return Start(Opening.REBUILD, "it could not be made anew before")
-        held = self.context_occupancy
-        cached = self._cached.settle(self._encode) if held else ()
-        start = choose(self._prompt(prompt), cached, held, self._cached, self._limits)
+        if self._cached.broken:
+            return Start(Opening.REBUILD, self._cached.broken)
+        try:
+            held = self.context_occupancy
+            cached = self._cached.settle(self._encode) if held else ()
+            start = choose(self._prompt(prompt), cached, held, self._cached, self._limits)
+        except GenieError as error:
+            return Start(
+                Opening.REBUILD, f"it could not be asked for its state ({error.status.value})"
+            )
         if start.how == Opening.REWIND and (self._sampling.stale or self._sampling.reseed):
             return Start(
                 Opening.REBUILD if self._sampling.stale else Opening.RESET, "a setting changed"
@@ -303,8 +341,8 @@ class GenieDialog(Dialog):
     def reset(self) -> None:
         call = "GenieDialog_reset"
         self._check_open(call)
-        self._sampling.draw_seed()
-        if self._sampling.stale:
+        self._sampling.draw_seed(inert=self._limits.sampler_inert)
+        if self._sampling.stale or self._profile_size > LARGE_PROFILE:
             self.rebuild()
             return
         if self._sampling.reseed:
@@ -316,10 +354,13 @@ class GenieDialog(Dialog):
         """Free the native dialog and make it anew. Where that fails there is none, and the next rebuild tries again."""
         self._check_open("GenieDialog_create")
         self._native.close()
-        self._native = NativeDialog(self._library, self._config())
-        self._events = 0
+        self._native = self._make()
+        self._events = self._profile_size = 0
         self._native.set_stop_sequences(self._stops)
-        self._grammar = False  # it was the old dialog's
+        if self._grammar[0]:
+            self._native.set_grammar(*self._grammar)
+        if self._lora:
+            self._native.apply_lora(self._lora)
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -331,7 +372,13 @@ class GenieDialog(Dialog):
 
     @property
     def context_occupancy(self) -> int:
-        held = self._native.occupancy()
+        try:
+            held = self._native.occupancy()
+        except GenieError as error:
+            if not self._native.open:
+                raise
+            log.warning("the occupancy is not told: %s", error)
+            held = None
         return len(self._cached.settle(self._encode)) if held is None else held
 
     def tokenize(self, text: str) -> list[int]:
@@ -354,7 +401,13 @@ class GenieDialog(Dialog):
     def _figures(
         self, code: SentenceCode, prompt: list[int], held: int, hearing: Hearing
     ) -> QueryProfile | None:
-        event = figures.last_query(self._native.profile())
+        try:
+            data = self._native.profile()
+        except GenieError as error:
+            log.warning("there are no figures: %s", error)
+            return None
+        self._profile_size = len(data)
+        event = figures.last_query(data)
         if event is None or event.number == self._events:
             return None
         self._events = event.number
@@ -375,6 +428,7 @@ class GenieDialog(Dialog):
         self._check_open(call)
         if not self.context_occupancy:
             raise GenieError(Status.ERROR_QUERY_FAILED, call, "the cache is empty.")
+        self._check_snapshots(call)
         key = snapshots.Key.of(self._bundle, self._library)
         with snapshots.new_folder(folder, call) as partial:
             self._native.call("save", str(partial).encode())
@@ -383,9 +437,18 @@ class GenieDialog(Dialog):
     def restore(self, folder: Path) -> None:
         call = "GenieDialog_restore"
         self._check_open(call)
+        self._check_snapshots(call)
         tokens = snapshots.read(folder, snapshots.Key.of(self._bundle, self._library), call)
-        self._native.call("restore", str(folder).encode())
-        self._cached = Cached(tokens)
+        try:
+            self._native.call("restore", str(folder).encode())
+        except GenieError:
+            self._cached.broken = "a snapshot could not be restored"
+            raise
+        self._cached = Cached(tokens, restored=True)
+
+    def _check_snapshots(self, call: str) -> None:
+        if self._bundle.sliding and rules.SLIDING_SNAPSHOT.holds(self._library.version):
+            raise GenieError(Status.ERROR_GENERAL, call, f"{rules.SLIDING_SNAPSHOT.title}")
 
     def close(self) -> None:
         if not self._closed:

@@ -39,7 +39,7 @@ def last_query(data: bytes) -> QueryEvent | None:
             _number(last, "time-to-first-token"),
             _number(last, "token-generation-time"),
         )
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
         # Figures are worth having, and no reason to lose an answer over.
         return None
 

@@ -24,6 +24,10 @@ class Cached:
     """The last answer's text, not yet among the tokens: an answer nobody goes on with is never tokenized."""
     cut: bool = False
     """Max tokens ended the last answer."""
+    prompt_end: int = 0
+    """Tokens up to the end of the last prompt. What comes after them is known by its text only."""
+    restored: bool = False
+    """It came from a snapshot."""
     broken: str = ""
     """Why the dialog cannot be trusted any more; empty where it can."""
 
@@ -47,6 +51,9 @@ def choose(
     if not held:
         return Start(Opening.APPEND)
     shared = _shared(prompt, cached)
+    if abs(len(cached) - held) > 1:
+        # The answer's tokens are not those of its text: where the two part nobody knows.
+        shared = min(shared, state.prompt_end)
     against = _against(len(prompt), shared, max(0, held - shared), held, state, limits)
     if not against:
         return Start(Opening.REWIND)
@@ -64,6 +71,8 @@ def _against(
 
 
 def _at_all(length: int, state: Cached, limits: Limits) -> str:
+    if state.restored and not limits.rewinds_restored:
+        return "it was restored, and this release cannot rewind what was"
     if state.cut and not limits.rewinds_after_cut:
         return "the last answer was cut, and this release cannot rewind after that"
     if limits.longest_extended is not None and length > limits.longest_extended:

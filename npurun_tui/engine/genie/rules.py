@@ -63,6 +63,15 @@ SSD_AFTER_RESET: Final = Rule(
     (1, 20),
     (1, 20),
 )
+SLIDING_SNAPSHOT: Final = Rule(
+    "D6",
+    "A saved conversation of a bundle with sliding-window cache groups comes back wrong, or crashes the process.",
+    "Such conversations are not saved.",
+    "docs, device",
+    (1, 20),
+    (1, 21),
+    htp_only=False,
+)
 GRAMMAR_LEAK: Final = Rule(
     "D4",
     "With a grammar the end-of-sequence token's text arrives as the last piece.",
@@ -173,6 +182,7 @@ RULES: Final = (
     SLOT_WEDGE,
     KV_POSITION,
     GRAMMAR_LEAK,
+    SLIDING_SNAPSHOT,
     SSD_AFTER_RESET,
     REWIND_FAILS,
     REWIND_DISCARD,
@@ -219,6 +229,8 @@ class Limits:
     """The cache above which the dialog is built anew instead of reset (R7)."""
     sampler_inert: bool = False
     """Sampler settings take effect only in a new dialog (X2)."""
+    rewinds_restored: bool = True
+    """REWIND works on a conversation that was restored; what it is matched against is not saved."""
     early_full: bool = False
     """"Context exceeded" may come too early (D2)."""
 
@@ -243,6 +255,7 @@ def limits(version: Version, backend: str) -> Limits:
         longest_cut=3150,
         longest_extended=3300,
         rewinds_after_cut=False,
+        rewinds_restored=False,
         largest_reset=LARGE_PREFILL if RESET_LARGE.holds(version) else None,
         sampler_inert=inert,
         early_full=KV_POSITION.holds(version),

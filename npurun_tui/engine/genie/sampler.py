@@ -65,13 +65,14 @@ class SamplerState:
             self.reseed = True
         changed = settings != before
         if penalty(settings) != penalty(before) or (inert and changed):
-            self.stale = True
+            self.stale = True  # `inert` also keeps the seed from a dialog that is only reset
         return changed and not self.stale
 
-    def draw_seed(self) -> None:
+    def draw_seed(self, *, inert: bool) -> None:
         """Before a reset: without a seed of its own each stream is another one."""
         if self.settings.seed is None:
             self.seed, self.reseed = new_seed(), True
+            self.stale = self.stale or inert
 
     def settled(self) -> None:
         """The native dialog has everything."""
@@ -81,7 +82,14 @@ class SamplerState:
         """What an open dialog's sampler can be told."""
         return block(self.settings, self.seed, vocabulary)
 
+    @property
+    def greedy(self) -> bool:
+        """The argmax is always taken."""
+        return bool(block(self.settings, 0, 1 << 20)["top-k"] == 1)
+
     def whole_block(self, vocabulary: int) -> dict[str, Any]:
-        """What a new dialog is made with."""
+        """What a new dialog is made with: never greedy, which a sampler that is made so stays for ever."""
         found = penalty(self.settings)
-        return self.block(vocabulary) | ({"token-penalty": found} if found else {})
+        settings = Sampler(seed=self.settings.seed) if self.greedy else self.settings
+        made = block(settings, self.seed, vocabulary)
+        return made | ({"token-penalty": found} if found else {})

@@ -27,15 +27,19 @@ class Key:
     """What a snapshot can be restored into."""
 
     bundle: str
-    """A digest of the bundle's config, paths included."""
+    """A digest of the config with its paths, and of size and time of the library's and the model's files."""
     library: str
     """The API's version."""
 
     @classmethod
     def of(cls, bundle: Bundle, library: Library) -> Key:
         """The key of what is loaded."""
-        digest = hashlib.sha256(bundle.with_sampler({})).hexdigest()
-        return cls(digest, library.version_text)
+        digest = hashlib.sha256(bundle.with_sampler({}))
+        # Two releases share an API version, and a model may be replaced where it lies.
+        for file in (library.path, *bundle.files):
+            status = file.stat()
+            digest.update(f"{file} {status.st_size} {status.st_mtime_ns}".encode())
+        return cls(digest.hexdigest(), library.version_text)
 
 
 @contextmanager

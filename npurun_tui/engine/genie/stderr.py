@@ -12,7 +12,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 LONGEST: Final = 4000
@@ -40,7 +40,8 @@ def listening() -> Iterator[Heard]:
     try:
         yield heard
     finally:
-        heard.text = _decode(_read_from(STDERR, end))
+        with suppress(OSError):
+            heard.text = _decode(_read_from(STDERR, end))
 
 
 def _end_of_log() -> int | None:
@@ -71,19 +72,23 @@ def _read_from(fd: int, offset: int) -> bytes:
 
 @contextmanager
 def _redirected(heard: Heard) -> Iterator[None]:
-    with tempfile.TemporaryFile() as file:
-        try:
-            before = os.dup(STDERR)
-        except OSError:  # there is no stderr at all
-            before = os.open(os.devnull, os.O_WRONLY)
+    """Words are worth having, and no reason to lose a call over: where they cannot be had there are none."""
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, on every way
+        before = os.dup(STDERR)
+    except OSError:  # a full disk, no descriptors left, no stderr at all
+        yield
+        return
+    with file:
         os.dup2(file.fileno(), STDERR)
         try:
             yield
         finally:
             os.dup2(before, STDERR)
-            data = _read_from(file.fileno(), 0)
-            heard.text = _decode(data)
-            os.write(before, data)
+            with suppress(OSError):
+                data = _read_from(file.fileno(), 0)
+                heard.text = _decode(data)
+                os.write(before, data)
             os.close(before)
 
 
