@@ -268,15 +268,15 @@ def test_the_dsp_path_keeps_what_is_there_and_is_set_once(tmp_path: Path) -> Non
     runtime = discovery.find_runtime({}, LINUX, [tmp_path])
     environ = {"ADSP_LIBRARY_PATH": "/mine", "PATH": "/bin"}
     for _ in range(2):
-        environment.prepare(runtime, environ, tmp_path / "root", "linux")
+        environment.prepare(runtime, environ, tmp_path / "device", "linux")
     hexagon = tmp_path / "2.45.0/lib"
     assert environ["PATH"] == "/bin"
     assert environ["ADSP_LIBRARY_PATH"].split(";") == [
         f"{hexagon}/hexagon-v73/unsigned",
         f"{hexagon}/hexagon-v81/unsigned",
         "/mine",
-        f"{tmp_path}/root/usr/lib/rfsa/adsp",
-        f"{tmp_path}/root/dsp/image/dsp/cdsp1",
+        f"{tmp_path}/device/usr/lib/rfsa/adsp",
+        f"{tmp_path}/device/dsp/image/dsp/cdsp1",
     ]
 
 
