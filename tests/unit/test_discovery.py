@@ -263,8 +263,8 @@ def test_a_text_file_is_no_library(tmp_path: Path) -> None:
 
 def test_the_dsp_path_keeps_what_is_there_and_is_set_once(tmp_path: Path) -> None:
     sdk(tmp_path / "2.45.0", archs="v73 v81")
-    (tmp_path / "root/usr/lib/rfsa/adsp").mkdir(parents=True)
-    (tmp_path / "root/dsp/image/dsp/cdsp1").mkdir(parents=True)
+    (tmp_path / "device/usr/lib/rfsa/adsp").mkdir(parents=True)
+    (tmp_path / "device/dsp/image/dsp/cdsp1").mkdir(parents=True)
     runtime = discovery.find_runtime({}, LINUX, [tmp_path])
     environ = {"ADSP_LIBRARY_PATH": "/mine", "PATH": "/bin"}
     for _ in range(2):
