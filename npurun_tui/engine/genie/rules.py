@@ -116,7 +116,7 @@ REWIND_CUT: Final = Rule(
 EXTEND_LONG: Final = Rule(
     "R6",
     "A conversation that grows past 3,300 tokens by REWIND ends in errors.",
-    "The dialog is built anew and the conversation prefilled whole.",
+    "The conversation is prefilled whole instead, in a dialog made anew where R7 holds.",
     "device (2.50)",
 )
 RESET_LARGE: Final = Rule(
