@@ -111,12 +111,6 @@ def _only(name: int, known: int) -> None:
         raise general("The node has no such input or output.")
 
 
-def refuse(library: Library, handle: Any, *_arguments: Any) -> int:
-    """What an encoder does not have or cannot do."""
-    library.get(handle, Encoder)
-    raise general("A text encoder cannot do that.")
-
-
 def borrow_nothing(library: Library, handle: Any, *_arguments: Any) -> int:
     """The handles that an encoder has none of."""
     library.get(handle, Encoder)
@@ -189,9 +183,3 @@ def free_pipeline(library: Library, handle: Any) -> int:
     """`GeniePipeline_free`."""
     library.free(handle, Pipeline)
     return 0
-
-
-def pipeline_unavailable(library: Library, handle: Any, *_arguments: Any) -> int:
-    """What a pipeline of encoders cannot do."""
-    library.get(handle, Pipeline)
-    raise general("This is not implemented on the CPU.")

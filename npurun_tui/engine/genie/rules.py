@@ -231,8 +231,6 @@ class Limits:
     """Sampler settings take effect only in a new dialog (X2)."""
     rewinds_restored: bool = True
     """REWIND works on a conversation that was restored; what it is matched against is not saved."""
-    early_full: bool = False
-    """"Context exceeded" may come too early (D2)."""
 
 
 NEAR_TOP: Final = 64
@@ -258,5 +256,4 @@ def limits(version: Version, backend: str) -> Limits:
         rewinds_restored=False,
         largest_reset=LARGE_PREFILL if RESET_LARGE.holds(version) else None,
         sampler_inert=inert,
-        early_full=KV_POSITION.holds(version),
     )
