@@ -1,0 +1,135 @@
+"""What was last verified of a source, on disk: the catalog as it was signed, and a record that says which bytes.
+
+The file's name holds its hash, and the record, replaced in one step, names it: a kill between the two leaves the old
+pair. The hash is compared at every reading, so damage is noticed. It is no protection from somebody who can write
+to this user's folders; nothing here could be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from npurun_tui.errors import ManifestInvalid
+from npurun_tui.files import write_atomic
+from npurun_tui.models import catalog_json
+from npurun_tui.models.catalog import CatalogEntry
+from npurun_tui.models.remote.sources import CatalogSource
+from npurun_tui.settings import Paths
+
+RECORD: Final = "state.json"
+METADATA: Final = "metadata"
+"""The folder of TUF's own files, beside the record."""
+
+State = Literal["never updated", "current", "expired", "damaged"]
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_MAX_RECORD: Final = 10_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What an update wrote down. Times are ISO 8601 in UTC."""
+
+    sha256: str
+    """Of the stored catalog."""
+    version: int
+    """Of the signed list (TUF's targets)."""
+    expires: str
+    """The earliest date of the signed files: after it a newer one ought to be there."""
+    updated: str
+    """When it was last verified against the server."""
+
+    @property
+    def expired(self) -> bool:
+        """True from the date on; also where it is no date."""
+        try:
+            return datetime.now(UTC) >= datetime.fromisoformat(self.expires)
+        except (ValueError, TypeError):  # TypeError: it has no time zone
+            return True
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """One source and how what is kept of it stands. An expired catalog stays in use; a damaged one does not."""
+
+    source: CatalogSource
+    state: State
+    record: Record | None = None
+    entries: tuple[CatalogEntry, ...] = ()
+
+
+def read_state(paths: Paths, source: CatalogSource) -> SourceState:
+    """How `source` stands, with its entries. Blocking: two files, at most 8 MB; no network. Never raises."""
+    folder = source.folder(paths)
+    if not (folder / RECORD).exists():
+        return SourceState(source, "never updated")
+    try:
+        record = _read_record(folder / RECORD)
+        data = _read_catalog(folder, record)
+        entries = catalog_json.load(data, f"The catalog of {source.name}", catalog=source.name)
+    except (OSError, ValueError, RecursionError, ManifestInvalid) as error:
+        _log.warning("The stored catalog of %s is not used: %s", source.name, error)
+        return SourceState(source, "damaged")
+    return SourceState(source, "expired" if record.expired else "current", record, entries)
+
+
+def store(folder: Path, data: bytes, record: Record) -> None:
+    """Keep `data`, verified, as what `record` says. Blocking. Raises OSError; what was there then stays."""
+    path = _catalog_file(folder, record.sha256)
+    write_atomic(path, data)
+    write_atomic(folder / RECORD, (json.dumps(asdict(record), indent=1) + "\n").encode())
+    for old in folder.glob("catalog-*.json"):
+        if old != path:
+            with suppress(
+                OSError
+            ):  # Windows: somebody reads it at this moment; the next update removes it
+                old.unlink()
+
+
+def stored_bytes(folder: Path, sha256: str) -> bytes | None:
+    """The stored catalog with this hash; None where there is none, or it is damaged."""
+    try:
+        return _read_hashed(_catalog_file(folder, sha256), sha256)
+    except (OSError, ValueError):
+        return None
+
+
+def _catalog_file(folder: Path, sha256: str) -> Path:
+    return folder / f"catalog-{sha256}.json"
+
+
+def _read_catalog(folder: Path, record: Record) -> bytes:
+    return _read_hashed(_catalog_file(folder, record.sha256), record.sha256)
+
+
+def _read_hashed(file: Path, sha256: str) -> bytes:
+    with file.open("rb") as stream:
+        data = stream.read(catalog_json.MAX_DOCUMENT + 1)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError("its sha256 is not the one that was recorded")
+    return data
+
+
+def _read_record(file: Path) -> Record:
+    with file.open("rb") as stream:
+        document: Any = json.loads(stream.read(_MAX_RECORD))
+    if not isinstance(document, dict):
+        raise ValueError("its record is no object")
+    sha256, version = document.get("sha256"), document.get("version")
+    if not isinstance(sha256, str) or _SHA256.fullmatch(sha256) is None:
+        raise ValueError("its record has no sha256")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise ValueError("its record has no version")
+    return Record(
+        sha256, version, str(document.get("expires", "")), str(document.get("updated", ""))
+    )
