@@ -97,7 +97,9 @@ def store(folder: Path, data: bytes, record: Record) -> None:
 
 
 def stored_bytes(folder: Path, sha256: str) -> bytes | None:
-    """The stored catalog with this hash; None where there is none, or it is damaged."""
+    """The stored catalog with this hash; None where there is none, it is damaged, or that is no hash."""
+    if _SHA256.fullmatch(sha256) is None:  # it is from a signed file, and still becomes a path
+        return None
     try:
         return _read_hashed(_catalog_file(folder, sha256), sha256)
     except (OSError, ValueError):

@@ -1,0 +1,143 @@
+"""The command: init, build, refresh, rotate, check. Exit status 0 done, 1 refused with one sentence on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from npurun_tui.errors import NpurunError
+from npurun_tui.files import write_atomic
+from npurun_tui.models import catalog_json
+from npurun_tui.models.builtin import CATALOG
+from npurun_tui.models.remote.sources import TRUSTED, fault_of_base
+from scripts.catalog_tool.checking import check
+from scripts.catalog_tool.keys import ONLINE, ToolError, make_keys, root_names
+from scripts.catalog_tool.repository import Days, Repository
+
+PASSPHRASE: Final = "NPURUN_CATALOG_PASSPHRASE"  # noqa: S105 - the name of it, not one
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except NpurunError as error:
+        sys.stderr.write(f"catalog: {error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"catalog: The system refuses: {error}.\n")
+        return 1
+    return 0
+
+
+def _init(options: argparse.Namespace) -> None:
+    if fault := options.ship and fault_of_base(options.url):
+        raise ToolError(f"The address {fault}.", mend="--ship needs --url.")
+    repository = _repository(options)
+    names = [*root_names(options.root_keys), *ONLINE]
+    make_keys(options.keys, options.dir, names, repository.passphrase)
+    repository.init(options.threshold)
+    _say(f"The root of trust is {options.dir / 'root.json'}; {options.keys} has the private keys.")
+    if options.ship:
+        _ship(options.dir, options.url)
+
+
+def _build(options: argparse.Namespace) -> None:
+    if options.entries:
+        # Read and written again: what is published is what this version understands of it, and nothing else.
+        data = options.entries.read_bytes()
+        entries = catalog_json.load(data, str(options.entries))
+        if catalog_json.left_out(data, str(options.entries)):
+            raise ToolError(
+                "An entry is of a kind that this version does not know.", mend="Correct it."
+            )
+    else:
+        entries = CATALOG
+    version = _repository(options).build(catalog_json.dump(entries))
+    _say(f"Version {version} with {len(entries)} entries is signed.")
+
+
+def _refresh(options: argparse.Namespace) -> None:
+    _repository(options).refresh()
+    _say("Snapshot and timestamp are signed anew.")
+
+
+def _rotate(options: argparse.Namespace) -> None:
+    repository = _repository(options)
+    names = [*root_names(options.root_keys), *ONLINE]
+    if not (options.keys / "root-1.pem").exists():
+        make_keys(options.keys, options.dir, names, repository.passphrase)
+    repository.rotate(options.old_keys, repository.passphrase, options.threshold)
+    _say("The new keys are in force; keep the old root keys until everybody has updated.")
+
+
+def _check(options: argparse.Namespace) -> None:
+    for line in check(options.dir):
+        _say(line)
+
+
+def _ship(folder: Path, url: str, trusted: Path = TRUSTED) -> None:
+    write_atomic(trusted / "root.json", (folder / "root.json").read_bytes())
+    document = json.dumps({"url": url.rstrip("/")}, indent=1) + "\n"
+    write_atomic(trusted / "source.json", document.encode())
+    _say(f"{trusted} has the root and the address; commit them.")
+
+
+def _repository(options: argparse.Namespace) -> Repository:
+    passphrase = os.environ.get(PASSPHRASE, "")
+    if options.passphrase and not passphrase:
+        passphrase = getpass.getpass("Passphrase of the keys: ")
+    default = Days()
+    days = Days(
+        timestamp=getattr(options, "timestamp_days", default.timestamp),
+        snapshot=getattr(options, "snapshot_days", default.snapshot),
+    )
+    return Repository(options.dir, options.keys, passphrase, days)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="catalog",
+        description="Make, sign, renew and check a remote catalog.",
+        epilog=f"{PASSPHRASE} holds the passphrase where there is nobody to ask.",
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    init = actions.add_parser("init", help="make keys and the first root of trust")
+    build = actions.add_parser("build", help="sign a new version of the list")
+    refresh = actions.add_parser("refresh", help="renew the dates of snapshot and timestamp")
+    rotate = actions.add_parser("rotate", help="replace every key")
+    checking = actions.add_parser("check", help="verify it as the program would")
+    for action, command in (
+        (init, _init),
+        (build, _build),
+        (refresh, _refresh),
+        (rotate, _rotate),
+        (checking, _check),
+    ):
+        action.add_argument("dir", type=Path, metavar="DIR", help="the folder that is published")
+        action.set_defaults(command=command)
+        if action is not checking:
+            action.add_argument("--keys", type=Path, required=True, help="the private keys' folder")
+            action.add_argument("--passphrase", action="store_true", help="ask for one")
+    for action in (init, rotate):
+        action.add_argument("--root-keys", type=int, default=3, metavar="N", help="default 3")
+        action.add_argument("--threshold", type=int, default=2, metavar="N", help="default 2")
+    for action in (build, refresh):
+        action.add_argument("--timestamp-days", type=float, default=Days().timestamp, metavar="N")
+        action.add_argument("--snapshot-days", type=float, default=Days().snapshot, metavar="N")
+    init.add_argument("--ship", action="store_true", help="put the root into the program")
+    init.add_argument("--url", default="", help="where DIR will be served; for --ship")
+    build.add_argument("--entries", type=Path, metavar="FILE", help="default: the built-in list")
+    rotate.add_argument("--old-keys", type=Path, required=True, help="the keys that leave")
+    return parser
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
