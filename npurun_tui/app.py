@@ -10,11 +10,12 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -38,6 +39,8 @@ from npurun_tui.widgets.status_bar import StatusBar
 if TYPE_CHECKING:
     from npurun_tui.engine.engine import Engine, EngineStatus
     from npurun_tui.hardware.summary import RuntimeSummary
+    from npurun_tui.models.catalog import CatalogEntry
+    from npurun_tui.models.fit import MachineFacts
     from npurun_tui.models.jobs import PullJob, PullManager
 
 log = logging.getLogger(__name__)
@@ -48,17 +51,31 @@ AT_START = "○ stopped  no model  permit: free"
 """What `status_text.describe` says of an engine that was never used; importing it would cost the first paint."""
 
 
+def _catalog() -> Sequence[CatalogEntry]:
+    """What can be pulled. Called in a thread, at each look at the disk."""
+    from npurun_tui.models import builtin
+
+    return builtin.CATALOG
+
+
+async def _machine() -> MachineFacts:
+    """What decides whether a model runs here; a second or more the first time."""
+    from npurun_tui.models import fit
+
+    return await asyncio.to_thread(fit.machine_facts)
+
+
 def _models_pane(app: WorkbenchApp) -> Widget:
-    from npurun_tui.models.catalog import CATALOG
     from npurun_tui.screens.models import ModelsPane
 
     return ModelsPane(
         app.services.store,
         app.follow_pulls(),
-        CATALOG,
+        _catalog,
         in_use=app.model_in_use,
         released=app.model_released,
         runtime=app.runtime,
+        machine=_machine,
     )
 
 
@@ -80,6 +97,28 @@ TABS: tuple[tuple[str, str, Callable[[WorkbenchApp], Widget]], ...] = (
     ("chat", "Chat", _chat_pane),
 )
 """Every tab that works: id, title, and how its pane is made."""
+
+
+READ: Final = 0.4
+"""Seconds after which the question before quitting has been seen."""
+
+
+def _quit_question(pulls: int, imports: int) -> tuple[str, str]:
+    """Title and text: what stops, and what becomes of it."""
+    on_the_way = [count(pulls, "pull")] if pulls else []
+    texts = []
+    if pulls:
+        each = "the same model" if pulls == 1 else "each of them"
+        texts.append(
+            f"{count(pulls, 'download')} will stop. What has arrived is kept, and pulling {each} "
+            "next time goes on from there."
+        )
+    if imports:
+        on_the_way.append(count(imports, "import"))
+        texts.append(f"{count(imports, 'import')} will be undone.")
+    are = "is" if pulls + imports == 1 else "are"
+    way = "its way" if pulls + imports == 1 else "their way"
+    return f"{' and '.join(on_the_way)} {are} on {way}. Quit?", " ".join(texts)
 
 
 class WorkbenchApp(App[None]):
@@ -104,6 +143,8 @@ class WorkbenchApp(App[None]):
         """The crash file, where there was a fault of our own."""
         self._model_at_start = model
         self._place = ""
+        self._asked = 0.0
+        """When the question before quitting was put."""
         self._following: list[Callable[[], None]] = []
         self._remembering = asyncio.Lock()
 
@@ -157,19 +198,26 @@ class WorkbenchApp(App[None]):
         await self.action_quit()
 
     async def action_quit(self) -> None:
-        """Quit; where downloads run, ask first."""
-        running = [job for job in self._jobs() if job.state == "running"]
-        if not running:
+        """Quit; where something is on its way, ask first. The key again, once the question can be read, is a yes."""
+        pulls, imports = len(self.services.pulls.open_jobs) if self._jobs() else 0, self._imports()
+        asked = self.screen.id == "quit-question"
+        if asked and time.monotonic() - self._asked < READ:
+            return  # a key that repeats, or two in one read, are not a second decision
+        if asked or not pulls + imports:
             self.exit()
             return
         from npurun_tui.screens.confirm import ConfirmScreen
 
-        question = (
-            f"{count(len(running), 'download')} will stop. What has arrived is kept, and pulling the "
-            f"same {'model' if len(running) == 1 else 'models'} again goes on from there."
-        )
-        box = ConfirmScreen("Quit npurun-tui?", question, yes="Quit", no="Stay")
+        title, question = _quit_question(pulls, imports)
+        box = ConfirmScreen(title, question, yes="Quit", no="Stay")
+        box.id = "quit-question"
+        self._asked = time.monotonic()
         await self.push_screen(box, lambda yes: self.exit() if yes else None)
+
+    def _imports(self) -> int:
+        from npurun_tui.screens.models import ModelsPane
+
+        return sum(pane.importing for pane in self.main.query(ModelsPane))
 
     # --- the status bar ------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
-"""A panel of facts: a heading, a progress line, a sentence, and label-value pairs in as many columns as fit."""
+"""A panel of facts: a heading, a progress line, a sentence, label-value pairs in as many columns as fit, and lists."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from textual.app import ComposeResult
@@ -14,6 +14,8 @@ from textual.events import Resize
 from textual.widgets import Static
 
 Facts = Sequence[tuple[str, str]]
+Sections = Sequence[tuple[str, Sequence[str]]]
+"""Headings, and the lines under each."""
 
 _TWO_COLUMNS: Final = 70
 _LABEL: Final = 14
@@ -34,7 +36,7 @@ class FactsPanel(VerticalScroll, inherit_bindings=False):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id)
         self._text = Static(id="facts-text")
-        self._said: tuple[str, str, str, str, Facts] = ("", "", "", "", ())
+        self._said: tuple[str, str, str, str, Facts, Sections] = ("", "", "", "", (), ())
 
     def allow_focus(self) -> bool:
         """The keyboard is of use only where there is something to scroll."""
@@ -44,20 +46,32 @@ class FactsPanel(VerticalScroll, inherit_bindings=False):
         """One child, whatever is said."""
         yield self._text
 
-    def say(self, heading: str, title: str, progress: str, note: str, facts: Facts) -> None:
-        """Show these texts; all of them are plain."""
-        said = (heading, title, progress, note, facts)
+    def say(
+        self,
+        heading: str,
+        title: str = "",
+        progress: str = "",
+        note: str = "",
+        facts: Facts = (),
+        sections: Sections = (),
+    ) -> None:
+        """Show these texts; all of them are plain. What is said of something else is read from its top."""
+        said = (heading, title, progress, note, facts, sections)
         if said != self._said:
+            another = heading != self._said[0]
             self._said = said
             self._draw()
+            if another:
+                self.scroll_home(animate=False)
 
     def on_resize(self, _event: Resize) -> None:
         """The number of columns follows the width."""
         self._draw()
 
     def _draw(self) -> None:
-        heading, title, progress, note, facts = self._said
-        wide = self.scrollable_content_region.width >= _TWO_COLUMNS
+        heading, title, progress, note, facts, sections = self._said
+        width = self.scrollable_content_region.width
+        wide = width >= _TWO_COLUMNS
         head = Content.styled(heading, "bold")
         lines = [head]
         if title:
@@ -70,9 +84,21 @@ class FactsPanel(VerticalScroll, inherit_bindings=False):
                 lines += [*gap, Content(sentence)]
         lines += [
             *gap,
-            *_table(facts, self.scrollable_content_region.width, columns=2 if wide else 1),
+            *_table(facts, width, columns=2 if wide else 1),
         ]
+        for name, entries in sections:
+            lines += [*gap, Content.styled(name, "bold dim"), *map(_entry(width), entries)]
         self._text.update(Content("\n").join(lines))
+
+
+def _entry(width: int) -> Callable[[str], Content]:
+    """How a line of a section is drawn: one that is too long goes on a little to the right."""
+
+    def draw(text: str) -> Content:
+        lines = textwrap.wrap(text, max(8, width), subsequent_indent="    ") or [""]
+        return Content("\n".join(lines))
+
+    return draw
 
 
 def _table(facts: Facts, width: int, *, columns: int) -> list[Content]:

@@ -2,13 +2,13 @@
 
 `DataTable` as it comes selects on a single click, which in a table of downloads would start one, and it paints its
 first rows a frame late, after measuring every cell: that alone was a fifth of the time to the first paint. What is
-left out here (sorting, cell cursors, tall rows) is not needed.
+left out here (cell cursors, tall rows) is not needed; who fills the table sorts it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -28,11 +28,12 @@ _GAP: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of `width` cells; numbers stand to the `right`."""
+    """A column of `width` cells; numbers stand to the `right`. Where room lacks, the highest `rank` goes first."""
 
     title: str
     width: int
     right: bool = False
+    rank: int = 0
 
 
 class Cell(NamedTuple):
@@ -85,11 +86,20 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
 
         key: str
 
+    @dataclass
+    class HeaderClicked(Message):
+        """The header of a column was clicked."""
+
+        title: str
+
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id)
         self._rows: dict[str, Row] = {}
         self._keys: list[str] = []
         self._columns: tuple[Column, ...] = ()
+        self._places: tuple[int, ...] = ()
+        """Of each column that is shown: which cell of a row is in it."""
+        self._mark = ("", "")
 
     # --- what is in it -------------------------------------------------------------------------
 
@@ -113,19 +123,26 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self._rows[key]
 
     def fit(self, columns: Sequence[Column], width: int) -> None:
-        """Lay out `columns` in `width` cells: the first one grows, the last ones give way.
+        """Lay out `columns` in `width` cells: the first one grows, the others give way by their rank.
 
-        One cell is left for the scroll bar.
+        Of equal ranks the last goes first; two columns always stay, and one of no width is not shown. One cell is
+        left for the scroll bar.
         """
         room = width - 1
-        chosen = list(columns)
-        while len(chosen) > 2 and _needed(chosen) > room:
-            chosen.pop()
-        first = chosen[0]
-        chosen[0] = Column(first.title, max(8, first.width + room - _needed(chosen)), first.right)
-        if tuple(chosen) != self._columns:
-            self._columns = tuple(chosen)
+        chosen = {place: column for place, column in enumerate(columns) if column.width}
+        while len(chosen) > 2 and _needed(chosen.values()) > room:
+            del chosen[max(chosen, key=lambda place: (chosen[place].rank, place))]
+        wider = max(8, chosen[0].width + room - _needed(chosen.values()))
+        chosen[0] = replace(chosen[0], width=wider)
+        if tuple(chosen.values()) != self._columns:
+            self._columns, self._places = tuple(chosen.values()), tuple(chosen)
             self.refresh()
+
+    def mark(self, title: str, sign: str) -> None:
+        """Put `sign` into the header of the column `title`: what the rows are sorted by."""
+        if (title, sign) != self._mark:
+            self._mark = (title, sign)
+            self.refresh_line(0)
 
     def show(self, rows: Mapping[str, Row]) -> None:
         """Show `rows`; the cursor stays on its key, or near where that was. Redraws only what differs."""
@@ -191,9 +208,21 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         index = y - _HEADER + self.scroll_offset.y
         return index if y >= _HEADER and index < len(self._keys) else -1
 
+    def _title_at(self, x: int) -> str:
+        """The title of the column at `x`, its gap included; empty right of the last one."""
+        end = 1
+        for column in self._columns:
+            end += column.width + _GAP
+            if x < end:
+                return column.title
+        return ""
+
     def on_click(self, event: Click) -> None:
-        """One click moves the cursor, a double click selects."""
-        if (index := self._row_at(event.y)) >= 0:
+        """One click moves the cursor, a double click selects; a click on a header is told."""
+        if event.y < _HEADER:
+            if title := self._title_at(event.x):
+                self.post_message(self.HeaderClicked(title))
+        elif (index := self._row_at(event.y)) >= 0:
             self.cursor = index
             if event.chain == 2:
                 self.action_select()
@@ -213,7 +242,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         base = self.rich_style
         if y == 0:
             base += self.get_component_rich_style("row-table--header", partial=True)
-            return self._strip([Cell(column.title) for column in self._columns], base)
+            return self._strip([Cell(self._heading(column)) for column in self._columns], base)
         index = self._row_at(y)
         if index < 0:
             return Strip.blank(self.size.width, base)
@@ -222,7 +251,15 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             over = self.get_component_rich_style("row-table--cursor", partial=True)
         elif index == self.hover:
             over = self.get_component_rich_style("row-table--hover", partial=True)
-        return self._strip(self._rows[self._keys[index]], base, over)
+        cells = self._rows[self._keys[index]]
+        return self._strip([cells[place] for place in self._places], base, over)
+
+    def _heading(self, column: Column) -> str:
+        title, sign = self._mark
+        if column.title != title:
+            return column.title
+        # In a column that is just as wide as its title, the sign takes the last letter's place.
+        return column.title[: column.width - cell_len(sign)] + sign
 
     def _strip(self, cells: Sequence[Cell], base: Style, over: Style | None = None) -> Strip:
         over = over or Style()
@@ -238,7 +275,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         return Strip(segments).adjust_cell_length(self.size.width, plain)
 
 
-def _needed(columns: Sequence[Column]) -> int:
+def _needed(columns: Collection[Column]) -> int:
     return 1 + sum(column.width + _GAP for column in columns)
 
 

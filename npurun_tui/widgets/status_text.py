@@ -53,16 +53,18 @@ def _permit(status: EngineStatus) -> str:
 
 
 def describe_pulls(jobs: Iterable[PullJob], *, short: bool = False) -> str:
-    """The running downloads in a few words; empty where there are none. `short` leaves the name out."""
+    """The pulls that run or wait in a few words; empty where there are none. `short` leaves the name out."""
+    jobs = [job for job in jobs if job.state.open]
     running = [job for job in jobs if job.state == "running"]
-    if not running:
+    if not jobs:
         return ""
     speed = sum(job.speed for job in running)
     rate = f"  {units.speed(speed)}" if speed else ""
-    if len(running) > 1:
-        return f"↓ {len(running)} pulls{rate}"
+    queued = f", {len(jobs) - len(running)} queued" if len(jobs) > len(running) else ""
+    if len(running) != 1:
+        return f"↓ {units.count(len(running), 'pull')}{queued}{rate}"
     [job] = running
     progress = job.progress
     share = f" {progress.done * 100 // progress.total} %" if progress and progress.total else ""
     name = "" if short else f" {one_line(job.entry.name, 30)}"
-    return f"↓{name}{share}{rate}"
+    return f"↓{name}{share}{queued}{rate}"

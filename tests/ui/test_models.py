@@ -11,7 +11,7 @@ from textual.containers import Container
 from textual.pilot import Pilot
 
 from npurun_tui.app import WorkbenchApp
-from npurun_tui.models import catalog
+from npurun_tui.models import builtin
 from npurun_tui.models.store import ModelStore
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.messages import UseModel
@@ -43,7 +43,7 @@ def tiny() -> TinyModel:
 @pytest.fixture
 def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     """The only index there is, and a catalog with the one model that it has."""
-    monkeypatch.setattr(catalog, "CATALOG", (tiny.entry,))
+    monkeypatch.setattr(builtin, "CATALOG", (tiny.entry,))
     with serve(tiny) as index:
         only_index(monkeypatch, index.url)
         yield index
@@ -104,7 +104,7 @@ async def test_enter_pulls_and_the_model_is_installed(
     assert store.get(NAME).folder.joinpath("npurun.json").exists()
 
 
-async def test_a_running_pull_shows_how_far_it_is_and_c_pauses_it(
+async def test_a_running_pull_shows_how_far_it_is_and_space_pauses_it(
     gate: threading.Event, index: Index, app: WorkbenchApp, store: ModelStore
 ) -> None:
     async with app.run_test(size=NARROW) as pilot:
@@ -115,7 +115,7 @@ async def test_a_running_pull_shows_how_far_it_is_and_c_pauses_it(
         assert "on its way" in str(app.query_one("#first-model").render())
         assert f"↓ {NAME} " in status(app)
 
-        await pilot.press("c")
+        await pilot.press("space")
 
         await until(pilot, lambda: cells(app, NAME)[1].startswith("‖ paused"))
         await until(pilot, lambda: "↓" not in status(app))
@@ -130,7 +130,7 @@ async def test_a_paused_pull_goes_on_from_where_it_was(
         await started(pilot, app)
         await pilot.press("p")
         await until(pilot, lambda: "━" in cells(app, NAME)[1])
-        await pilot.press("c")
+        await pilot.press("space")
         await until(pilot, lambda: cells(app, NAME)[1].startswith("‖ paused"))
         gate.set()
         await pilot.press("enter")
@@ -207,7 +207,7 @@ async def test_an_unfinished_download_can_be_removed(
         await started(pilot, app)
         await pilot.press("p")
         await until(pilot, lambda: "━" in cells(app, NAME)[1])
-        await pilot.press("c")
+        await pilot.press("space")
         await until(pilot, lambda: cells(app, NAME)[1].startswith("‖ paused"))
         await pilot.press("r", "y")
         await until(pilot, lambda: cells(app, NAME)[1] == "· available")
@@ -222,7 +222,7 @@ async def test_what_appears_on_the_disk_is_seen_after_a_refresh(
         add_npu_model(store.root, "zephyr")
         await pilot.press("R")
         await until(pilot, lambda: is_shown(app, "zephyr"))
-        assert cells(app, "zephyr")[3] == "NPU"
+        assert cells(app, "zephyr")[5] == "NPU"
         assert table(app).cursor_key == NAME, "the cursor stays on its model"
 
 

@@ -8,19 +8,14 @@ from pathlib import Path
 import pytest
 
 from npurun_tui.errors import NetworkUnavailable
-from npurun_tui.models.catalog import CATALOG
+from npurun_tui.models.builtin import CATALOG
 from npurun_tui.models.jobs import JobState, PullJob
 from npurun_tui.models.pull import Phase, PullProgress
 from npurun_tui.models.store import ModelStore
-from npurun_tui.screens.model_rows import (
-    Kind,
-    ModelRow,
-    bar,
-    first_model_card,
-    model_rows,
-    progress_line,
-    removal_question,
-)
+from npurun_tui.screens.model_row import Kind, ModelRow
+from npurun_tui.screens.model_rows import Known, model_rows
+from npurun_tui.screens.model_texts import first_model_card, removal_question
+from npurun_tui.screens.model_words import bar, progress_line
 from tests.support.models import add_broken_model, add_cpu_model, add_npu_model
 
 ENTRY = CATALOG[0]
@@ -30,7 +25,9 @@ def rows_of(
     store: ModelStore, jobs: dict[str, PullJob] | None = None, here: int = 0
 ) -> dict[str, ModelRow]:
     partials = {ENTRY.name: here} if here else {}
-    return {row.name: row for row in model_rows(*store.scan(), partials, [ENTRY], jobs or {})}
+    installed, broken = store.scan()
+    known = Known(installed, broken, partials, catalog=[ENTRY], jobs=jobs or {})
+    return {row.name: row for row in model_rows(known)}
 
 
 def job(
@@ -168,7 +165,7 @@ def test_a_failed_pull_says_why_and_how_far_it_came(store: ModelStore) -> None:
 
 
 def test_an_unfinished_download_of_a_forgotten_model_can_be_removed(store: ModelStore) -> None:
-    rows = model_rows([], [], {"forgotten": 5000}, [ENTRY], {})
+    rows = model_rows(Known(partials={"forgotten": 5000}, catalog=[ENTRY]))
     assert rows[-1].name == "forgotten"
     assert rows[-1].removable
     assert not rows[-1].pullable

@@ -1,0 +1,152 @@
+"""The details of one model: everything that its manifest or the catalog says, in words. Knows no Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from npurun_tui import units
+from npurun_tui.engine.spec import BACKEND_LABELS
+from npurun_tui.models.manifest import NO_SDK
+from npurun_tui.screens.model_words import about
+from npurun_tui.text import one_line
+
+if TYPE_CHECKING:
+    from npurun_tui.models.catalog import CatalogEntry
+    from npurun_tui.models.fit import Fit
+    from npurun_tui.models.manifest import Manifest
+    from npurun_tui.models.store import InstalledModel
+    from npurun_tui.screens.model_local import Check
+
+Facts = tuple[tuple[str, str], ...]
+Sections = tuple[tuple[str, tuple[str, ...]], ...]
+"""Headings, and the lines under each."""
+
+RECORDED: Final = "sha256, recorded on the first pull"
+_HASH_WORDS: Final = {"pinned": "sha256, pinned", "recorded": RECORDED, "": "sha256 of the files"}
+_TEMPLATE_LINES: Final = 6
+_HASH_DIGITS: Final = 12
+_VERDICTS: Final = {
+    "same": "✓ same",
+    "differs": "✗ differs",
+    "missing": "✗ missing",
+    "unreadable": "✗ cannot be read",
+}
+
+
+def said(facts: Iterable[tuple[str, str]]) -> Facts:
+    """Those that have a value, each in one printable line."""
+    return tuple((label, one_line(value, 300)) for label, value in facts if value)
+
+
+def integrity(manifest: Manifest) -> str:
+    """What the files of an installed model can be compared with."""
+    return _HASH_WORDS[manifest.hash_origin] if manifest.sha256 else "no sha256"
+
+
+def thousands(number: int) -> str:
+    """A number as the table shows it; empty for 0."""
+    return f"{number:,}" if number else ""
+
+
+def entry_facts(entry: CatalogEntry, fit: Fit | None) -> Facts:
+    """What the catalog says of a model that is not here."""
+    return said(
+        (
+            ("Runs here", fit_words(fit)),
+            ("Backend", BACKEND_LABELS[entry.backend]),
+            ("Architecture", entry.arch),
+            ("Parameters", entry.parameters),
+            ("Quantisation", entry.quant),
+            ("Context", _tokens(entry.context)),
+            ("Download", about(entry, entry.download_size)),
+            ("Installed", about(entry, entry.installed_size)),
+            ("Hexagon", " or ".join(entry.hexagons)),
+            ("QAIRT", entry.qnn_sdk),
+            ("Integrity", "sha256, pinned" if entry.pinned else RECORDED),
+            ("Licence", entry.licence),
+            ("Catalog", entry.catalog),
+            ("Source", str(entry.source)),
+        )
+    )
+
+
+def fit_words(fit: Fit | None) -> str:
+    """Sign, word and reason; empty while it is not known."""
+    if fit is None:
+        return ""
+    return f"{'✓ yes' if fit.runs else '✗ no'}: {fit.words}"
+
+
+def installed_facts(model: InstalledModel, entry: CatalogEntry | None, fit: Fit | None) -> Facts:
+    """What the manifest of an installed model says, and what the catalog adds."""
+    manifest = model.manifest
+    return said(
+        (
+            ("Backend", model.place),
+            ("Architecture", manifest.arch),
+            ("Parameters", manifest.parameters),
+            ("Quantisation", manifest.quant),
+            ("Context", _tokens(manifest.context)),
+            ("Tiers", ", ".join(f"{tier:,}" for tier in manifest.tiers)),
+            ("Vocabulary", thousands(manifest.vocab)),
+            ("On disk", units.size(model.size)),
+            ("Hexagon", entry.hexagon if entry else ""),
+            ("QAIRT", "" if manifest.qnn_sdk == NO_SDK else manifest.qnn_sdk),
+            ("Version", manifest.version),
+            ("Runs here", fit_words(fit)),
+            ("Integrity", integrity(manifest)),
+            ("Licence", manifest.licence),
+            ("Archive", _short(manifest.archive_sha256)),
+            ("Source", manifest.source),
+            ("Folder", str(model.folder)),
+        )
+    )
+
+
+def sections(
+    model: InstalledModel, files: Mapping[str, int | None], check: Check | None
+) -> Sections:
+    """Files with their sizes and hashes, the reasons of the config's flags, the template's first lines."""
+    parts = (
+        ("Files", tuple(_file_lines(model, files, check))),
+        ("Settings, and why", tuple(f"· {one_line(f.words, 300)}" for f in model.manifest.flags)),
+        ("Template", tuple(_template_lines(model.manifest))),
+    )
+    return tuple((heading, lines) for heading, lines in parts if lines)
+
+
+def _file_lines(
+    model: InstalledModel, files: Mapping[str, int | None], check: Check | None
+) -> Iterable[str]:
+    from npurun_tui.models.verify import hashed_files
+
+    hashes = hashed_files(model)
+    for path, count in files.items():
+        size = "missing" if count is None else units.size(count)
+        verdict = _VERDICTS[check.verdicts[path]] if check and path in check.verdicts else ""
+        parts = (one_line(path, 120), size, _short(hashes.get(path, "")), verdict)
+        yield "  ".join(part for part in parts if part)
+    if len(hashes) > len(files):
+        yield f"and {len(hashes) - len(files):,} more"
+
+
+def _template_lines(manifest: Manifest) -> Iterable[str]:
+    if manifest.template is None:
+        yield "the model's own (Jinja, in its files)"
+        return
+    lines = manifest.template.template.rstrip("\n").split("\n")
+    for line in lines[:_TEMPLATE_LINES]:
+        yield one_line(line, 200)
+    if len(lines) > _TEMPLATE_LINES:
+        yield f"… {units.count(len(lines) - _TEMPLATE_LINES, 'more line')}"
+    if manifest.template.system_prompt:
+        yield f"system prompt: {one_line(manifest.template.system_prompt, 200)}"
+
+
+def _short(digest: str) -> str:
+    return f"sha256 {digest[:_HASH_DIGITS]}…" if digest else ""
+
+
+def _tokens(context: int) -> str:
+    return units.count(context, "token") if context else ""

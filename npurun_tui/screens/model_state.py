@@ -1,0 +1,87 @@
+"""What the Models tab knows at this moment. Knows no Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from npurun_tui.screens.model_disk import NOTHING, Scan, still_needed
+from npurun_tui.screens.model_local import Check, Import, LocalJob
+from npurun_tui.screens.model_row import ModelRow
+from npurun_tui.screens.model_rows import Known, model_rows
+
+if TYPE_CHECKING:
+    from npurun_tui.models.catalog import CatalogEntry
+    from npurun_tui.models.fit import Fit, MachineFacts
+    from npurun_tui.models.jobs import PullManager
+
+
+@dataclass(slots=True)
+class ModelsState:
+    """Filled by the pane, on the event loop."""
+
+    pulls: PullManager
+    seen: Scan = NOTHING
+    machine: MachineFacts | None = None
+    entries: dict[str, CatalogEntry] = field(default_factory=dict)
+    """The catalog, each model in the variant for this machine once that is known."""
+    fits: dict[str, Fit] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict)
+    imports: dict[str, Import] = field(default_factory=dict)
+    rows: dict[str, ModelRow] = field(default_factory=dict)
+
+    @property
+    def local(self) -> Sequence[LocalJob]:
+        """The jobs that run in threads."""
+        return [job for job in (*self.checks.values(), *self.imports.values()) if job.running]
+
+    @property
+    def busy(self) -> bool:
+        """Something is on its way."""
+        return bool(self.pulls.open_jobs or self.local)
+
+    @property
+    def needed(self) -> int:
+        """Bytes that the pulls which run or wait will still write."""
+        return still_needed(self.pulls.open_jobs)
+
+    def suit(self) -> None:
+        """Take up another catalog, or what this machine is."""
+        machine = self.machine
+        self.entries = {entry.name: entry for entry in self.seen.catalog}
+        if machine is not None:
+            from npurun_tui.models.fit import fit
+
+            self.fits = {name: fit(entry, machine) for name, entry in self.entries.items()}
+            self.entries = {n: e.suited(machine.hexagons) for n, e in self.entries.items()}
+
+    def make_rows(self) -> list[ModelRow]:
+        """Every model's row, as things stand now."""
+        seen = self.seen
+        rows = model_rows(
+            Known(
+                seen.installed,
+                seen.broken,
+                seen.partials,
+                seen.files,
+                tuple(self.entries.values()),
+                self.pulls.jobs,
+                self.fits,
+                self.checks,
+                tuple(self.imports.values()),
+            )
+        )
+        self.rows = {row.name: row for row in rows}
+        return rows
+
+    def arrived(self, name: str) -> int:
+        """Bytes of an unfinished pull that are here."""
+        job = self.pulls.jobs.get(name)
+        progress = job.progress if job is not None and job.state.open else None
+        if progress is None or progress.phase == "resolving":
+            return self.seen.partials.get(name, 0)
+        return progress.done if progress.phase == "downloading" else self._whole(name)
+
+    def _whole(self, name: str) -> int:
+        return self.entries[name].download_size

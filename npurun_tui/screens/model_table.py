@@ -1,0 +1,48 @@
+"""The Models tab's columns, and a model's cells in them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from npurun_tui.screens.model_row import Kind, ModelRow
+from npurun_tui.widgets.row_table import Cell, Column
+
+WITH_PACE: Final = (
+    Column("Model", 24),
+    Column("State", 14),
+    Column("Pace", 17, rank=2),
+    Column("Runs", 5, rank=1),
+    Column("Size", 8, right=True),
+    Column("On", 3, rank=3),
+    Column("Quant", 6, rank=4),
+    Column("Context", 7, right=True, rank=5),
+)
+"""For a wide terminal, while something is on its way."""
+WITHOUT_PACE: Final = (*WITH_PACE[:2], Column("Pace", 0), *WITH_PACE[3:])
+
+_LOOKS: Final = {
+    Kind.INSTALLED: "strong",
+    Kind.BROKEN: "error",
+    Kind.FAILED: "error",
+    Kind.IMPORTING: "good",
+    Kind.PULLING: "good",
+    Kind.QUEUED: "warning",
+    Kind.PAUSED: "warning",
+    Kind.AVAILABLE: "quiet",
+}
+_SIGNS: Final = {"✓": "good", "✗": "error"}
+
+
+def cells(row: ModelRow) -> tuple[Cell, ...]:
+    """One for each column."""
+    look = "error" if row.state.startswith("✗") else _LOOKS[row.kind]
+    return (
+        Cell(row.label, "strong" if row.kind is Kind.INSTALLED else ""),
+        Cell(row.state, look),
+        Cell(row.pace),
+        Cell(row.runs, _SIGNS.get(row.runs[:1], "")),
+        Cell(row.size),
+        Cell(row.backend),
+        Cell(row.quant),
+        Cell(row.context),
+    )

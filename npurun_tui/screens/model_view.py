@@ -1,0 +1,307 @@
+"""The Models tab as it is seen: the filter, the table, the details, the disk. What can be done is in `models`.
+
+Nothing here changes anything: scanning runs in a worker thread, and the rows are made by `model_rows`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Container, Horizontal
+from textual.content import Content
+from textual.geometry import Size
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from npurun_tui.screens import model_disk
+from npurun_tui.screens.model_disk import disk_line
+from npurun_tui.screens.model_order import Order, arranged
+from npurun_tui.screens.model_row import ModelRow
+from npurun_tui.screens.model_state import ModelsState
+from npurun_tui.screens.model_table import WITH_PACE, WITHOUT_PACE, cells
+from npurun_tui.screens.model_texts import first_model_card
+from npurun_tui.widgets.facts import FactsPanel
+from npurun_tui.widgets.notices import complain
+from npurun_tui.widgets.row_table import RowTable
+from npurun_tui.widgets.safe_input import SafeInput
+
+if TYPE_CHECKING:
+    from npurun_tui.hardware.summary import RuntimeSummary
+    from npurun_tui.models.catalog import CatalogEntry
+    from npurun_tui.models.fit import MachineFacts
+    from npurun_tui.models.jobs import PullManager
+    from npurun_tui.models.store import ModelStore
+
+WIDE: Final = 100
+"""From this width on the details stand beside the table, else below it."""
+TALL: Final = 20
+"""Below this height the details below the table would take it the rows; they come when they are asked for."""
+MAX_DETAILS: Final = 56
+FIRST_PAINT: Final = 0.05
+"""Seconds that the first paint may wait for the first scan; painting twice costs about as much."""
+CALM: Final = 0.5
+"""Seconds until this machine is asked what runs on it: the modules for that would hold up the first keys."""
+REFRESH: Final = 0.25
+"""Seconds between two redraws while something is pulled."""
+MEASURE: Final = 4.0
+"""Seconds between two looks at the free space while something is pulled."""
+
+
+class FilterInput(SafeInput):
+    """The line that filters the table; Enter and Down go back to the rows."""
+
+    BINDINGS = [Binding("down", "submit", "To the rows", show=False)]  # noqa: RUF012 - Textual's way
+
+
+class ModelsView(Widget):
+    """Models on this machine, and the ones that can be pulled."""
+
+    def __init__(
+        self,
+        store: ModelStore,
+        pulls: PullManager,
+        catalog: Callable[[], Sequence[CatalogEntry]],
+        *,
+        runtime: Callable[[], Awaitable[RuntimeSummary]],
+        machine: Callable[[], Awaitable[MachineFacts]],
+    ) -> None:
+        """`catalog` may block: it is asked in a thread."""
+        super().__init__()
+        self._store = store
+        self._pulls = pulls
+        self._catalog = catalog
+        self._ask_runtime_of = runtime
+        self._ask_machine_of = machine
+        self._found: RuntimeSummary | None = None
+        self._asked = asyncio.Event()
+        self.state = ModelsState(pulls)
+        self._order = Order()
+        self._offer: object = None
+        self._details: bool | None = None  # None: the person has not said whether they want them
+        self._card = ""
+        self._paced = False
+        self._redraw: Timer | None = None
+        self._measuring: Timer | None = None
+        self._scanned = asyncio.Event()
+        self._stale = True
+
+    def compose(self) -> ComposeResult:
+        """The card for beginners, the filter, the table and the details, what is known of disk and NPU."""
+        yield Static(id="first-model")
+        with Horizontal(id="models-filter-line"):
+            yield Static("/", id="models-filter-sign")
+            yield FilterInput(placeholder="name, quant, state …", compact=True, id="models-filter")
+            yield Static(id="models-count")
+        with Container(id="models-body"):
+            yield RowTable(id="models-table")
+            yield FactsPanel(id="models-details")
+        yield Static(id="disk")
+        yield Static(id="runtime")
+
+    # --- its parts -----------------------------------------------------------------------------
+
+    @property
+    def table(self) -> RowTable:
+        """The table of models."""
+        return self.query_one(RowTable)
+
+    @property
+    def row(self) -> ModelRow | None:
+        """The model under the cursor."""
+        return self.state.rows.get(self.table.cursor_key or "")
+
+    @property
+    def rows(self) -> Sequence[ModelRow]:
+        """Every model, also those that the filter hides."""
+        return list(self.state.rows.values())
+
+    @property
+    def wanted(self) -> str:
+        """What the filter holds."""
+        return self.query_one(FilterInput).value.strip()
+
+    def focus_main(self) -> None:
+        """The table has the keyboard."""
+        self.table.focus()
+
+    # --- layout --------------------------------------------------------------------------------
+
+    async def on_mount(self) -> None:
+        """Have the rows in the first paint, unless the disk is slow: then they come when they are there."""
+        self._fit(self.app.size)
+        self._measuring = self.set_interval(MEASURE, self._measure, pause=True)
+        self.scan()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_PAINT):
+                await self._scanned.wait()
+        self.call_after_refresh(self._ask_system)
+
+    def on_resize(self) -> None:
+        """Follow the terminal."""
+        self._fit(self.app.size)
+        self._show_disk()
+
+    def _fit(self, size: Size) -> None:
+        """Details beside the table or below it, and the table's columns in what is left."""
+        wide = size.width >= WIDE
+        beside = min(MAX_DETAILS, size.width * 34 // 100) if wide else 0
+        self.query_one(FactsPanel).styles.width = beside or None
+        self.table.fit(WITH_PACE if wide and self._paced else WITHOUT_PACE, size.width - beside)
+        shown = size.height >= TALL if self._details is None else self._details
+        self.set_class(not shown, "-no-details")
+        if wide != self.has_class("-wide"):
+            self.set_class(wide, "-wide")
+            self.refresh_bindings()
+
+    # --- what is known -------------------------------------------------------------------------
+
+    @work(exclusive=True, group="system")
+    async def _ask_system(self) -> None:
+        """Name the runtime that was found, or say that there is none; asking takes a second or two."""
+        self._found = found = await self._ask_runtime_of()
+        sign = "●" if found.ok else "○"
+        self.query_one("#runtime", Static).update(Content(f"{sign} {found.words}"))
+        self.set_timer(CALM, self._ask_machine)
+
+    @work(exclusive=True, group="system")
+    async def _ask_machine(self) -> None:
+        """Say what runs here."""
+        self.state.machine = await self._ask_machine_of()
+        self.state.suit()
+        self._asked.set()
+        self.show()
+
+    @work(exclusive=True, group="scan")
+    async def scan(self) -> None:
+        """Look at the disk in a thread: a folder of models on a network drive must not stop the screen."""
+        self._stale = True
+        self.state.seen = seen = await asyncio.to_thread(
+            model_disk.look, self._store, self._catalog
+        )
+        self._stale = False
+        self._scanned.set()
+        self.state.suit()
+        if seen.error is not None:
+            complain(self, seen.error)
+        self.show()
+
+    @work(exclusive=True, group="measure")
+    async def _measure(self) -> None:
+        """While something is written, the free space is looked at again and again."""
+        disk = await asyncio.to_thread(model_disk.measure, self._store.root)
+        self.state.seen = replace(self.state.seen, disk=disk)
+        self._show_disk()
+
+    # --- what is shown -------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """Draw what has changed."""
+        rows = self.state.make_rows()
+        self._show_pace()
+        shown = arranged(rows, self._order, self.wanted)
+        self.table.mark(self._order.column, self._order.sign)
+        self.table.show({row.name: cells(row) for row in shown})
+        self._show_count(len(shown), len(rows))
+        card = first_model_card(rows)
+        if card != self._card:  # an update lays out the whole screen
+            self._card = card
+            self.query_one("#first-model", Static).update(Content(card))
+            self.set_class(bool(card), "-no-model")
+        self._show_disk()
+        self._show_details()
+
+    def _show_pace(self) -> None:
+        """Speed and time left have a column while something is on its way."""
+        busy = self.state.busy
+        if busy != self._paced:
+            self._paced = busy
+            self._fit(self.app.size)
+        if self._measuring is not None:
+            (self._measuring.resume if busy else self._measuring.pause)()
+
+    def _show_count(self, shown: int, every: int) -> None:
+        words = f"{shown} of {every}" if self.wanted else f"{every}"
+        self.query_one("#models-count", Static).update(Content(words), layout=False)
+
+    def _show_disk(self) -> None:
+        seen, needed, limit = self.state.seen, self.state.needed, self._pulls.limiter.rate
+        line, warns = disk_line(seen.disk, seen.used, needed, limit, self.app.size.width - 2)
+        disk = self.query_one("#disk", Static)
+        disk.update(Content(line), layout=False)
+        disk.set_class(warns, "-warns")
+
+    def _show_details(self) -> None:
+        row = self.row
+        panel = self.query_one(FactsPanel)
+        if row is not None:
+            progress, sections = row.progress, row.sections
+            panel.say(row.label, row.title, progress, row.note, row.facts, sections)
+        elif self.wanted:
+            panel.say("No model matches.", note="Escape shows all of them again.")
+        offer = row and (row.kind, row.removable, row.pullable, row.checking)
+        if (offer, self.wanted) != self._offer:
+            self._offer = (offer, self.wanted)
+            self.refresh_bindings()
+
+    def redraw_soon(self) -> None:
+        """Progress is drawn a few times a second."""
+        if self._redraw is None:
+            self._redraw = self.set_timer(REFRESH, self.redraw)
+
+    def redraw(self) -> None:
+        """Draw progress. Not while the disk is looked at: what has just ended would be shown as it never was."""
+        self._redraw = None
+        if self.is_on_screen and not self._stale:
+            self.show()
+        if self.state.local:
+            self.redraw_soon()  # these tell nobody when they go on
+
+    def on_show(self) -> None:
+        """What changed behind another tab was not drawn."""
+        if self._scanned.is_set():
+            self.show()
+
+    @on(RowTable.Moved)
+    def _moved(self) -> None:
+        self._show_details()
+
+    # --- sorting and filtering -----------------------------------------------------------------
+
+    @on(RowTable.HeaderClicked)
+    def _header_clicked(self, event: RowTable.HeaderClicked) -> None:
+        self.sort(self._order.clicked(event.title))
+
+    def sort(self, order: Order) -> None:
+        """Sort by another column, or the other way round."""
+        self._order = order
+        self.show()
+
+    def action_filter(self) -> None:
+        """Show the filter and give it the keyboard."""
+        self.add_class("-filtered")
+        self.query_one(FilterInput).focus()
+
+    def clear_filter(self) -> None:
+        """Show every model again."""
+        self.query_one(FilterInput).value = ""
+        self.remove_class("-filtered")
+        self.table.focus()
+        self.show()
+
+    @on(Input.Changed, "#models-filter")
+    def _filter_changed(self) -> None:
+        self.show()
+
+    @on(Input.Submitted, "#models-filter")
+    def _filter_done(self) -> None:
+        """To the rows that are left; an empty filter goes."""
+        self.set_class(bool(self.wanted), "-filtered")
+        self.table.focus()
