@@ -1,0 +1,257 @@
+"""What a Genie bundle or a GGUF file says of itself, as the manifest that it would get.
+
+Everything is read from the model's own files and each value remembers where it was read, since a manifest that guesses
+from a name sends a wrong prompt to a wrong model. What no file says is asked for.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from npurun_tui.engine.cpu.gguf import read_gguf
+from npurun_tui.engine.genie.graphs import Graphs
+from npurun_tui.engine.genie.vocabulary import Vocabulary, read_vocabulary
+from npurun_tui.engine.spec import SimpleTemplate
+from npurun_tui.errors import ModelError, ModelFileDamaged
+from npurun_tui.models import bundles
+from npurun_tui.models.describe_files import Facts, check_paths, read_facts_file, read_text
+from npurun_tui.models.describe_template import cut_safely, from_affixes, from_tokens
+from npurun_tui.models.describe_values import Values, check_given, kind_of, offer_facts
+from npurun_tui.models.manifest import NO_SDK, Files, Manifest
+from npurun_tui.models.names import MAX_NAME, fault_of_name, normalise
+from npurun_tui.text import one_line
+
+_FACT_FILES: Final = ("config.json", "metadata.json", "metadata.yaml", "tool-versions.yaml")
+_AFFIXES: Final = tuple(
+    f"{role}_{side}" for role in ("system", "user", "assistant") for side in ("prefix", "suffix")
+)
+_SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A manifest in the making: complete but for the hashes and the flags, and perhaps for what `missing` names."""
+
+    manifest: Manifest
+    """Its paths are relative to `root`. `arch` and `quant` are empty where no file says them."""
+    root: Path
+    """The folder of the model's files: the bundle's root, or the folder of the GGUF file."""
+    origins: dict[str, str]
+    """Field of `npurun.json` -> the file that it was read from, or `given`."""
+    graphs: Graphs = field(default_factory=Graphs)
+    notes: tuple[str, ...] = ()
+    """What was found and left out, with the reason: one sentence each."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The flags that have to be given, as no file says their value."""
+        manifest = self.manifest
+        return tuple(
+            flag
+            for flag, value in (("--arch", manifest.arch), ("--quant", manifest.quant))
+            if not value
+        )
+
+    @property
+    def is_bundle(self) -> bool:
+        """True for a Genie bundle, False for a GGUF file."""
+        return self.manifest.backend == "genie"
+
+
+def describe(
+    path: Path, *, name: str = "", arch: str = "", quant: str = "", qnn_sdk: str = ""
+) -> Description:
+    """What `path` (a bundle's folder, a GGUF file, or a folder with one) is; what is given goes before what is read.
+
+    Blocking: it reads the small files, and renders a chat template in a child process, some 0.2 s.
+
+    Raises:
+        ModelFileDamaged: it is neither, or a file of it is missing or not what it should be.
+        ModelError: no file says the architecture or the quantisation, or the name cannot be a model's.
+        UsageError: a value that was given cannot be one.
+    """
+    found = examine(path, name=name, arch=arch, quant=quant, qnn_sdk=qnn_sdk)
+    if "--arch" in found.missing:
+        raise ModelError(
+            "No file of the model says its architecture.",
+            mend="Give it, such as `--arch qwen3` (phi3, llama, qwen2, qwen3, qwen2-vl).",
+        )
+    if found.missing:
+        raise ModelError(
+            "No file of the model says its quantisation.", mend="Give it, such as `--quant w4a16`."
+        )
+    return found
+
+
+def examine(
+    path: Path, *, name: str = "", arch: str = "", quant: str = "", qnn_sdk: str = ""
+) -> Description:
+    """As `describe`, but what no file says is left empty and stands in `Description.missing`."""
+    check_given(arch, quant, qnn_sdk)
+    path = path.expanduser().absolute()
+    name = normalise(name) if name else _name_of(path)
+    file = _gguf_in(path)
+    values = {"arch": arch, "quant": quant, "qnn_sdk": qnn_sdk}
+    try:
+        return _gguf(file, name, values) if file else _bundle(path, name, values)
+    except OSError as error:
+        shown = one_line(str(path), 300)
+        raise ModelFileDamaged(f"{shown} cannot be read: {error.strerror or error}.") from error
+
+
+def _name_of(path: Path) -> str:
+    """A model name made of the file's or folder's. Names may be made of names; nothing else is."""
+    stem = path.stem if path.suffix.lower() == ".gguf" else path.resolve().name
+    name = re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("._-")[:MAX_NAME].rstrip("._-")
+    if fault_of_name(name):
+        raise ModelError(
+            f"No model name can be made of {one_line(repr(stem), 80)}.",
+            mend="Give one with --name.",
+        )
+    return name
+
+
+def _gguf_in(path: Path) -> Path | None:
+    """The GGUF file that `path` is, or that lies alone in it; None where it is a folder of something else.
+
+    Raises:
+        ModelFileDamaged: there is nothing, or no model.
+    """
+    shown = one_line(str(path), 300)
+    if path.is_dir():
+        files = [] if (path / bundles.CONFIG).is_file() else sorted(path.glob("*.[gG][gG][uU][fF]"))
+        if len(files) > 1:
+            raise ModelFileDamaged(
+                f"{shown} holds {len(files)} GGUF files.", mend="Name the one that is meant."
+            )
+        return files[0] if files else None
+    if not path.is_file():
+        raise ModelFileDamaged(f"There is no file or folder {shown}.")
+    if path.suffix.lower() != ".gguf":
+        raise ModelFileDamaged(
+            f"{shown} is neither a .gguf file nor a folder with a Genie bundle.",
+            mend="Unpack an archive first, and name the folder.",
+        )
+    return path
+
+
+# --- GGUF --------------------------------------------------------------------------------------
+
+
+def _gguf(file: Path, name: str, given: dict[str, str]) -> Description:
+    shown = one_line(file.name, 100)
+    if shard := _SHARD.search(file.name):
+        raise ModelFileDamaged(
+            f"{shown} is one of {int(shard[2])} parts of a model.",
+            mend="Merge them with llama.cpp's llama-gguf-split first.",
+        )
+    header = read_gguf(file, vocabulary=True)
+    if header.context_length <= 0:
+        raise ModelFileDamaged(f"{shown} does not say how long its context window is.")
+    values, notes = Values(given), []
+    label = header.quantisation if header.quantisation != "unknown" else ""
+    values.offer("arch", header.architecture, shown)
+    values.offer("quant", label, shown)
+    template, why = None, ""
+    if header.chat_template:
+        template, why = cut_safely(header.chat_template, header.bos_text, header.eos_text)
+    if template:
+        values.origins["chat_template"] = f"{shown} (Jinja, cut apart)"
+    elif why:
+        notes.append(f"The file's own chat template is used as it is: {why.rstrip('.')}.")
+    origins = {**values.origins, "vocab": shown, "context": shown}
+    manifest = Manifest(
+        name=name,
+        arch=values["arch"],
+        vocab=header.vocabulary_size or 1,  # the Rust program takes no 0 for "not known"
+        context=header.context_length,
+        quant=values["quant"],
+        quant_kind=kind_of(values["quant"]),
+        files=Files(model=file.name),
+        backend="llama.cpp",
+        qnn_sdk=values["qnn_sdk"] or NO_SDK,
+        template=template,
+        source="local",
+    )
+    return Description(manifest, file.parent, origins, notes=tuple(notes))
+
+
+# --- bundles -----------------------------------------------------------------------------------
+
+
+def _bundle(path: Path, name: str, given: dict[str, str]) -> Description:
+    root = bundles.find_bundle(path)
+    facts = bundles.read_facts(root)
+    document = bundles.load_config(root / bundles.CONFIG)
+    check_paths(root, document)
+    tokenizer = _tokenizer_path(document)
+    vocabulary = read_vocabulary(root / tokenizer, root / "tokenizer_config.json")
+    files = [read_facts_file(root / file) for file in _FACT_FILES]
+    values = Values(given)
+    values.origins |= {"vocab": bundles.CONFIG, "context": bundles.CONFIG}
+    offer_facts(values, files)
+    template, origin, notes = _template(root, tokenizer, vocabulary, files)
+    if template:
+        values.origins["chat_template"] = origin
+    tiers = facts.graphs.contexts
+    if tiers:
+        values.origins["tiers"] = "graph names in the context binaries"
+    manifest = Manifest(
+        name=name,
+        arch=values["arch"],
+        vocab=facts.vocabulary,
+        context=facts.context,
+        quant=values["quant"],
+        quant_kind=kind_of(values["quant"]),
+        files=Files(tokenizer=tokenizer, genie_config=bundles.CONFIG),
+        backend="genie",
+        qnn_sdk=values["qnn_sdk"] or NO_SDK,
+        template=template,
+        source="local",
+        tiers=tiers,
+    )
+    return Description(manifest, root, values.origins, facts.graphs, tuple(notes))
+
+
+def _tokenizer_path(document: dict[str, object]) -> str:
+    dialog = document.get("dialog")
+    section = dialog.get("tokenizer") if isinstance(dialog, dict) else None
+    path = section.get("path") if isinstance(section, dict) else None
+    if not isinstance(path, str):
+        raise ModelFileDamaged(f"{bundles.CONFIG} names no tokenizer.")
+    return posixpath.normpath(path.replace("\\", "/"))
+
+
+def _template(
+    root: Path, tokenizer: str, vocabulary: Vocabulary, files: list[Facts]
+) -> tuple[SimpleTemplate | None, str, list[str]]:
+    """`(template, where it was read, notes)`: the tokenizer's own, else the publisher's pieces, else its tokens'."""
+    notes: list[str] = []
+    for file, source in _jinja(root, vocabulary):
+        template, why = cut_safely(source, vocabulary.bos, vocabulary.eos)
+        if template:
+            return template, f"{file} (Jinja, cut apart)", notes
+        notes.append(f"{file} has a chat template that stays as it is: {why.rstrip('.')}.")
+        if (
+            vocabulary.template
+        ):  # the engine uses it itself, so pieces from elsewhere could only contradict it
+            return None, "", notes
+    for facts in files:
+        affixes = {affix: facts.affix(affix) for affix in _AFFIXES}
+        system = facts.get("default_system_prompt", "system_prompt")
+        if template := from_affixes(affixes, system):
+            return template, facts.file, notes
+    template, family = from_tokens(vocabulary.special)
+    return template, f"{tokenizer} (its control tokens are {family}'s)", notes
+
+
+def _jinja(root: Path, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
+    if vocabulary.template:
+        yield "tokenizer_config.json", vocabulary.template
+    elif source := read_text(root / "chat_template.jinja"):
+        yield "chat_template.jinja", source

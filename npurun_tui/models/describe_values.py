@@ -1,0 +1,74 @@
+"""The values of a manifest in the making, each with where it was read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from npurun_tui.errors import UsageError
+from npurun_tui.models.describe_files import Facts
+from npurun_tui.models.quantisation import rust_kind
+from npurun_tui.text import one_line
+
+GIVEN: Final = "given"
+"""Where a value is from that the caller gave."""
+
+_ARCHS: Final = {"qwen2_vl": "qwen2-vl", "qwen2_5_vl": "qwen2-vl"}
+"""Hugging Face's `model_type` -> the word that the Rust program's catalog has; others are the same in both."""
+
+_WEIGHTS: Final = re.compile(r"w(\d+)(?:a(\d+))?(?!\d)")
+_VERSION: Final = re.compile(r"(\d{1,9}\.\d{1,9}\.\d{1,9})(?:[.+-].*)?")
+
+
+class Values:
+    """Values by field, the first that somebody says; and who said it."""
+
+    def __init__(self, given: dict[str, str]) -> None:
+        self._values = {key: value for key, value in given.items() if value}
+        self.origins = dict.fromkeys(self._values, GIVEN)
+
+    def offer(self, key: str, value: str, origin: str) -> None:
+        """Take `value` where it is one and none was taken before."""
+        value = one_line(value, 64)
+        if value and key not in self._values:
+            self._values[key] = value
+            self.origins[key] = origin
+
+    def __getitem__(self, key: str) -> str:
+        return self._values.get(key, "")
+
+
+def check_given(arch: str, quant: str, qnn_sdk: str) -> None:
+    """Raises UsageError where a value cannot be one."""
+    for flag, value in (("--arch", arch), ("--quant", quant)):
+        if value and (one_line(value, 64) != value):
+            raise UsageError(f"{flag} {one_line(value, 40)!r} is no such word.")
+    if qnn_sdk and _VERSION.fullmatch(qnn_sdk) is None:
+        raise UsageError(
+            f"--qnn-sdk {one_line(qnn_sdk, 40)!r} is not MAJOR.MINOR.PATCH.",
+            mend="For example `--qnn-sdk 2.45.0`.",
+        )
+
+
+def offer_facts(values: Values, files: Sequence[Facts]) -> None:
+    """Offer what `files`, the most trustworthy first, say of architecture, quantisation and QAIRT release."""
+    for facts in files:
+        kind = facts.get("model_type")
+        values.offer("arch", _ARCHS.get(kind, kind), facts.file)
+        values.offer("quant", facts.get("precision", "quantization", "quantisation"), facts.file)
+        version = facts.get(
+            "qairt", "qairt_version", "qairt_sdk_version", "qnn_sdk", "qnn_sdk_version"
+        )
+        if match := _VERSION.fullmatch(version.strip().lstrip("vV")):
+            values.offer("qnn_sdk", match[1], facts.file)
+
+
+def kind_of(label: str) -> str:
+    """The Rust program's word for a quantisation label of a bundle (`w4a16`) or a GGUF file (`Q4_1`)."""
+    match = _WEIGHTS.match(label.lower())
+    kind = rust_kind(label)
+    if match is None or kind != "fp16":
+        return kind
+    bits = int(match[1])
+    return "int4" if bits <= 4 else "int8" if bits <= 8 else "fp16"

@@ -1,0 +1,316 @@
+"""What a bundle or a GGUF file says of itself: each value with the file that it was read from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from npurun_tui.engine.templates import JinjaTemplate, ManifestTemplate
+from npurun_tui.errors import ModelError, ModelFileDamaged, TemplateInvalid, UsageError
+from npurun_tui.models import describe_template
+from npurun_tui.models.describe import describe, examine
+from npurun_tui.models.describe_template import cut, cut_safely, from_tokens
+from npurun_tui.models.describe_values import kind_of
+from tests.support.gguf import build_gguf
+from tests.support.local_bundle import CHATML, TOKENS, make_bundle
+
+QWEN = (
+    "{%- if messages[0].role == 'system' %}"
+    "{{- '<|im_start|>system\n' + messages[0].content + '<|im_end|>\n' }}"
+    "{%- else %}{{- '<|im_start|>system\nYou are Qwen.<|im_end|>\n' }}{%- endif %}"
+    "{%- for m in messages %}{%- if m.role != 'system' %}"
+    "{{- '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{%- endif %}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"
+)
+THINKING = (
+    "{%- for m in messages %}{{- '<|im_start|>' + m.role + '\n' }}"
+    "{%- if loop.last and m.role == 'assistant' %}{{- '<think>\n\n</think>\n\n' }}{%- endif %}"
+    "{{- m.content + '<|im_end|>\n' }}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"
+)
+LLAMA = (
+    "{{ bos_token }}{% for m in messages %}{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n'"
+    " + m.content | trim + '<|eot_id|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}"
+    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+PHI = (
+    "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + '<|end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}"
+)
+CONVERSATION = [
+    {"role": "system", "content": "Short."},
+    {"role": "user", "content": "One?"},
+    {"role": "assistant", "content": "1."},
+    {"role": "user", "content": "Two?"},
+]
+
+
+# --- where values come from ----------------------------------------------------------------------
+
+
+def test_a_bundle_with_all_its_files(tmp_path: Path) -> None:
+    root = make_bundle(
+        tmp_path / "Some Bundle (v1)",
+        files={
+            "config.json": {"model_type": "qwen3", "text_config": {"model_type": "other"}},
+            "metadata.json": {"genie": {"context_lengths": [512]}, "precision": "w4a16"},
+            "tool-versions.yaml": "tool_versions:\n  qairt: 2.45.0.260326154327\n  onnx: 1.2.3\n",
+            "tokenizer_config.json": {"chat_template": QWEN},
+        },
+    )
+    found = describe(root)
+    manifest = found.manifest
+    assert (manifest.name, manifest.arch, manifest.quant) == ("some-bundle-v1", "qwen3", "w4a16")
+    assert (manifest.qnn_sdk, manifest.context, manifest.vocab) == ("2.45.0", 4096, 151936)
+    assert manifest.tiers == (512, 4096)
+    assert manifest.template is not None
+    assert manifest.template.system_prompt == "You are Qwen."
+    assert found.origins == {
+        "vocab": "genie_config.json",
+        "context": "genie_config.json",
+        "arch": "config.json",
+        "quant": "metadata.json",
+        "qnn_sdk": "tool-versions.yaml",
+        "chat_template": "tokenizer_config.json (Jinja, cut apart)",
+        "tiers": "graph names in the context binaries",
+    }
+
+
+def test_what_is_given_goes_before_what_is_read(tmp_path: Path) -> None:
+    root = make_bundle(tmp_path / "b", files={"config.json": {"model_type": "qwen3"}})
+    found = describe(root, name="mine:latest", arch="llama", quant="w8a16", qnn_sdk="2.43.1")
+    manifest = found.manifest
+    assert (manifest.name, manifest.arch) == ("mine", "llama")
+    assert (manifest.quant, manifest.qnn_sdk) == ("w8a16", "2.43.1")
+    assert {found.origins[key] for key in ("arch", "quant", "qnn_sdk")} == {"given"}
+
+
+def test_nothing_is_guessed_from_a_name(tmp_path: Path) -> None:
+    root = make_bundle(tmp_path / "qwen3_4b-genie-w4a16-qualcomm_snapdragon_x_elite")
+    with pytest.raises(ModelError, match="--arch"):
+        describe(root)
+    with pytest.raises(ModelError, match="--quant"):
+        describe(root, arch="qwen3")
+    assert examine(root).missing == ("--arch", "--quant")
+    assert describe(root, arch="qwen3", quant="w4a16").manifest.qnn_sdk == "0.0.0"
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"genie": {"chat_template": CHATML}},
+        {"chat-template": {**CHATML, "Default-System-Prompt": CHATML["default_system_prompt"]}},
+        {
+            "genie": {
+                "chat": {
+                    role: {side: CHATML[f"{role}_{side}"] for side in ("prefix", "suffix")}
+                    for role in ("system", "user", "assistant")
+                },
+                "default_system_prompt": CHATML["default_system_prompt"],
+            }
+        },
+    ],
+)
+def test_the_publishers_pieces(tmp_path: Path, metadata: dict[str, Any]) -> None:
+    root = make_bundle(tmp_path / "b", special=(), files={"metadata.json": metadata})
+    found = describe(root, arch="qwen3", quant="w4a16")
+    template = found.manifest.template
+    assert template is not None
+    assert template.system_prompt == "Be kind."
+    expected = JinjaTemplate(QWEN, bos="", eos="", defuse=str).render(CONVERSATION)
+    assert ManifestTemplate(template, str).render(CONVERSATION) == expected
+    assert found.origins["chat_template"] == "metadata.json"
+
+
+def test_the_publishers_pieces_in_yaml(tmp_path: Path) -> None:
+    text = "# made by a tool\ngenie:\n  precision: w8a16  # eight\n  chat_template:\n" + "".join(
+        f"    {key}: {json.dumps(value)}\n" for key, value in CHATML.items()
+    )
+    root = make_bundle(tmp_path / "b", special=(), files={"metadata.yaml": text})
+    found = describe(root, arch="qwen3")
+    assert found.manifest.quant == "w8a16"
+    assert found.manifest.template is not None
+    assert found.manifest.template.system_prompt == "Be kind."
+    assert found.origins["chat_template"] == "metadata.yaml"
+
+
+@pytest.mark.parametrize(("family", "tokens"), TOKENS.items())
+def test_control_tokens_tell_the_family(
+    tmp_path: Path, family: str, tokens: tuple[str, ...]
+) -> None:
+    root = make_bundle(tmp_path / "b", special=tokens)
+    found = describe(root, arch="x", quant="w4a16")
+    assert found.manifest.template == from_tokens(tokens)[0]
+    assert family in found.origins["chat_template"]
+    assert from_tokens(tokens[1:]) == (None, "")
+
+
+def test_a_gguf_file(tmp_path: Path) -> None:
+    file = tmp_path / "Tiny Model.Q4_1.gguf"
+    file.write_bytes(build_gguf(architecture="qwen2", context=512))
+    for path in (file, tmp_path):
+        found = describe(path, name="tiny")
+        manifest = found.manifest
+        assert (manifest.backend, manifest.arch, manifest.quant) == ("llama.cpp", "qwen2", "Q4_1")
+        assert (manifest.context, manifest.quant_kind) == (512, "int4")
+        assert manifest.files.model == file.name
+        assert found.origins["arch"] == file.name
+    assert describe(file).manifest.name == "tiny-model.q4_1"
+
+
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [
+        ("w4a16", "w4a16"),
+        ("W8A16", "w8a16"),
+        ("w4", "int4"),
+        ("w8a8", "int8"),
+        ("Q6_K", "int8"),
+        ("float", "fp16"),
+    ],
+)
+def test_labels_that_the_rust_program_knows_nothing_of(label: str, kind: str) -> None:
+    assert kind_of(label) == kind
+
+
+# --- templates -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "closing"),
+    [
+        (QWEN, "<|im_end|>\n"),
+        (THINKING, "<|im_end|>\n"),
+        (LLAMA, "<|eot_id|>"),
+        (PHI, "<|end|>\n"),
+    ],
+)
+def test_pieces_say_what_the_template_says(source: str, closing: str) -> None:
+    pieces = cut(source, "<s>", "</s>")
+    assert pieces is not None
+    assert pieces.assistant_turn == "{assistant}" + closing
+    expected = JinjaTemplate(source, bos="<s>", eos="</s>", defuse=str).render(CONVERSATION)
+    assert ManifestTemplate(pieces, str).render(CONVERSATION) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ strftime_now('%Y') }}" + LLAMA,
+        "{{ messages | length }}" + LLAMA,
+        "{{ messages[-1].content }}",
+        "{{ messages[0].content[::-1] }}" + LLAMA,
+        "{user}" + LLAMA,
+        "",
+        LLAMA.replace("| trim", "| upper"),
+    ],
+)
+def test_a_template_that_pieces_cannot_say_is_left_alone(source: str) -> None:
+    assert cut(source) is None
+
+
+@pytest.mark.parametrize("source", ["{% if", "{{ raise_exception('no') }}", "{{ 1 / 0 }}"])
+def test_a_malformed_template_is_noted(tmp_path: Path, source: str) -> None:
+    with pytest.raises(TemplateInvalid):
+        cut(source)
+    root = make_bundle(tmp_path / "b", files={"tokenizer_config.json": {"chat_template": source}})
+    found = describe(root, arch="x", quant="w4a16")
+    assert (
+        found.manifest.template is None
+    )  # the engine would use the Jinja, so tokens must not contradict it
+    assert "tokenizer_config.json" in found.notes[0]
+
+
+def test_an_endless_template_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(describe_template, "TIME_LIMIT", 1.0)
+    loop = "{% for a in range(9999) %}" * 4 + "{% endfor %}" * 4
+    template, why = cut_safely(loop, "", "")
+    assert template is None
+    assert "longer than" in why
+
+
+def test_a_template_in_a_file_of_its_own(tmp_path: Path) -> None:
+    root = make_bundle(tmp_path / "b", special=(), files={"chat_template.jinja": PHI})
+    found = describe(root, arch="x", quant="w4a16")
+    assert found.origins["chat_template"].startswith("chat_template.jinja")
+
+
+# --- hostile -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["../outside.bin", "/etc/passwd", "C:\\x.bin", "a/../../x.bin"])
+@pytest.mark.parametrize("key", ["ctx-bins", "tokenizer", "extensions"])
+def test_a_config_may_not_point_outside(tmp_path: Path, path: str, key: str) -> None:
+    (tmp_path / "outside.bin").write_bytes(b"secret")
+    root = make_bundle(tmp_path / "b")
+    document = json.loads((root / "genie_config.json").read_text())
+    engine = document["dialog"]["engine"]
+    if key == "ctx-bins":
+        engine["model"]["binary"]["ctx-bins"].append(path)
+    elif key == "tokenizer":
+        document["dialog"]["tokenizer"]["path"] = path
+    else:
+        engine["backend"]["extensions"] = path
+    (root / "genie_config.json").write_text(json.dumps(document))
+    with pytest.raises(ModelFileDamaged, match=r"outside of the bundle|missing|not in the bundle"):
+        describe(root, arch="x", quant="w4a16")
+
+
+def test_a_missing_shard_is_named(tmp_path: Path) -> None:
+    root = make_bundle(tmp_path / "b")
+    (root / "model_part_2_of_2.bin").unlink()
+    with pytest.raises(ModelFileDamaged, match="model_part_2_of_2"):
+        describe(root, arch="x", quant="w4a16")
+
+
+@pytest.mark.parametrize("name", ["config.json", "metadata.json", "metadata.yaml"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"model_type": "x", "pad": "' + b"y" * (5 << 20) + b'"}',
+        b"[" * 200_000,
+        b"\xff\xfe\x00",
+        b'{"model_type": "\\ud800", "precision": ["\\ud800"]}',
+        b"",
+    ],
+    ids=["huge", "deep", "binary", "surrogates", "empty"],
+)
+def test_hostile_fact_files_say_nothing(tmp_path: Path, name: str, data: bytes) -> None:
+    root = make_bundle(tmp_path / "b")
+    (root / name).write_bytes(data)
+    assert examine(root).missing == ("--arch", "--quant")
+
+
+def test_a_huge_config_is_refused(tmp_path: Path) -> None:
+    root = make_bundle(tmp_path / "b")
+    with (root / "genie_config.json").open("ab") as file:
+        file.truncate(17 << 20)
+    with pytest.raises(ModelFileDamaged, match="too large"):
+        describe(root)
+
+
+def test_what_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileDamaged, match="There is no file"):
+        describe(tmp_path / "nothing")
+    (tmp_path / "x.zip").write_bytes(b"PK")
+    with pytest.raises(ModelFileDamaged, match="Unpack"):
+        describe(tmp_path / "x.zip")
+    with pytest.raises(ModelFileDamaged, match="no Genie bundle"):
+        describe(tmp_path)
+    (tmp_path / "m-00001-of-00003.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ModelFileDamaged, match="one of 3 parts"):
+        describe(tmp_path / "m-00001-of-00003.gguf")
+
+
+def test_values_that_cannot_be_given(tmp_path: Path) -> None:
+    root = make_bundle(tmp_path / "b")
+    with pytest.raises(UsageError, match="MAJOR"):
+        describe(root, qnn_sdk="2.45")
+    with pytest.raises(UsageError, match="--arch"):
+        describe(root, arch="a\nb")
+    with pytest.raises(ModelError, match="not a model name"):
+        describe(root, name="../x")
