@@ -144,21 +144,21 @@ class _Import:
             with suppress(OSError):  # an unfinished pull's download is in it, or it is gone already
                 self._layout.partial(self._name).rmdir()
         if self._how == "move":
-            _remove(self._found.root, self._items)
+            _remove(self._items, self._found.root if self._found.is_bundle else None)
         return self._store.get(self._name)
 
     def _check_source(self) -> None:
         """The source must not be what is replaced, nor hold what it is copied into."""
         root, models = self._found.root.resolve(), self._layout.root.resolve()
         shown = one_line(str(root), 300)
-        if models.is_relative_to(root):
+        if self._found.is_bundle and models.is_relative_to(root):
             raise UsageError(f"{shown} holds the models' folder.", mend="Name the bundle itself.")
         if root.is_relative_to(self._layout.model(self._name).resolve()):
             raise UsageError(
                 f"{shown} is where the model would be put.",
                 mend="Use --in-place, or another --name.",
             )
-        if self._how == "move" and root.is_relative_to(models):
+        if self._how == "move" and root != models and root.is_relative_to(models):
             top = models / root.relative_to(models).parts[0]
             if os.path.lexists(top / FILE_NAME):
                 raise UsageError(f"{shown} belongs to the model {top.name}.", mend="Use --copy.")
@@ -250,12 +250,14 @@ def _write(manifest: Manifest, folder: Path) -> None:
         raise
 
 
-def _remove(root: Path, items: list[Item]) -> None:
-    """Delete the source's files, and the folders that are empty then. What resists stays: the model is in place."""
+def _remove(items: list[Item], root: Path | None) -> None:
+    """Delete the source's files, and of a bundle in `root` the folders that are empty then. What resists stays: the
+    model is in place."""
     for item in items:
         with suppress(OSError):
             item.path.unlink()
-    for folder in sorted({item.path.parent for item in items} | {root}, reverse=True):
+    folders = {item.path.parent for item in items} | {root} if root else set()
+    for folder in sorted(folders, reverse=True):
         with suppress(OSError):
             folder.rmdir()
 

@@ -1,0 +1,371 @@
+"""A bundle on this machine becomes a model: whole, hashed, and never half."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from npurun_tui.errors import DiskFull, ModelBusy, ModelError, ModelFileDamaged, UsageError
+from npurun_tui.models.importing import How, adopt, import_model
+from npurun_tui.models.lock import model_lock
+from npurun_tui.models.manifest import Manifest
+from npurun_tui.models.store import ModelStore
+from npurun_tui.models.verify import Verdict, verify
+from tests.support.gguf import build_gguf
+from tests.support.local_bundle import make_bundle
+from tests.support.rust_rules import rust_faults
+
+SWITCHING = "enable-graph-switching"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return make_bundle(tmp_path / "source", files={"config.json": {"model_type": "qwen3"}})
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def switching(folder: Path) -> Any:
+    document = json.loads((folder / "genie_config.json").read_text("utf-8"))
+    return document["dialog"]["engine"]["backend"]["QnnHtp"].get(SWITCHING)
+
+
+def nothing_left(store: ModelStore, name: str = "source") -> bool:
+    return store.scan() == ([], []) and not store.layout.partial(name).exists()
+
+
+# --- what the Rust program reads -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("label", ["w4a16", "w8a8", "w4", "float"])
+def test_the_rust_program_reads_what_we_write(store: ModelStore, source: Path, label: str) -> None:
+    model = import_model(source, store, quant=label)
+    document = json.loads((model.folder / "npurun.json").read_text("utf-8"))
+    assert rust_faults(document) == []
+    assert document["files"] == {
+        "tokenizer": "bundle/tokenizer.json",
+        "genie_config": "bundle/genie_config.json",
+    }
+    assert document["tiers"] == [512, 4096]
+    assert document["source"] == "local"
+    assert document["hash_origin"] == "recorded"
+
+
+def test_we_read_what_the_rust_program_writes(store: ModelStore, source: Path) -> None:
+    folder = store.root / "phi-3.5-mini"
+    shutil.copytree(source, folder / "bundle" / "phi_x")
+    document = {
+        "name": "phi-3.5-mini",
+        "version": "0.1.0",
+        "arch": "phi3",
+        "vocab": 32064,
+        "context": 4096,
+        "quant": "w4a16",
+        "qnn_sdk": "2.43.1",
+        "files": {
+            "tokenizer": "bundle/phi_x/tokenizer.json",
+            "genie_config": "bundle/phi_x/genie_config.json",
+        },
+        "chat_template": {"system_prompt": "s", "template": "{system}{user}"},
+        "sha256": {},
+    }
+    assert rust_faults(document) == []
+    (folder / "npurun.json").write_text(json.dumps(document))
+    assert store.get("phi-3.5-mini").manifest.arch == "phi3"
+
+
+# --- copying, linking, moving ----------------------------------------------------------------------
+
+
+def test_a_copy_is_whole_and_hashed(store: ModelStore, source: Path) -> None:
+    before = snapshot(source)
+    steps: list[tuple[int, int]] = []
+    model = import_model(
+        source, store, quant="w4a16", progress=lambda done, total: steps.append((done, total))
+    )
+    assert snapshot(source) == before
+    total = sum(map(len, before.values()))
+    assert steps[-1] == (total, total)
+    assert steps == sorted(steps)
+    assert model.processor == "NPU"
+    bundle = model.folder / "bundle"
+    assert switching(bundle) is True
+    assert switching(source) is None
+    assert [flag.words for flag in model.manifest.flags] == [
+        "enable-graph-switching on in genie_config.json: graphs are named prompt_ and token_"
+    ]
+    copied = snapshot(bundle)
+    assert {k: v for k, v in copied.items() if k != "genie_config.json"} == {
+        k: v for k, v in before.items() if k != "genie_config.json"
+    }
+    assert model.manifest.sha256 == {
+        f"bundle/{name}": hashlib.sha256(data).hexdigest() for name, data in copied.items()
+    }
+    assert {verdict for _, verdict in verify(model)} == {Verdict.SAME}
+    assert not store.layout.partial("source").exists()
+
+
+def test_no_flag_where_the_graphs_do_not_call_for_it(store: ModelStore, tmp_path: Path) -> None:
+    model = import_model(
+        make_bundle(tmp_path / "old", staged=False), store, arch="x", quant="w4a16"
+    )
+    assert switching(model.folder / "bundle") is None
+    assert model.manifest.flags[0].value is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="asks for inodes")
+def test_links_share_the_weights_but_not_the_configs(store: ModelStore, source: Path) -> None:
+    weights = source / "model_part_1_of_2.bin"
+    weights.write_bytes(weights.read_bytes() + bytes(2 << 20))
+    before = snapshot(source)
+    model = import_model(source, store, quant="w4a16", how="link")
+    bundle = model.folder / "bundle"
+    assert (bundle / weights.name).samefile(weights)
+    assert not (bundle / "genie_config.json").samefile(source / "genie_config.json")
+    assert snapshot(source) == before
+    assert {verdict for _, verdict in verify(model)} == {Verdict.SAME}
+    store.remove("source")
+    assert snapshot(source) == before
+
+
+def test_a_move_leaves_nothing_behind(store: ModelStore, source: Path) -> None:
+    names = set(snapshot(source))
+    model = import_model(source, store, quant="w4a16", how="move")
+    assert not source.exists()
+    assert set(snapshot(model.folder / "bundle")) == names
+
+
+def test_a_move_leaves_what_it_did_not_take(store: ModelStore, source: Path) -> None:
+    (source / ".notes").write_text("mine")
+    import_model(source, store, quant="w4a16", how="move")
+    assert snapshot(source) == {".notes": b"mine"}
+
+
+@pytest.mark.parametrize("how", ["copy", "link", "move"])
+def test_a_gguf_file(store: ModelStore, tmp_path: Path, how: How) -> None:
+    file = tmp_path / "tiny.gguf"
+    data = build_gguf(tensor_bytes=2 << 20)
+    file.write_bytes(data)
+    model = import_model(file, store, name="tiny", how=how)
+    assert (model.folder / "tiny.gguf").read_bytes() == data
+    assert model.processor == "CPU"
+    assert model.manifest.sha256 == {"tiny.gguf": hashlib.sha256(data).hexdigest()}
+    assert file.exists() == (how != "move")
+    assert tmp_path.exists()
+    assert rust_faults(json.loads((model.folder / "npurun.json").read_text())) == []
+
+
+# --- what is in the way --------------------------------------------------------------------------
+
+
+def test_a_name_that_is_taken(store: ModelStore, source: Path) -> None:
+    first = import_model(source, store, quant="w4a16")
+    with pytest.raises(ModelError, match="already"):
+        import_model(source, store, quant="w8a16")
+    assert store.get(first.name).manifest.quant == "w4a16"
+    assert import_model(source, store, quant="w8a16", force=True).manifest.quant == "w8a16"
+
+
+def test_a_folder_that_is_no_model_is_left_alone(store: ModelStore, source: Path) -> None:
+    mine = store.root / "source" / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    for force in (False, True):
+        with pytest.raises(ModelError, match="left alone"):
+            import_model(source, store, quant="w4a16", force=force)
+    assert mine.read_text() == "mine"
+
+
+def test_only_one_at_a_time(store: ModelStore, source: Path) -> None:
+    with model_lock(store.layout.partial_root, "source"), pytest.raises(ModelBusy):
+        import_model(source, store, quant="w4a16")
+
+
+def test_no_room(store: ModelStore, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(source)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(DiskFull, match="are free"):
+        import_model(source, store, quant="w4a16")
+    assert nothing_left(store)
+
+
+def test_places_that_cannot_be_meant(store: ModelStore, source: Path) -> None:
+    model = import_model(source, store, name="m", quant="w4a16")
+    with pytest.raises(UsageError, match="--in-place"):
+        import_model(model.folder, store, name="m", quant="w4a16", force=True)
+    with pytest.raises(UsageError, match="belongs to the model m"):
+        import_model(model.folder, store, name="other", quant="w4a16", how="move")
+    around = store.root.parent
+    shutil.copytree(source, around, dirs_exist_ok=True)
+    with pytest.raises(UsageError, match="holds the models' folder"):
+        import_model(around, store, name="x", quant="w4a16")
+    assert [model.name for model in store.scan()[0]] == ["m"]
+
+
+# --- hostile sources -------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("how", ["copy", "link", "move"])
+def test_a_link_in_the_bundle_is_refused(store: ModelStore, source: Path, how: How) -> None:
+    secret = source.parent / "secret"
+    secret.write_text("secret")
+    (source / "extra.bin").symlink_to(secret)
+    with pytest.raises(ModelFileDamaged, match=r"extra\.bin.* is a link"):
+        import_model(source, store, quant="w4a16", how=how)
+    assert nothing_left(store)
+    assert secret.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_linked_folder_is_refused(store: ModelStore, source: Path) -> None:
+    (source / "sub").symlink_to(source.parent, target_is_directory=True)
+    with pytest.raises(ModelFileDamaged, match="is a link"):
+        import_model(source, store, quant="w4a16")
+    assert nothing_left(store)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_refused(store: ModelStore, source: Path) -> None:
+    os.mkfifo(source / "pipe")
+    with pytest.raises(ModelFileDamaged, match="no regular file"):
+        import_model(source, store, quant="w4a16")
+    assert nothing_left(store)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+@pytest.mark.parametrize("name", ["a:b", "back\\slash", "con.txt", "dot.", "e\x1b[2Jc"])
+def test_names_that_another_platform_cannot_have(
+    store: ModelStore, source: Path, name: str
+) -> None:
+    (source / name).write_text("x")
+    with pytest.raises(ModelFileDamaged, match="cannot be a model file's name") as caught:
+        import_model(source, store, quant="w4a16")
+    assert "\x1b" not in str(caught.value)
+    assert nothing_left(store)
+
+
+def test_figures_that_no_manifest_can_hold(store: ModelStore, source: Path) -> None:
+    config = source / "genie_config.json"
+    config.write_text(config.read_text().replace("151936", str(2**40)))
+    with pytest.raises(ModelError, match="vocab"):
+        import_model(source, store, quant="w4a16")
+    assert nothing_left(store)
+
+
+# --- ends in the middle ------------------------------------------------------------------------------
+
+
+class Stop(Exception):
+    """Somebody cancelled."""
+
+
+@pytest.mark.parametrize("how", ["copy", "link", "move"])
+@pytest.mark.parametrize("after", [0, 3, 9])
+def test_cancelling_leaves_nothing(store: ModelStore, source: Path, how: How, after: int) -> None:
+    before, calls = snapshot(source), 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise Stop
+
+    with pytest.raises(Stop):
+        import_model(source, store, quant="w4a16", how=how, check=check)
+    assert nothing_left(store)
+    assert snapshot(source) == before
+    assert import_model(source, store, quant="w4a16", how=how).name == "source"
+
+
+def test_cancelling_keeps_the_old_model(store: ModelStore, source: Path) -> None:
+    import_model(source, store, quant="w4a16")
+
+    def check() -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        import_model(source, store, quant="w8a16", force=True, check=check)
+    assert store.get("source").manifest.quant == "w4a16"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills by signal")
+def test_a_kill_leaves_nothing_that_list_shows(store: ModelStore, source: Path) -> None:
+    (source / "more.bin").write_bytes(bytes(20 << 20))
+    script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from npurun_tui.models.importing import import_model\n"
+        "from npurun_tui.models.store import ModelStore\n"
+        "def slow(done, total):\n"
+        "    if done > total // 2: print('half', flush=True); time.sleep(60)\n"
+        "import_model(Path(sys.argv[1]), ModelStore(Path(sys.argv[2])), quant='w4a16',\n"
+        "             how='move', progress=slow)\n"
+    )
+    before = snapshot(source)
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(source), str(store.root)], stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"half\n"
+        os.kill(child.pid, signal.SIGKILL)
+    assert store.scan() == ([], [])
+    assert snapshot(source) == before
+    began = time.monotonic()
+    assert import_model(source, store, quant="w4a16").size > 20 << 20
+    assert time.monotonic() - began < 60
+
+
+# --- in place ------------------------------------------------------------------------------------------
+
+
+def test_a_folder_becomes_a_model_where_it_lies(store: ModelStore, source: Path) -> None:
+    folder = store.root / "mine"
+    shutil.copytree(source, folder / "bundle")
+    model = adopt(folder, store, quant="w4a16")
+    assert model.name == "mine"
+    assert switching(folder / "bundle") is True
+    assert model.manifest.files.genie_config == "bundle/genie_config.json"
+    assert {verdict for _, verdict in verify(model)} == {Verdict.SAME}
+    with pytest.raises(ModelError, match="already"):
+        adopt(folder, store, quant="w4a16")
+    again = adopt(folder, store, quant="w4a16", force=True)
+    assert again.manifest.sha256 == model.manifest.sha256
+    assert again.manifest.flags[0].why == "the author set it"
+    assert rust_faults(Manifest.read(folder).to_json()) == []
+
+
+def test_a_bare_bundle_and_a_gguf_in_place(store: ModelStore, source: Path) -> None:
+    shutil.copytree(source, store.root / "bare")
+    assert adopt(store.root / "bare", store, quant="w4a16").manifest.files.genie_config == (
+        "genie_config.json"
+    )
+    (store.root / "tiny").mkdir()
+    (store.root / "tiny" / "t.gguf").write_bytes(build_gguf())
+    assert adopt(store.root / "tiny", store).manifest.files.model == "t.gguf"
+
+
+def test_only_below_the_models_folder(store: ModelStore, source: Path) -> None:
+    store.root.mkdir()
+    with pytest.raises(UsageError, match="directly below"):
+        adopt(source, store, quant="w4a16")
+    assert not (source / "npurun.json").exists()
+    shutil.copytree(source, store.root / "Not A Name")
+    with pytest.raises(ModelError, match="not a model name"):
+        adopt(store.root / "Not A Name", store, quant="w4a16")
