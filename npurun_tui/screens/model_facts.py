@@ -49,11 +49,10 @@ def thousands(number: int) -> str:
     return f"{number:,}" if number else ""
 
 
-def entry_facts(entry: CatalogEntry, fit: Fit | None) -> Facts:
+def entry_facts(entry: CatalogEntry) -> Facts:
     """What the catalog says of a model that is not here."""
     return said(
         (
-            ("Runs here", fit_words(fit)),
             ("Backend", BACKEND_LABELS[entry.backend]),
             ("Architecture", entry.arch),
             ("Parameters", entry.parameters),
@@ -71,11 +70,11 @@ def entry_facts(entry: CatalogEntry, fit: Fit | None) -> Facts:
     )
 
 
-def fit_words(fit: Fit | None) -> str:
-    """Sign, word and reason; empty while it is not known."""
+def verdict(fit: Fit | None) -> str:
+    """Whether a model runs here: a sign, and the sentence; empty while it is not known."""
     if fit is None:
         return ""
-    return f"{'✓ yes' if fit.runs else '✗ no'}: {fit.words}"
+    return f"✓ {fit.words}" if fit.runs else f"✗ It cannot run here. {fit.words}"
 
 
 def installed_facts(model: InstalledModel, entry: CatalogEntry | None, fit: Fit | None) -> Facts:
@@ -94,7 +93,7 @@ def installed_facts(model: InstalledModel, entry: CatalogEntry | None, fit: Fit 
             ("Hexagon", entry.hexagon if entry else ""),
             ("QAIRT", "" if manifest.qnn_sdk == NO_SDK else manifest.qnn_sdk),
             ("Version", manifest.version),
-            ("Runs here", fit_words(fit)),
+            ("Runs here", verdict(fit)),
             ("Integrity", integrity(manifest)),
             ("Licence", manifest.licence),
             ("Archive", _short(manifest.archive_sha256)),
@@ -133,7 +132,7 @@ def _file_lines(
 
 def _template_lines(manifest: Manifest) -> Iterable[str]:
     if manifest.template is None:
-        yield "the model's own (Jinja, in its files)"
+        yield "none in the manifest: the model's own files bring it"
         return
     lines = manifest.template.template.rstrip("\n").split("\n")
     for line in lines[:_TEMPLATE_LINES]:

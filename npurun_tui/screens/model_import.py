@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from textual import on, work
@@ -11,7 +11,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Label, RadioButton, RadioSet, Static
+from textual.widgets import Button, Input, Label, Select, Static
 
 from npurun_tui.screens.model_local import How, Import, Wish
 from npurun_tui.text import printable
@@ -20,9 +20,10 @@ from npurun_tui.widgets.safe_input import SafeInput
 
 _WAYS: Final[tuple[tuple[How, str], ...]] = (
     ("copy", "copy: the folder stays as it is"),
-    ("link", "link: no room needed; the folder has to stay"),
-    ("move", "move: the folder is gone afterwards"),
+    ("link", "link: takes no room; only within one volume"),
+    ("move", "move: the folder is empty afterwards"),
 )
+_EXTRAS: Final = ("name", "arch", "quant")
 _HELP: Final = "Tab completes the path."
 
 
@@ -43,7 +44,7 @@ class ImportScreen(ModalScreen[None]):
         self._job: Import | None = None
 
     def compose(self) -> ComposeResult:
-        """Three fields, one line for help and faults, two buttons."""
+        """The fields, one line for help and faults, two buttons."""
         with Vertical(classes="dialog-box", id="import-box"):
             yield Static("Import a model", classes="dialog-title")
             with Horizontal(classes="field"):
@@ -51,18 +52,30 @@ class ImportScreen(ModalScreen[None]):
                 yield PathInput(
                     self._wish.source, placeholder="~/models/…", compact=True, id="source"
                 )
+            for key, label, value, placeholder in self._extras():
+                with Horizontal(classes="field"):
+                    yield Label(label, classes="field-label")
+                    yield SafeInput(value, placeholder=placeholder, compact=True, id=key)
             with Horizontal(classes="field"):
-                yield Label("Name", classes="field-label")
-                yield SafeInput(
-                    self._wish.name, placeholder="as the folder", compact=True, id="name"
+                yield Label("Files", classes="field-label")
+                yield Select(
+                    [(words, how) for how, words in _WAYS],
+                    value=self._wish.how,
+                    allow_blank=False,
+                    compact=True,
+                    id="how",
                 )
-            with RadioSet(id="how", compact=True):
-                for how, words in _WAYS:
-                    yield RadioButton(words, value=how == self._wish.how, id=how)
             yield Static(id="import-line", classes="dialog-help")
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Cancel (esc)", id="cancel")
                 yield Button("Import (ctrl+s)", id="begin", variant="primary")
+
+    def _extras(self) -> Iterable[tuple[str, str, str, str]]:
+        """Fields that may stay empty: id, label, value, placeholder."""
+        wish = self._wish
+        yield "name", "Name", wish.name, "as the folder"
+        yield "arch", "Architecture", wish.arch, "only where no file says it, such as qwen3"
+        yield "quant", "Quantisation", wish.quant, "only where no file says it, such as w4a16"
 
     def on_mount(self) -> None:
         """The path comes first."""
@@ -76,12 +89,12 @@ class ImportScreen(ModalScreen[None]):
 
     @property
     def _filled(self) -> Wish:
-        pressed = self.query_one(RadioSet).pressed_index
-        return Wish(
-            self.query_one("#source", SafeInput).value,
-            self.query_one("#name", SafeInput).value,
-            _WAYS[max(0, pressed)][0],
+        source, name, arch, quant = (
+            self.query_one(f"#{key}", SafeInput).value for key in ("source", *_EXTRAS)
         )
+        chosen = self.query_one("#how", Select).value
+        how = next(way for way, _ in _WAYS if way == chosen)
+        return Wish(source, name, arch, quant, how)
 
     @on(PathInput.Completed)
     def _completed(self, event: PathInput.Completed) -> None:

@@ -115,6 +115,8 @@ class Wish:
     source: str = ""
     """As it was typed."""
     name: str = ""
+    arch: str = ""
+    quant: str = ""
     how: How = "copy"
 
     @property
@@ -161,6 +163,8 @@ class Import(LocalJob):
             self.wish.path,
             store,
             name=self.wish.name.strip(),
+            arch=self.wish.arch.strip(),
+            quant=self.wish.quant.strip(),
             how=self.wish.how,
             progress=self.advance,
             check=self.check,

@@ -18,6 +18,7 @@ from npurun_tui.screens.model_facts import (
     installed_facts,
     said,
     sections,
+    verdict,
 )
 from npurun_tui.screens.model_row import Kind, ModelRow
 from npurun_tui.screens.model_words import (
@@ -197,7 +198,8 @@ def _available(entry: CatalogEntry, known: Known) -> ModelRow:
         tokens=entry.context,
         title=entry.title,
         note=one_line(entry.note, 300),
-        facts=entry_facts(entry, fit),
+        progress=verdict(fit),
+        facts=entry_facts(entry),
         on_disk=here,
         command=f"npurun-tui pull {entry.name}",
     )

