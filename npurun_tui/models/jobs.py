@@ -1,7 +1,7 @@
-"""The pulls that run in this program, whichever tab or screen started them: speed, time left, cancel.
+"""The pulls that run in this program, whichever tab or screen started them: a queue, speed, time left, pause, cancel.
 
 A job is a task on the running event loop, owned by the manager, which cancels and awaits all of them when it closes.
-A cancelled pull keeps what it fetched. Importing this module is cheap: the HTTP client is imported by the first pull.
+A paused pull keeps what it fetched. Importing this module is cheap: the HTTP client is imported by the first pull.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from types import MappingProxyType
 from npurun_tui.errors import NpurunError, PullFailed
 from npurun_tui.models.catalog import CatalogEntry
 from npurun_tui.models.pull import Phase, PullProgress, pull
+from npurun_tui.models.pull.limiter import RateLimiter
+from npurun_tui.models.pull.policy import Policy
 from npurun_tui.models.speed import SpeedMeter
 from npurun_tui.models.store import ModelStore
 
@@ -25,10 +27,19 @@ _log = logging.getLogger(__name__)
 class JobState(StrEnum):
     """What has become of a pull."""
 
+    QUEUED = "queued"
     RUNNING = "running"
-    DONE = "done"
+    PAUSED = "paused"
+    """Stopped; what was fetched is kept, and `start` goes on from there."""
     CANCELLED = "cancelled"
+    """Stopped; what was fetched is thrown away."""
+    DONE = "done"
     FAILED = "failed"
+
+    @property
+    def open(self) -> bool:
+        """It runs, or will."""
+        return self in {JobState.QUEUED, JobState.RUNNING}
 
 
 class PullJob:
@@ -37,7 +48,7 @@ class PullJob:
     def __init__(self, entry: CatalogEntry, *, force: bool) -> None:
         self.entry = entry
         self.force = force
-        self.state = JobState.RUNNING
+        self.state = JobState.QUEUED
         self.progress: PullProgress | None = None
         self.error: NpurunError | None = None
         """Why it failed; None unless the state is FAILED."""
@@ -71,24 +82,44 @@ Listener = Callable[[PullJob], None]
 
 
 class PullManager:
-    """Starts pulls, at most one for each model. Use it on one event loop and `aclose` it there."""
+    """Starts pulls, at most one for each model and `parallel` at once; the others wait in their order.
 
-    def __init__(self, store: ModelStore) -> None:
+    Use it on one event loop and `aclose` it there.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        *,
+        parallel: int = 2,
+        policy: Policy | None = None,
+        limiter: RateLimiter | None = None,
+    ) -> None:
         self._store = store
+        self._policy = policy
         self._jobs: dict[str, PullJob] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopping: dict[str, JobState] = {}
+        self._slots = asyncio.Semaphore(parallel)
         self._listeners: list[Listener] = []
+        self.limiter = limiter or RateLimiter()
+        """The bandwidth that all pulls share; its `rate` may be changed at any time."""
 
     @property
     def jobs(self) -> Mapping[str, PullJob]:
         """The last pull of each model, by name, also where it has ended."""
         return MappingProxyType(self._jobs)
 
+    @property
+    def open_jobs(self) -> list[PullJob]:
+        """The pulls that run or wait."""
+        return [job for job in self._jobs.values() if job.state.open]
+
     def start(self, entry: CatalogEntry, *, force: bool = False) -> PullJob:
-        """Pull `entry`; where a pull of it runs, that one is returned. Needs a running event loop."""
-        running = self._jobs.get(entry.name)
-        if running is not None and running.state is JobState.RUNNING:
-            return running
+        """Pull `entry`; where a pull of it runs or waits, that one is returned. Needs a running event loop."""
+        job = self._jobs.get(entry.name)
+        if job is not None and job.state.open:
+            return job
         job = self._jobs[entry.name] = PullJob(entry, force=force)
         task = asyncio.get_running_loop().create_task(self._run(job), name=f"pull {entry.name}")
         self._tasks[entry.name] = task
@@ -96,9 +127,17 @@ class PullManager:
         self._tell(job)
         return job
 
-    def cancel(self, name: str) -> None:
+    def pause(self, name: str) -> None:
         """Stop the pull of `name`; what it fetched stays. Nothing happens where none runs."""
+        self._stop(name, JobState.PAUSED)
+
+    def cancel(self, name: str) -> None:
+        """Stop the pull of `name` and throw away what it fetched. Nothing happens where none runs."""
+        self._stop(name, JobState.CANCELLED)
+
+    def _stop(self, name: str, state: JobState) -> None:
         if (task := self._tasks.get(name)) is not None:
+            self._stopping[name] = state
             task.cancel()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -117,7 +156,7 @@ class PullManager:
             await asyncio.wait({task})
 
     async def aclose(self) -> None:
-        """Cancel every pull and wait until each has given back its lock."""
+        """Pause every pull and wait until each has given back its lock."""
         tasks = set(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -125,16 +164,38 @@ class PullManager:
             await asyncio.wait(tasks)
 
     async def _run(self, job: PullJob) -> None:
-        async with aclosing(pull(job.entry, self._store, force=job.force)) as steps:
+        try:
+            async with self._slots:
+                job.state = JobState.RUNNING
+                self._tell(job)
+                await self._pull(job)
+        except asyncio.CancelledError:
+            if self._stopping.get(job.name) is JobState.CANCELLED:
+                # Short, and not to be cut in two: a second cancellation would leave what was to go.
+                await asyncio.shield(asyncio.to_thread(self._discard, job.name))
+            raise
+
+    async def _pull(self, job: PullJob) -> None:
+        steps = pull(
+            job.entry, self._store, force=job.force, policy=self._policy, limiter=self.limiter
+        )
+        async with aclosing(steps):
             async for progress in steps:
                 job.advance(progress)
                 self._tell(job)
 
+    def _discard(self, name: str) -> None:
+        try:
+            self._store.discard_partial(name)
+        except NpurunError as error:
+            _log.warning("what the pull of %s had fetched stays: %s", name, error)
+
     def _ended(self, job: PullJob, task: asyncio.Task[None]) -> None:
         self._tasks.pop(job.name, None)
+        asked = self._stopping.pop(job.name, JobState.PAUSED)
         error = None if task.cancelled() else task.exception()
         if task.cancelled():
-            job.state = JobState.CANCELLED
+            job.state = asked
         elif error is None:
             job.state = JobState.DONE
         else:

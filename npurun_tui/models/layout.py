@@ -10,12 +10,18 @@ All of it is on one volume, so that a rename is atomic. Names must have passed `
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 PART: Final = "download.part"
-"""In the folder of an unfinished pull: what it has fetched so far."""
+"""In the folder of an unfinished pull: what it has fetched so far, in blocks, with holes between them."""
+MAP: Final = "download.map"
+"""Beside it: a `CELL` for each block."""
+CELL: Final = struct.Struct("<II")
+"""How many of a block's bytes are there, and their CRC-32."""
+_MOST_CELLS: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +47,12 @@ class Layout:
     def partial(self, name: str) -> Path:
         """The folder of an unfinished pull."""
         return self.partial_root / name
+
+
+def kept_bytes(folder: Path) -> int:
+    """Bytes that the unfinished pull in `folder` need not fetch again. Raises OSError where there is none."""
+    with (folder / MAP).open("rb") as file:
+        data = file.read(_MOST_CELLS * CELL.size)
+    (folder / PART).stat()
+    whole = len(data) - len(data) % CELL.size
+    return sum(done for done, _ in CELL.iter_unpack(data[:whole]))

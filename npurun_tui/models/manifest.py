@@ -1,8 +1,9 @@
 """`npurun.json`: what a model's folder says of itself, read and written so that the Rust program reads it too.
 
 The Rust program's fields are kept as it has them. Ours stand beside them and it ignores them: `backend` ("genie"
-where absent), `quant_label`, `hash_origin`, `licence`, `source`, `parameters`. A manifest may come from anywhere, so
-everything in it is checked before any of it is used, and every fault is one sentence that names the file and field.
+where absent), `quant_label`, `hash_origin`, `licence`, `source`, `parameters`, `archive_sha256`, `tiers`, `flags`. A
+manifest may come from anywhere, so everything in it is checked before any of it is used, and every fault is one
+sentence that names the file and field.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ NO_SDK: Final = "0.0.0"
 """The `qnn_sdk` of a model that needs no QNN SDK; the Rust program insists on three numbers."""
 
 HashOrigin = Literal["pinned", "recorded", ""]
-"""`pinned`: compared with a value that ships with this program. `recorded`: computed on the first pull."""
+"""`pinned`: compared with a value known before the pull. `recorded`: computed on the first one."""
 
 _MAX_FILE: Final = 1 << 20
 _MAX_TEMPLATE: Final = 65_536
@@ -49,6 +50,24 @@ class Files:
     def main(self) -> str:
         """The file that the engine opens first."""
         return self.model or self.genie_config
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One decision about a key of a bundle's config, and the reason for it."""
+
+    file: str
+    """The config's name inside the bundle."""
+    key: str
+    value: bool | None
+    """None: it was left out."""
+    why: str
+
+    @property
+    def words(self) -> str:
+        """`enable-graph-switching on in genie_config.json: graphs are named prompt_ and token_`."""
+        state = {True: "on", False: "off", None: "not set"}[self.value]
+        return f"{self.key} {state} in {self.file}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +95,12 @@ class Manifest:
     """The parameter count as people write it: `135M`."""
     quant_kind: str = ""
     """The word in the Rust program's `quant`; empty: the nearest to `quant`."""
+    archive_sha256: str = ""
+    """Of the archive that it came in, as 64 lowercase hex digits; empty where there was none."""
+    tiers: tuple[int, ...] = ()
+    """The context lengths that its graphs were compiled for, in tokens, ascending; empty where it has none."""
+    flags: tuple[Flag, ...] = ()
+    """What was decided about its config when it was installed."""
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -104,9 +129,13 @@ class Manifest:
         if self.template:
             document["chat_template"] = _template_document(self.template)
         document["sha256"] = self.sha256
-        for key in ("hash_origin", "licence", "source", "parameters"):
+        for key in ("hash_origin", "licence", "source", "parameters", "archive_sha256"):
             if value := getattr(self, key):
                 document[key] = value
+        if self.tiers:
+            document["tiers"] = list(self.tiers)
+        if self.flags:
+            document["flags"] = [asdict(flag) for flag in self.flags]
         return document
 
     def write(self, folder: Path) -> None:
@@ -211,6 +240,18 @@ def _parse(fields: Fields) -> Manifest:
         licence=fields.text("licence", default=""),
         source=fields.text("source", default=""),
         parameters=fields.text("parameters", default="", limit=64),
+        archive_sha256=_hash(fields, "archive_sha256") if fields.has("archive_sha256") else "",
+        tiers=fields.numbers("tiers"),
+        flags=tuple(_flag(item) for item in fields.objects("flags")),
+    )
+
+
+def _flag(item: Fields) -> Flag:
+    return Flag(
+        file=item.text("file"),
+        key=item.text("key"),
+        value=item.switch("value"),
+        why=item.text("why"),
     )
 
 

@@ -22,7 +22,7 @@ from npurun_tui.errors import (
     ModelNotFound,
 )
 from npurun_tui.files import sync_folder
-from npurun_tui.models.layout import PART, Layout
+from npurun_tui.models.layout import Layout, kept_bytes
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME, Manifest, main_file
 from npurun_tui.models.names import fault_of_name, normalise
@@ -144,7 +144,7 @@ class ModelStore:
         for name in names:
             if not fault_of_name(name):
                 with suppress(OSError):
-                    found[name] = (self.layout.partial(name) / PART).stat().st_size
+                    found[name] = kept_bytes(self.layout.partial(name))
         return {name: size for name, size in found.items() if size}
 
     def _folders(self, *, with_manifest: bool = True) -> Iterator[tuple[str, Path]]:

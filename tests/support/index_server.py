@@ -120,13 +120,15 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, page.encode(), Content_Type="text/html")
 
     @property
-    def offset(self) -> int:
-        """Where the requested range begins, where it is to be honoured."""
-        wanted = self.record.headers.get("range", "")
+    def wanted(self) -> tuple[int, int] | None:
+        """The requested range as (first, end), where there is one that is to be honoured."""
+        text = self.record.headers.get("range", "")
         validator = self.record.headers.get("if-range")
-        if not self.index.ranges or not wanted or validator not in {None, *self.validators}:
-            return 0
-        return int(wanted.removeprefix("bytes=").rstrip("-"))
+        if not self.index.ranges or not text or validator not in {None, *self.validators}:
+            return None
+        first, _, last = text.removeprefix("bytes=").partition("-")
+        size = len(self.index.data)
+        return int(first), min(size, int(last) + 1) if last else size
 
     @property
     def validators(self) -> set[str]:
@@ -134,13 +136,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def begin_file(self, *, length: int | None = None, **headers: str) -> bytes:
         """Headers of the right answer to a request for the file; returns the body that should follow."""
-        data, offset = self.index.data, self.offset
+        data, wanted = self.index.data, self.wanted
+        offset, end = wanted or (0, len(data))
         if offset >= len(data) > 0:
             self.answer(416, b"", Content_Range=f"bytes */{len(data)}")
             return b""
-        self.send_response(206 if offset else 200)
-        if offset:
-            self.send_header("Content-Range", f"bytes {offset}-{len(data) - 1}/{len(data)}")
+        self.send_response(206 if wanted else 200)
+        if wanted:
+            self.send_header("Content-Range", f"bytes {offset}-{end - 1}/{len(data)}")
         if self.index.etag:
             self.send_header("ETag", self.index.etag)
         if self.index.last_modified:
@@ -148,10 +151,10 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         if "Transfer_Encoding" not in headers:
-            body_length = len(data) - offset if length is None else length
+            body_length = end - offset if length is None else length
             self.send_header("Content-Length", str(body_length))
         self.end_headers()
-        return data[offset:]
+        return data[offset:end]
 
     def send_body(self, body: bytes) -> None:
         """Part of the file's body, counted."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
+import zlib
 
 import pytest
 
 from npurun_tui.errors import NpurunError
+from npurun_tui.models.layout import CELL, MAP, PART
 from npurun_tui.models.pull import Phase, PullProgress, pull
+from npurun_tui.models.pull.part import BLOCK
 from npurun_tui.models.pull.policy import Policy
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import Index, pause_after
@@ -43,6 +47,26 @@ def only_index(monkeypatch: pytest.MonkeyPatch, *urls: str) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", urls[0])
     if len(urls) > 1:
         monkeypatch.setenv("PIP_EXTRA_INDEX_URL", " ".join(urls[1:]))
+
+
+def lay_part(
+    store: ModelStore, model: TinyModel, data: bytes, *, address: str = "", claimed: bytes = b""
+) -> None:
+    """What an earlier pull would have left: `data` of the model's file (`claimed`: what it believed to be there)."""
+    name, source = model.entry.name, model.entry.source
+    folder = store.layout.partial(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PART).write_bytes(data)
+    believed = claimed or data
+    (folder / MAP).write_bytes(CELL.pack(len(believed), zlib.crc32(believed)))
+    state = {
+        "key": source.sha256,
+        "address": address,
+        "validator": "",
+        "total": source.size,
+        "block": BLOCK,
+    }
+    (folder / "download.json").write_text(json.dumps(state))
 
 
 async def pull_all(

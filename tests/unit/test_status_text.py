@@ -8,7 +8,7 @@ import pytest
 
 from npurun_tui.app import AT_START
 from npurun_tui.engine.engine import EngineState, EngineStatus, LoadedModel
-from npurun_tui.models.catalog import CATALOG
+from npurun_tui.models.builtin import CATALOG
 from npurun_tui.models.jobs import JobState, PullJob
 from npurun_tui.models.pull import Phase, PullProgress
 from npurun_tui.widgets.status_text import SIGNS, describe, describe_pulls

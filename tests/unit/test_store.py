@@ -19,6 +19,7 @@ from npurun_tui.errors import (
     ModelFileDamaged,
     ModelNotFound,
 )
+from npurun_tui.models.layout import CELL, MAP, PART
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import Files, Manifest
 from npurun_tui.models.store import ModelStore
@@ -53,7 +54,8 @@ def add_model(store: ModelStore, name: str, sha256: str = "a" * 64) -> Path:
 def add_partial(store: ModelStore, name: str, size: int) -> Path:
     folder = store.layout.partial(name)
     folder.mkdir(parents=True)
-    (folder / "download.part").write_bytes(bytes(size))
+    (folder / PART).write_bytes(bytes(size))
+    (folder / MAP).write_bytes(CELL.pack(size, 0))
     (folder / "download.json").write_text("{}")
     return folder
 
@@ -172,9 +174,9 @@ def test_removing_takes_the_unfinished_pull_with_it(store: ModelStore) -> None:
     add_partial(store, "a", 500)
     add_partial(store, "b", 700)
     size = store.get("a").size
-    assert store.remove("a") == size + 502
+    assert store.remove("a") == size + 502 + CELL.size
     assert store.partials() == {"b": 700}
-    assert store.remove("b") == 702
+    assert store.remove("b") == 702 + CELL.size
     assert store.partials() == {}
 
 

@@ -10,7 +10,7 @@ import email.utils
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, Self
 
@@ -30,7 +30,11 @@ _TRANSIENT: Final = {408, 425, 429, 500, 502, 503, 504}
 class Client:
     """Use it as an async context. Making it reads the trusted certificates: blocking, some 20 ms."""
 
-    def __init__(self, config: IndexConfig, policy: Policy) -> None:
+    def __init__(
+        self, config: IndexConfig, policy: Policy, *, hosts: Sequence[str] | None = None
+    ) -> None:
+        """`hosts` are the only ones that are asked (`.suffix` for a whole domain); None allows every host."""
+        self._hosts = hosts
         self._credentials = dict(_credentials(config))
         try:
             self._http = httpx.AsyncClient(
@@ -67,7 +71,7 @@ class Client:
         with _in_words(address):
             response = await self._follow(httpx.URL(address), headers)
             try:
-                _check_status(response)
+                _check_status(response, public=self._hosts is not None)
                 yield response
             finally:
                 await response.aclose()
@@ -83,8 +87,19 @@ class Client:
             await response.aclose()
             target = url.join(response.headers["location"])
             _check_step(url, target)
+            self._check_host(url, target)
             url = target
         raise PullFailed(f"{shown(url)} redirects in a circle.")
+
+    def _check_host(self, here: httpx.URL, there: httpx.URL) -> None:
+        """Raises PullFailed where a redirect leads to a host that the catalog does not name."""
+        if self._hosts is None or there.host == here.host:
+            return
+        host = there.host.lower()
+        if not any(host == one or (one[:1] == "." and host.endswith(one)) for one in self._hosts):
+            raise PullFailed(
+                f"{shown(here)} redirects to {shown(there)}, which the catalog does not name, so it is not followed."
+            )
 
 
 def _credentials(
@@ -122,16 +137,22 @@ def shown(url: httpx.URL) -> str:
     return one_line(f"{url.host}:{url.port}" if url.port else url.host, 100)
 
 
-def _check_status(response: httpx.Response) -> None:
-    """Pass what the caller handles (200, 206, 404, 416); raise for everything else."""
+def _check_status(response: httpx.Response, *, public: bool) -> None:
+    """Pass what the caller handles (200, 206, 404, 416); raise for the rest. `public`: none knows credentials."""
     status = response.status_code
     if status in {200, 206, 404, 416}:
         return
     server = shown(response.url)
     error = PullFailed(f"{server} answered with {status} ({one_line(response.reason_phrase, 60)}).")
     if status in _TRANSIENT:
-        raise Trouble(error, retry_after=_retry_after(response.headers.get("retry-after", "")))
-    if status in {401, 403, 407}:
+        wait = _retry_after(response.headers.get("retry-after", ""))
+        raise Trouble(error, retry_after=wait, busy=status in {429, 503})
+    if status in {401, 403} and public:
+        error = PullFailed(
+            f"{server} does not offer this file ({status}): it may never have been published, or is gone.",
+            mend="`npurun-tui catalog update` may know where it is; `npurun-tui convert export` can make some bundles.",
+        )
+    elif status in {401, 403, 407}:
         error.mend = "Check the credentials in pip's index-url."
     raise error
 

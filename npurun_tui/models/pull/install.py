@@ -6,20 +6,25 @@ complete beside each other in the pull's own folder, from where `recover` brings
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from npurun_tui.engine.cpu.gguf import read_gguf
 from npurun_tui.errors import ModelBusy, ModelError
 from npurun_tui.files import sync_folder
+from npurun_tui.models.bundles import CONFIG, TOKENIZER, find_bundle, read_facts, set_flags
 from npurun_tui.models.catalog import CatalogEntry
 from npurun_tui.models.layout import Layout
-from npurun_tui.models.manifest import FILE_NAME, Files, Manifest
+from npurun_tui.models.manifest import FILE_NAME, NO_SDK, Files, Manifest
 from npurun_tui.models.trees import remove_tree
 from npurun_tui.text import one_line
 
 UNPACKED: Final = "unpacked"
+BUNDLE: Final = "bundle"
+"""The folder in a model's own that its archive is unpacked into, as the Rust program has it."""
 _REPLACED: Final = "replaced"
 
 
@@ -36,10 +41,10 @@ def recover(layout: Layout, name: str) -> None:
         remove_tree(unpacked)
 
 
-def write_manifest(entry: CatalogEntry, folder: Path, file_name: str) -> None:
+def write_manifest(entry: CatalogEntry, folder: Path, file_name: str, sha256: str) -> None:
     """Describe the GGUF file in `folder`, from its own metadata; what it does not say is the catalog's.
 
-    Raises:
+    `sha256` is the file's. Raises:
         ModelFileDamaged: the file is no GGUF file, or is truncated.
     """
     header = read_gguf(folder / file_name)
@@ -51,11 +56,50 @@ def write_manifest(entry: CatalogEntry, folder: Path, file_name: str) -> None:
         quant=one_line(header.quantisation, 64) or entry.quant,
         files=Files(model=file_name),
         backend=entry.backend,
-        sha256={file_name: entry.sha256},
-        hash_origin="pinned",
+        sha256={file_name: sha256},
+        hash_origin="pinned" if entry.pinned else "recorded",
         licence=entry.licence,
         source=str(entry.source),
         parameters=entry.parameters,
+    ).write(folder)
+
+
+def write_bundle_manifest(
+    entry: CatalogEntry, folder: Path, hashes: Mapping[str, str], archive_sha256: str
+) -> None:
+    """Describe the Genie bundle that was unpacked into `folder`/bundle, and set the flags that its graphs call for.
+
+    `hashes` has the sha256 of each file by its path in that folder. Raises:
+        ModelFileDamaged: there is no bundle in it, or a file that its config names is missing.
+        OSError: a file could not be written.
+    """
+    root = find_bundle(folder / BUNDLE)
+    facts = read_facts(root)
+    flags = set_flags(root, facts.graphs)
+    inside = root.relative_to(folder).as_posix()
+    known = {f"{BUNDLE}/{path}": digest for path, digest in hashes.items()}
+    for name in {flag.file for flag in flags if flag.value and (root / flag.file).is_file()}:
+        path = root / name  # a flag was set in it, so it is no longer what was in the archive
+        known[f"{inside}/{name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    tokenizer = f"{inside}/{TOKENIZER}" if (root / TOKENIZER).is_file() else ""
+    Manifest(
+        name=entry.name,
+        arch=entry.arch,
+        vocab=facts.vocabulary,
+        context=facts.context,
+        quant=entry.quant,
+        files=Files(tokenizer=tokenizer, genie_config=f"{inside}/{CONFIG}"),
+        backend=entry.backend,
+        qnn_sdk=entry.qnn_sdk or NO_SDK,
+        template=entry.template,
+        sha256=known,
+        hash_origin="pinned" if entry.pinned else "recorded",
+        licence=entry.licence,
+        source=str(entry.source),
+        parameters=entry.parameters,
+        archive_sha256=archive_sha256,
+        tiers=facts.graphs.contexts,
+        flags=flags,
     ).write(folder)
 
 

@@ -65,7 +65,7 @@ def extract_member(member: Member, target: Path, worker: Worker, meter: Meter) -
         raise PullFailed(
             f"The archive {title} cannot be used: {why}.", mend="Pull again."
         ) from error
-    if digest != member.sha256:
+    if member.sha256 and digest != member.sha256:
         target.unlink(missing_ok=True)
         raise HashMismatch(
             f"The model file in {title} is not the one that is expected: its sha256 differs.",

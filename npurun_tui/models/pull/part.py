@@ -1,7 +1,12 @@
-"""The file that a download grows in, and what is known of it: enough to go on with it after a kill.
+"""The file that a download grows in, and what is known of it: enough to go on with it after a kill or a power cut.
 
-`download.part` holds the bytes; `download.json` says which file they are the beginning of (its pinned hash and size)
-and which version of it the server sent (ETag or date). All methods block and belong in the worker's thread.
+The file is filled in blocks, in any order, so that several connections can work on it. `download.part` holds the bytes.
+`download.json` says which file they are of: its address, size, and version (ETag or date). `download.map` has two
+numbers for each block: how many of its bytes are there, and their CRC-32. The map is written after the bytes, and each
+block is compared with it when a pull goes on: what a power cut lost or damaged is fetched again, and nothing else.
+
+The sha256 of the whole follows the bytes that are there without a gap. All methods block and belong in the worker's
+thread.
 """
 
 from __future__ import annotations
@@ -9,19 +14,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from npurun_tui.files import write_atomic
-from npurun_tui.models.catalog import PipIndexSource
-from npurun_tui.models.layout import PART
+from npurun_tui.models.catalog import Source
+from npurun_tui.models.layout import CELL, MAP, PART
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.progress import Meter
 
-BLOCK: Final = 1 << 20
-_TEXT_LIMIT: Final = 1000
+BLOCK: Final = 16 << 20
+"""Bytes of a block: what one request asks for. Large enough that the pause between two requests does not count."""
+LEAST: Final = 1 << 12
+LARGEST: Final = 1 << 40
+"""Bytes that a file may have."""
+_READ: Final = 1 << 20
+_TEXT_LIMIT: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,85 +44,194 @@ class Origin:
 
 
 class Part:
-    """The beginning of one file. `size` is how many bytes of it are there."""
+    """One file, as far as it is here. `total` is its size in bytes, None until a server has said it."""
 
-    def __init__(self, folder: Path, source: PipIndexSource) -> None:
+    def __init__(self, folder: Path, source: Source, block: int = BLOCK) -> None:
         self.path = folder / PART
-        self.total = source.size
+        self.block = block
+        self.total: int | None = source.size or None
         self.origin = Origin()
-        self.size = 0
-        self._sha256 = source.sha256
+        self._pinned_total = self.total
+        self._key = source.sha256 or str(source)
         self._state = folder / "download.json"
+        self._map_path = folder / MAP
+        self._blocks: list[tuple[int, int]] = []
         self._hash = hashlib.sha256()
+        self._hashed = 0
         self._file: FileIO | None = None
+        self._map: FileIO | None = None
 
-    def open(self, worker: Worker, meter: Meter) -> None:
-        """Take up what an earlier pull left, hashing it (some 2 s for each GB); anything else is discarded."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if not self._load_state():
-            self.discard()
-            return
-        self._file = FileIO(self.path, "ab")
-        meter.total = self._file.tell()
-        with self.path.open("rb") as existing:
-            while block := existing.read(BLOCK):
-                worker.check()
-                self._hash.update(block)
-                self.size += len(block)
-                meter.done = self.size
+    # --- what is there -------------------------------------------------------------------------
 
-    def _load_state(self) -> bool:
-        """Whether there is a part that can be gone on with."""
-        try:
-            document = json.loads(self._state.read_bytes())
-            size = self.path.stat().st_size
-        except (OSError, ValueError, RecursionError):
-            return False
-        if (
-            not isinstance(document, dict)
-            or document.get("sha256") != self._sha256
-            or size > self.total
-        ):
-            return False
-        address, validator = document.get("address"), document.get("validator")
-        if isinstance(address, str) and isinstance(validator, str):
-            self.origin = Origin(address[:_TEXT_LIMIT], validator[:_TEXT_LIMIT])
-        return True
+    @property
+    def size(self) -> int:
+        """Bytes that are there."""
+        return sum(done for done, _ in self._blocks)
 
-    def begin(self, origin: Origin) -> None:
-        """Start from nothing, with the version of the file that `origin` names."""
-        self.close()
-        self._file = FileIO(self.path, "wb")
-        self._hash = hashlib.sha256()
-        self.size = 0
-        self.origin = origin
-        document = {
-            "sha256": self._sha256,
-            "address": origin.address,
-            "validator": origin.validator,
-        }
-        write_atomic(self._state, json.dumps(document).encode())
+    def done(self, index: int) -> int:
+        """Bytes of block `index` that are there, from its beginning on."""
+        return self._blocks[index][0] if index < len(self._blocks) else 0
 
-    def append(self, data: bytes) -> None:
-        """Add `data` to the file and to the hash. Where the disk is full, as much of it as there is room for."""
-        if self._file is None:
-            self._file = FileIO(self.path, "ab")
-        rest = memoryview(data)
-        while rest:
-            count = self._file.write(rest)
-            self._hash.update(rest[:count])
-            self.size += count
-            rest = rest[count:]
+    def length(self, index: int) -> int:
+        """Bytes that block `index` has when it is complete; a whole block's while `total` is not known."""
+        if self.total is None:
+            return self.block
+        return max(0, min(self.block, self.total - index * self.block))
+
+    @property
+    def missing(self) -> list[int]:
+        """The blocks that are not complete, in their order; [0] while nothing is known of the file."""
+        if self.total is None:
+            return [0]
+        count = -(-self.total // self.block)
+        return [index for index in range(count) if self.done(index) < self.length(index)]
 
     @property
     def complete(self) -> bool:
-        """All bytes are there; whether they are the right ones is `matches`."""
-        return self.size == self.total
+        """All bytes are there; whether they are the right ones is another question."""
+        return self.total is not None and self._hashed == self.total
 
     @property
-    def matches(self) -> bool:
-        """The bytes that are there have the pinned hash."""
-        return self._hash.hexdigest() == self._sha256
+    def sha256(self) -> str:
+        """Of the bytes that are there without a gap, in hex; of the file where it is complete."""
+        return self._hash.hexdigest()
+
+    # --- taking up what an earlier pull left ---------------------------------------------------
+
+    def open(self, worker: Worker, meter: Meter) -> None:
+        """Take up what an earlier pull left, reading it once (about a second for each GB)."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        document = self._load_state()
+        if document is None:
+            self.discard()
+            return
+        total, block = document["total"], document["block"]
+        self.total, self.block = total or self._pinned_total, block
+        self.origin = Origin(document["address"], document["validator"])
+        claimed = self._load_map()
+        meter.total = sum(done for done, _ in claimed)
+        with self.path.open("rb") as file:
+            for index, (done, crc) in enumerate(claimed):
+                self._blocks.append(self._examine(file, index, done, crc, worker, meter))
+        self._open_files("r+b")
+        self._save_map()
+
+    def _load_state(self) -> dict[str, Any] | None:
+        """What is known of a part that can be gone on with; None where there is none."""
+        try:
+            document = json.loads(self._state.read_bytes())
+            there = self.path.is_file() and self._map_path.is_file()
+        except (OSError, ValueError, RecursionError):
+            return None
+        if not there or not isinstance(document, dict) or document.get("key") != self._key:
+            return None
+        texts = [document.get("address"), document.get("validator")]
+        total, block = document.get("total"), document.get("block")
+        if not all(isinstance(text, str) and len(text) <= _TEXT_LIMIT for text in texts):
+            return None
+        if not isinstance(total, int) or not isinstance(block, int):
+            return None
+        fits = not self._pinned_total or total == self._pinned_total
+        return document if fits and 0 < total <= LARGEST and LEAST <= block <= LARGEST else None
+
+    def _load_map(self) -> list[tuple[int, int]]:
+        with self._map_path.open("rb") as file:
+            data = file.read(CELL.size * len_of(self.total or 0, self.block))
+        whole = len(data) - len(data) % CELL.size
+        cells = CELL.iter_unpack(data[:whole])
+        return [(min(done, self.length(index)), crc) for index, (done, crc) in enumerate(cells)]
+
+    def _examine(
+        self, file: Any, index: int, done: int, crc: int, worker: Worker, meter: Meter
+    ) -> tuple[int, int]:
+        """The block as it really is: what the map says of it where its bytes bear that out, else nothing."""
+        start, at = index * self.block, 0
+        before = self._hash.copy() if self._hashed == start else None
+        actual = 0
+        file.seek(start)
+        while at < done:
+            worker.check()
+            data = file.read(min(_READ, done - at))
+            if not data:
+                break
+            actual = zlib.crc32(data, actual)
+            if before is not None:
+                before.update(data)
+            at += len(data)
+            meter.done += len(data)
+        if at != done or actual != crc:
+            return (0, 0)
+        if before is not None:
+            self._hash, self._hashed = before, start + done
+        return (done, crc)
+
+    # --- filling it ----------------------------------------------------------------------------
+
+    def begin(self, origin: Origin, total: int | None) -> None:
+        """Start from nothing, with the version of the file that `origin` names; `total` None is not known yet."""
+        self.discard()
+        self.total = total
+        self.origin = origin
+        cells = self._open_files("w+b")
+        # The whole map now: a disk that is full later cannot keep it from being written.
+        count = len_of(total or self.block, self.block)
+        cells.write(bytes(count * CELL.size))
+        self._save_state()
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Put `data` at `offset`, which must be where its block ends so far; it may run on into the next blocks.
+
+        Where the disk is full, as much of it as there is room for is kept, and OSError is raised.
+        """
+        rest = memoryview(data)
+        while rest:
+            index, inside = divmod(offset, self.block)
+            if self.done(index) != inside:
+                raise ValueError("a download may not leave holes in a block")
+            piece = rest[: self.block - inside]
+            self._put(index, offset, piece)
+            offset += len(piece)
+            rest = rest[len(piece) :]
+
+    def _put(self, index: int, offset: int, piece: memoryview) -> None:
+        assert self._file is not None  # noqa: S101 - `open` or `begin` came before
+        while piece:
+            self._file.seek(offset)
+            count = self._file.write(piece)
+            written = piece[:count]
+            while len(self._blocks) <= index:
+                self._blocks.append((0, 0))
+            done, crc = self._blocks[index]
+            self._blocks[index] = (done + count, zlib.crc32(written, crc))
+            self._save_cell(index)
+            self._follow(offset, written)
+            offset += count
+            piece = piece[count:]
+
+    def _follow(self, offset: int, written: memoryview) -> None:
+        """Take what came into the hash, and what lies behind it already."""
+        if offset != self._hashed:
+            return
+        self._hash.update(written)
+        self._hashed += len(written)
+        while (ready := self._ready()) > 0:
+            assert self._file is not None  # noqa: S101
+            self._file.seek(self._hashed)
+            data = self._file.read(min(_READ, ready))
+            self._hash.update(data)
+            self._hashed += len(data)
+
+    def _ready(self) -> int:
+        """Bytes of the block where the hash stands that are there and not hashed."""
+        index, inside = divmod(self._hashed, self.block)
+        return self.done(index) - inside
+
+    def end(self) -> None:
+        """What is there is all there is: for a server that does not say beforehand how much it sends."""
+        self.total = self._hashed
+        self._save_state()
+
+    # --- keeping it ----------------------------------------------------------------------------
 
     def sync(self) -> None:
         """Make the file survive a power cut."""
@@ -121,14 +241,46 @@ class Part:
     def discard(self) -> None:
         """Throw the bytes away."""
         self.close()
-        self._state.unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
+        for path in (self._state, self._map_path, self.path):
+            path.unlink(missing_ok=True)
+        self._blocks.clear()
         self._hash = hashlib.sha256()
-        self.size = 0
+        self._hashed = 0
         self.origin = Origin()
+        self.total = self._pinned_total
 
     def close(self) -> None:
-        """Close the file; the bytes stay."""
-        if self._file is not None:
-            file, self._file = self._file, None
-            file.close()
+        """Close the files; the bytes stay."""
+        for file in (self._file, self._map):
+            if file is not None:
+                file.close()
+        self._file = self._map = None
+
+    def _open_files(self, mode: str) -> FileIO:
+        """Open both files; the map is returned."""
+        self._file, self._map = FileIO(self.path, mode), FileIO(self._map_path, mode)
+        return self._map
+
+    def _save_state(self) -> None:
+        document = {
+            "key": self._key,
+            "address": self.origin.address,
+            "validator": self.origin.validator,
+            "total": self.total or 0,
+            "block": self.block,
+        }
+        write_atomic(self._state, json.dumps(document).encode())
+
+    def _save_cell(self, index: int) -> None:
+        assert self._map is not None  # noqa: S101
+        self._map.seek(index * CELL.size)
+        self._map.write(CELL.pack(*self._blocks[index]))
+
+    def _save_map(self) -> None:
+        for index in range(len(self._blocks)):
+            self._save_cell(index)
+
+
+def len_of(total: int, block: int) -> int:
+    """Blocks that a file of `total` bytes has."""
+    return -(-total // block)

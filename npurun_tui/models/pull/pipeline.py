@@ -7,24 +7,20 @@ cancels it when it is closed, whatever the reason.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
-from npurun_tui import units
-from npurun_tui.errors import DiskFull, HashMismatch, ModelError, ModelFileDamaged, PullFailed
+from npurun_tui.errors import DiskFull, ModelError, ModelFileDamaged, PullFailed
 from npurun_tui.files import is_disk_full
 from npurun_tui.models.catalog import CatalogEntry
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.pull.blocking import Worker
-from npurun_tui.models.pull.client import Client
-from npurun_tui.models.pull.download import Download
-from npurun_tui.models.pull.index import configured
-from npurun_tui.models.pull.install import UNPACKED, check_place, install, recover, write_manifest
-from npurun_tui.models.pull.member import Member, extract_member
-from npurun_tui.models.pull.page import Finder
+from npurun_tui.models.pull.fetching import Fetcher, need_room
+from npurun_tui.models.pull.install import UNPACKED, check_place, install, recover
+from npurun_tui.models.pull.limiter import RateLimiter
+from npurun_tui.models.pull.making import make_model
 from npurun_tui.models.pull.part import Part
 from npurun_tui.models.pull.policy import Policy
 from npurun_tui.models.pull.progress import Meter, Phase, PullProgress
@@ -34,16 +30,23 @@ from npurun_tui.text import one_line
 INTERVAL: Final = 0.1
 """Seconds between two looks at the figures."""
 
-_SLACK: Final = 1 << 20
-"""Room for the manifest, the state, and what a file system takes for itself, in bytes."""
-
 
 async def run(
-    entry: CatalogEntry, store: ModelStore, *, force: bool, policy: Policy | None
+    entry: CatalogEntry,
+    store: ModelStore,
+    *,
+    force: bool,
+    accept_changed: bool,
+    policy: Policy,
+    limiter: RateLimiter,
 ) -> AsyncGenerator[PullProgress, None]:
     """See `npurun_tui.models.pull.pull`."""
     meter = Meter()
-    work = asyncio.create_task(_Pull(entry, store, force, policy or Policy(), meter).run())
+    part = Part(store.layout.partial(entry.name), entry.source, policy.block)
+    fetcher = Fetcher(
+        entry, store.root, part, policy, meter, limiter, accept_changed=accept_changed
+    )
+    work = asyncio.create_task(_Pull(entry, store, part, fetcher, meter, force=force).run())
     last: PullProgress | None = None
     try:
         while not work.done():
@@ -64,16 +67,23 @@ class _Pull:
     """One pull; its methods are its steps."""
 
     def __init__(
-        self, entry: CatalogEntry, store: ModelStore, force: bool, policy: Policy, meter: Meter
+        self,
+        entry: CatalogEntry,
+        store: ModelStore,
+        part: Part,
+        fetcher: Fetcher,
+        meter: Meter,
+        *,
+        force: bool,
     ) -> None:
         self._entry = entry
         self._store = store
         self._layout = store.layout
         self._force = force
-        self._policy = policy
         self._meter = meter
         self._folder = store.layout.partial(entry.name)
-        self._part = Part(self._folder, entry.source)
+        self._part = part
+        self._fetcher = fetcher
 
     async def run(self) -> None:
         lock = model_lock(self._layout.partial_root, self._entry.name)
@@ -88,16 +98,18 @@ class _Pull:
             self._folder.rmdir()
 
     async def _locked(self, worker: Worker) -> None:
+        entry = self._entry
         if await worker.run(self._already_here):
-            self._meter.enter(Phase.DONE, self._entry.installed_size, self._entry.installed_size)
+            self._meter.enter(Phase.DONE, entry.installed_size, entry.installed_size)
             self._meter.note = "It is here already."
             return
         self._meter.enter(Phase.VERIFYING)
         await worker.run(self._part.open, worker, self._meter)
-        await worker.run(self._check_room)
-        await self._complete(worker)
+        missing = (self._part.total or entry.download_size) - self._part.size
+        need_room(self._layout.root, entry.name, missing + entry.installed_size)
+        await self._fetcher.run(worker)
         await self._unpack(worker)
-        self._meter.enter(Phase.DONE, self._entry.installed_size, self._entry.installed_size)
+        self._meter.enter(Phase.DONE, entry.installed_size, entry.installed_size)
 
     def _already_here(self) -> bool:
         """Whether there is nothing to do. Raises ModelError where something is in the way."""
@@ -109,67 +121,20 @@ class _Pull:
             return False
         return not self._force
 
-    def _check_room(self) -> None:
-        missing = self._part.total - self._part.size + self._entry.installed_size + _SLACK
-        free = shutil.disk_usage(self._layout.root).free
-        if missing > free:
-            raise DiskFull(
-                f"Pulling {self._entry.name} needs {units.size(missing)} in {one_line(str(self._layout.root), 300)}, "
-                f"where {units.size(free)} are free.",
-                mend="Free some room, or name a folder on another disk in NPURUN_MODELS_DIR.",
-            )
-
-    async def _complete(self, worker: Worker) -> None:
-        """Have the whole archive, with the right hash."""
-        resumed = self._meter.resumed_from = self._part.size
-        await self._download(worker)
-        if not await worker.run(self._compare) and resumed:
-            # The beginning was an earlier pull's: of another version of the file, or damaged by a power cut.
-            self._meter.resumed_from = 0
-            await self._download(worker)
-            await worker.run(self._compare)
-        if not self._part.complete:
-            raise HashMismatch(
-                f"{one_line(self._entry.source.filename)} is not the file that is expected: its sha256 differs.",
-                mend="It was thrown away. Check which index pip is configured with.",
-            )
-
-    def _compare(self) -> bool:
-        """Whether the part is the pinned file; where it is not, it is thrown away."""
-        if self._part.matches:
-            self._part.sync()
-            return True
-        self._part.discard()
-        return False
-
-    async def _download(self, worker: Worker) -> None:
-        if self._part.complete:
-            return
-        self._meter.enter(Phase.RESOLVING)
-        config = await worker.run(configured)
-        client = await worker.run(Client, config, self._policy)
-        async with client:
-            finder = Finder(client, worker, self._policy, self._meter)
-            address = await finder.find(config, self._entry.source)
-            self._meter.enter(Phase.DOWNLOADING, self._part.total, self._part.size)
-            await Download(client, self._part, worker, self._policy, self._meter).run(address)
-        self._meter.enter(Phase.VERIFYING, self._part.total, self._part.total)
-
     async def _unpack(self, worker: Worker) -> None:
         entry, unpacked = self._entry, self._folder / UNPACKED
         self._meter.enter(Phase.UNPACKING, entry.installed_size)
-        source, file_name = entry.source, PurePosixPath(entry.source.member).name
-        member = Member(
-            self._part.path, source.filename, source.member, entry.installed_size, entry.sha256
-        )
+        digest = self._part.sha256
         self._part.close()
         try:
             await worker.run(unpacked.mkdir)
-            await worker.run(extract_member, member, unpacked / file_name, worker, self._meter)
-            await worker.run(write_manifest, entry, unpacked, file_name)
+            await worker.run(
+                make_model, entry, self._part.path, digest, unpacked, worker, self._meter
+            )
+            await worker.run(self._fetcher.record)
             await worker.run(install, self._layout, entry.name)
         except (PullFailed, ModelFileDamaged):
-            await worker.run(self._part.discard)  # it is the pinned file, and of no use
+            await worker.run(self._part.discard)  # it is the right file, and of no use
             raise
         finally:
             await worker.run(recover, self._layout, entry.name)

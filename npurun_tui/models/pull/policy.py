@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from npurun_tui import units
 from npurun_tui.errors import PullFailed
+from npurun_tui.models.pull.part import BLOCK
 from npurun_tui.models.pull.progress import Meter
 
 
@@ -27,6 +28,13 @@ class Policy:
     connect_timeout: float = 15.0
     stall_timeout: float = 30.0
     """Silence on an open connection that counts as a stall."""
+    drip_window: float = 60.0
+    drip_bytes: int = 1024
+    """A connection that brings less than this in each `drip_window` is given up as if it were silent."""
+    connections: int = 4
+    """Ranges of one file that are fetched at once."""
+    block: int = BLOCK
+    """Bytes of one range."""
 
     def delay(self, failures: int) -> float:
         """The wait after that many failures in a row: exponential, with jitter so that clients spread out."""
@@ -37,16 +45,23 @@ class Policy:
 class Trouble(Exception):
     """A failure that may pass: `error` is what the user is told where it does not.
 
-    `retry_after` is the wait in seconds that the server asked for. `unreachable` means that no server answered.
+    `retry_after` is the wait in seconds that the server asked for. `unreachable` means that no server answered,
+    `busy` that it would rather have fewer requests.
     """
 
     def __init__(
-        self, error: PullFailed, *, retry_after: float | None = None, unreachable: bool = False
+        self,
+        error: PullFailed,
+        *,
+        retry_after: float | None = None,
+        unreachable: bool = False,
+        busy: bool = False,
     ) -> None:
         super().__init__(str(error))
         self.error = error
         self.retry_after = retry_after
         self.unreachable = unreachable
+        self.busy = busy
 
 
 class Patience:

@@ -1,6 +1,6 @@
 """From the socket to the part: what arrives is written in blocks, and never waits long in memory.
 
-A block is written when it is large enough or a tenth of a second old, also where the server falls silent, so that a
+A piece is written when it is large enough or a tenth of a second old, also where the server falls silent, so that a
 kill loses next to nothing. The socket is read on while the thread writes.
 """
 
@@ -13,7 +13,7 @@ from typing import Final
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.part import Part
 
-BLOCK: Final = 1 << 19
+PIECE: Final = 1 << 19
 LIMIT: Final = 1 << 21
 """Bytes that may wait for a slow disk before the socket is left alone."""
 OLDEST: Final = 0.1
@@ -21,11 +21,12 @@ OLDEST: Final = 0.1
 
 
 class PartWriter:
-    """Writes one response's body. `drain` must be called at its end, however that comes."""
+    """Writes one response's body from `offset` on. `drain` must be called at its end, however that comes."""
 
-    def __init__(self, part: Part, worker: Worker) -> None:
+    def __init__(self, part: Part, worker: Worker, offset: int) -> None:
         self._part = part
         self._worker = worker
+        self._offset = offset
         self._buffer = bytearray()
         self._enough = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -33,7 +34,7 @@ class PartWriter:
     async def put(self, chunk: bytes) -> None:
         """Have `chunk` written soon. Raises OSError where an earlier one could not be."""
         self._buffer += chunk
-        if len(self._buffer) >= BLOCK:
+        if len(self._buffer) >= PIECE:
             self._enough.set()
         if self._task is not None and (self._task.done() or len(self._buffer) >= LIMIT):
             await self._task
@@ -55,4 +56,5 @@ class PartWriter:
                     await self._enough.wait()
             data, self._buffer = self._buffer, bytearray()
             self._enough.clear()
-            await self._worker.run(self._part.append, bytes(data))
+            offset, self._offset = self._offset, self._offset + len(data)
+            await self._worker.run(self._part.write, offset, bytes(data))

@@ -1,0 +1,124 @@
+"""Whether a model can run on this machine, in one sentence, before gigabytes of it are fetched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from npurun_tui import units
+from npurun_tui.models.catalog import CatalogEntry
+
+_SPARE: Final = 1.1
+"""Memory that a model takes, as a multiple of its files: they are held, and the KV cache comes on top."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """What of this machine decides whether a model runs."""
+
+    hexagons: tuple[str, ...]
+    """What bundles may be compiled for to run here, the best first; empty where no NPU can be used."""
+    why_no_npu: str
+    """A sentence; empty where there is one."""
+    qairt: str
+    """The release of the runtime that was found; empty where that is not known."""
+    cpu_engine: bool
+    """llama.cpp is installed."""
+    memory: int
+    """All of it, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """`words` is one sentence that says why it runs here or why not."""
+
+    runs: bool
+    words: str
+
+
+def fit(entry: CatalogEntry, machine: MachineFacts) -> Fit:
+    """Whether `entry`, in the variant for this machine, can run on it."""
+    entry = entry.suited(machine.hexagons)
+    if entry.installed_size * _SPARE > machine.memory:
+        return _too_large(entry, machine)
+    return _on_cpu(machine) if entry.backend == "llama.cpp" else _on_npu(entry, machine)
+
+
+def _too_large(entry: CatalogEntry, machine: MachineFacts) -> Fit:
+    needed = int(entry.installed_size * _SPARE)
+    have = units.size(machine.memory)
+    words = f"It needs some {units.size(needed)} of memory; this machine has {have}."
+    return Fit(runs=False, words=words)
+
+
+def _on_cpu(machine: MachineFacts) -> Fit:
+    if machine.cpu_engine:
+        return Fit(runs=True, words="It runs here, on the CPU.")
+    return Fit(runs=False, words="llama.cpp, which it runs on, has no build for this machine.")
+
+
+def _on_npu(entry: CatalogEntry, machine: MachineFacts) -> Fit:
+    if not machine.hexagons:
+        return Fit(runs=False, words=f"It needs a Snapdragon's NPU. {machine.why_no_npu}".strip())
+    if entry.hexagon not in machine.hexagons:
+        have, made = " or ".join(machine.hexagons), " or ".join(entry.hexagons)
+        return Fit(
+            runs=False,
+            words=f"It is compiled for Hexagon {made}; this machine's NPU is a {have}.",
+        )
+    if older := _older(machine.qairt, entry.qnn_sdk):
+        return Fit(
+            runs=True,
+            words=f"It is made for the NPU here, but with QAIRT {entry.qnn_sdk}, newer than the {older} found.",
+        )
+    return Fit(runs=True, words=f"It runs here, on the NPU (Hexagon {entry.hexagon}).")
+
+
+def _older(runtime: str, made_with: str) -> str:
+    """`runtime` where it is older than what the bundle was made with (patch releases aside), else empty."""
+    here, there = _minor(runtime), _minor(made_with)
+    return runtime if here and there and here < there else ""
+
+
+def _minor(version: str) -> tuple[int, int] | None:
+    parts = version.split(".")
+    if len(parts) < 2 or not (parts[0].isdigit() and parts[1].isdigit()):
+        return None
+    return int(parts[0]), int(parts[1])
+
+
+@lru_cache(maxsize=1)
+def machine_facts() -> MachineFacts:
+    """This machine, asked once. Blocking: half a second on Linux, up to 20 on a busy Windows. Never raises."""
+    return examine(os.environ)
+
+
+def examine(environ: Mapping[str, str]) -> MachineFacts:
+    """As `machine_facts`, asking each time."""
+    import psutil
+
+    from npurun_tui.hardware.chips import chip_of
+    from npurun_tui.hardware.inventory import gather
+
+    found = gather(environ)
+    runtime, hardware = found.runtime, found.hardware
+    hexagons: tuple[str, ...] = ()
+    why = ""
+    if not found.has_npu:
+        why = "None was found here."
+    elif runtime is None:
+        why = found.unavailable.message if found.unavailable else "No Genie runtime was found here."
+    else:
+        chip = chip_of(hardware.soc.text, hardware.npu.text)
+        hexagons = (chip.arch,) if chip and chip.arch in runtime.archs else runtime.archs
+        why = "" if hexagons else "The Genie runtime that was found has no libraries for an NPU."
+    return MachineFacts(
+        hexagons=hexagons,
+        why_no_npu=why,
+        qairt=runtime.qairt if runtime else "",
+        cpu_engine=found.cpu_engine.found,
+        memory=psutil.virtual_memory().total,
+    )

@@ -1,0 +1,173 @@
+"""Having the whole file, and knowing that it is the right one: by its pinned hash, or by what a first pull recorded."""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from npurun_tui import units
+from npurun_tui.errors import DiskFull, HashMismatch, PullFailed
+from npurun_tui.models.catalog import CatalogEntry, PipIndexSource, UrlSource
+from npurun_tui.models.pull.blocking import Worker
+from npurun_tui.models.pull.client import Client
+from npurun_tui.models.pull.download import Download
+from npurun_tui.models.pull.index import configured
+from npurun_tui.models.pull.limiter import RateLimiter
+from npurun_tui.models.pull.page import Finder
+from npurun_tui.models.pull.part import Part
+from npurun_tui.models.pull.policy import Policy
+from npurun_tui.models.pull.progress import Meter, Phase
+from npurun_tui.models.pull.recorded import Recorded, record, recorded
+from npurun_tui.text import one_line
+
+_SLACK: Final = 1 << 20
+"""Room for the manifest, the state, and what a file system takes for itself, in bytes."""
+
+
+class Fetcher:
+    """Fills the part of one pull."""
+
+    def __init__(
+        self,
+        entry: CatalogEntry,
+        root: Path,
+        part: Part,
+        policy: Policy,
+        meter: Meter,
+        limiter: RateLimiter,
+        *,
+        accept_changed: bool,
+    ) -> None:
+        """`root` is the models' folder. `accept_changed` passes over what an earlier pull recorded."""
+        self._entry = entry
+        self._root = root
+        self._part = part
+        self._policy = policy
+        self._meter = meter
+        self._limiter = limiter
+        self._known: Recorded | None = None
+        if not entry.pinned and not accept_changed:
+            self._known = recorded(root, str(entry.source))
+
+    async def run(self, worker: Worker) -> None:
+        """Return when the part is complete and is the expected file.
+
+        Raises:
+            PullFailed (NetworkUnavailable): it cannot be had; what was fetched is kept.
+            HashMismatch: it is another file; it was thrown away.
+            DiskFull: there is no room for it.
+        """
+        resumed = self._meter.resumed_from = self._part.size
+        await self._download(worker)
+        if not await worker.run(self._compare) and resumed:
+            # The beginning was an earlier pull's: of another version of the file, or damaged on the disk.
+            self._meter.resumed_from = 0
+            await self._download(worker)
+            await worker.run(self._compare)
+        if not self._part.complete:
+            raise self._mismatch()
+
+    def record(self) -> None:
+        """Keep the hash of what was fetched, where nobody had given one. Raises OSError."""
+        if not self._entry.pinned:
+            what = Recorded(self._part.sha256, self._part.total or 0)
+            record(self._root, str(self._entry.source), what)
+
+    @property
+    def _expected(self) -> str:
+        """The sha256 that it must have; empty where nothing is known of it yet."""
+        return self._entry.source.sha256 or (self._known.sha256 if self._known else "")
+
+    def _compare(self) -> bool:
+        """Whether the part is the expected file; where it is not, it is thrown away."""
+        if self._part.sha256 == (self._expected or self._part.sha256):
+            self._part.sync()
+            return True
+        self._part.discard()
+        return False
+
+    def _mismatch(self) -> HashMismatch:
+        name = one_line(self._entry.source.filename)
+        if self._entry.pinned:
+            where = "which index pip is configured with"
+            where = where if isinstance(self._entry.source, PipIndexSource) else "the network"
+            return HashMismatch(
+                f"{name} is not the file that is expected: its sha256 differs.",
+                mend=f"It was thrown away. Check {where}.",
+            )
+        return self._changed()
+
+    def _changed(self) -> HashMismatch:
+        return HashMismatch(
+            f"{one_line(self._entry.source.filename)} is another file than the one that the first pull recorded.",
+            mend="Nothing of it is kept. Where its publisher has replaced it, `npurun-tui pull "
+            f"{self._entry.name} --accept-changed` takes the new one.",
+        )
+
+    def _sized(self, total: int) -> None:
+        """The server has said how large the file is: compare that, and see whether there is room."""
+        if self._known is not None and total != self._known.size:
+            raise self._changed()
+        installed = self._entry.installed_size if self._entry.exact else total
+        need_room(self._root, self._entry.name, total + installed)
+
+    async def _download(self, worker: Worker) -> None:
+        if self._part.complete:
+            return
+        self._meter.enter(Phase.RESOLVING)
+        source = self._entry.source
+        config = await worker.run(configured)
+        hosts = source.hosts if isinstance(source, UrlSource) else None
+        client = await worker.run(Client, config, self._policy, hosts=hosts)
+        async with client:
+            if isinstance(source, UrlSource):
+                address = source.url
+                check_address(address)
+            else:
+                finder = Finder(client, worker, self._policy, self._meter)
+                address = await finder.find(config, source)
+            self._meter.enter(Phase.DOWNLOADING, self._part.total, self._part.size)
+            download = Download(
+                client,
+                self._part,
+                worker,
+                self._policy,
+                self._meter,
+                self._limiter,
+                sized=self._sized,
+            )
+            await download.run(address)
+        self._meter.enter(Phase.VERIFYING, self._part.total, self._part.total or 0)
+
+
+def need_room(root: Path, name: str, missing: int) -> None:
+    """Raise DiskFull where the volume of `root`, or of the nearest folder above it, has no `missing` bytes."""
+    folder = next((path for path in (root, *root.parents) if path.is_dir()), root)
+    free = shutil.disk_usage(folder).free
+    if missing + _SLACK > free:
+        raise DiskFull(
+            f"Pulling {name} needs {units.size(missing + _SLACK)} in {one_line(str(root), 300)}, "
+            f"where {units.size(free)} are free.",
+            mend="Free some room, or name a folder on another disk in NPURUN_MODELS_DIR.",
+        )
+
+
+def check_address(address: str) -> None:
+    """Refuse an address that is not https; plain http is for this machine itself only. Raises PullFailed."""
+    parts = urlsplit(address)
+    if parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts.hostname or "")):
+        return
+    raise PullFailed(
+        f"{one_line(address, 200)} is not an https address, so it is not fetched.",
+        mend="Its catalog has to name one.",
+    )
+
+
+def _loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"

@@ -1,0 +1,86 @@
+"""Which block is fetched next, and by how many connections at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from npurun_tui.models.pull.part import Part
+from npurun_tui.models.pull.policy import Trouble
+
+Fetch = Callable[[int], Awaitable[None]]
+
+
+class Lanes:
+    """Runs `fetch` for every missing block of `part`, at most `most` at a time.
+
+    One request comes first; where it shows that the server serves ranges, `open_up` lets the others follow.
+    """
+
+    def __init__(self, part: Part, fetch: Fetch, most: int) -> None:
+        self._most = most
+        self._limit = 1
+        self._part = part
+        self._fetch = fetch
+        self._taken: set[int] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._trouble: Trouble | None = None
+
+    @property
+    def others(self) -> bool:
+        """More than one connection is at work."""
+        return len(self._taken) > 1
+
+    async def run(self) -> Trouble | None:
+        """Return when no lane is left: all blocks are there, or each lane met a trouble, of which the last is told.
+
+        What one lane raises that is no Trouble ends the others.
+        """
+        self._trouble = None
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                self.hire()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            self._group = None
+            self._taken.clear()
+        return self._trouble
+
+    def open_up(self) -> None:
+        """Ranges are served: use as many connections as are allowed."""
+        self._limit = self._most
+        self.hire()
+
+    def close_down(self) -> None:
+        """One request at a time, until `open_up`."""
+        self._limit = 1
+
+    def hire(self) -> None:
+        """Begin lanes for blocks that nobody fetches, as far as the limit goes."""
+        while self._group is not None and len(self._taken) < self._limit:
+            index = self._next()
+            if index is None:
+                return
+            self._taken.add(index)
+            self._group.create_task(self._lane(index))
+
+    def _next(self) -> int | None:
+        return next((index for index in self._part.missing if index not in self._taken), None)
+
+    async def _lane(self, index: int | None) -> None:
+        """Fetch block after block; a trouble ends this lane, and the block goes back to the others."""
+        while index is not None:
+            try:
+                await self._fetch(index)
+            except Trouble as trouble:
+                self._trouble = trouble
+                if trouble.busy:
+                    self._most = self._limit = max(1, self._most // 2)
+                return
+            finally:
+                self._taken.discard(index)
+            index = self._next() if len(self._taken) < self._limit else None
+            if index is not None:
+                self._taken.add(index)
+            self.hire()

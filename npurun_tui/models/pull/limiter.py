@@ -1,0 +1,51 @@
+"""A limit on the bytes per second that all pulls together take from the network."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import Final
+
+_TEXT: Final = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*([kmg]?)i?b?(?:/s)?", re.IGNORECASE)
+_UNITS: Final = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+LEAST: Final = 1_000
+"""Bytes per second: what is slower cannot be told from a stall."""
+
+
+class RateLimiter:
+    """Use it on one event loop. `rate` may be changed while pulls run; 0 is no limit."""
+
+    def __init__(self, rate: int = 0) -> None:
+        self.rate = rate
+        self._free_at = 0.0
+
+    async def take(self, count: int) -> None:
+        """Return when `count` bytes that have arrived may be followed by more.
+
+        Not reading on is what slows a sender down: the socket's buffer fills, and TCP does the rest.
+        """
+        if not self.rate:
+            return
+        now = time.monotonic()
+        self._free_at = max(self._free_at, now) + count / self.rate
+        wait = self._free_at - time.monotonic()
+        while self.rate and wait > 0:
+            step = min(wait, 0.5)  # in steps: a limit that is lifted counts at once
+            await asyncio.sleep(step)
+            wait -= step
+
+
+def parse_rate(text: str) -> int:
+    """Bytes per second from `2M`, `500k`, `1.5 MB/s`, or a bare number; 0 is no limit.
+
+    Raises:
+        ValueError: it is none of these, or less than 1 kB/s; the text ends a sentence.
+    """
+    match = _TEXT.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("must be a number of bytes per second, such as 500k or 2M")
+    rate = int(float(match[1]) * _UNITS[match[2].lower()])
+    if 0 < rate < LEAST:
+        raise ValueError("must be 1k or more")
+    return rate

@@ -1,0 +1,66 @@
+"""Hashes of files whose publisher gives none: recorded at the first pull, compared at every later one.
+
+They are kept beside the models, not in them, so that a model that was removed and is pulled again is compared too. The
+file is hidden from `list`, and holds for each address the sha256 and the size in bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from npurun_tui.files import write_atomic
+
+FILE: Final = ".recorded.json"
+_LARGEST: Final = 4 << 20
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a file was when it was first pulled. `size` in bytes."""
+
+    sha256: str
+    size: int
+
+
+def recorded(root: Path, address: str) -> Recorded | None:
+    """What is recorded of the file at `address`; None where it was never pulled. Blocking, one small file."""
+    item = _load(root).get(address)
+    if not isinstance(item, dict):
+        return None
+    digest, size = item.get("sha256"), item.get("size")
+    if not isinstance(digest, str) or not _SHA256.fullmatch(digest) or type(size) is not int:
+        return None
+    return Recorded(digest, size)
+
+
+def record(root: Path, address: str, what: Recorded) -> None:
+    """Keep `what` for the file at `address`, durably. Raises OSError."""
+    from filelock import FileLock
+
+    root.mkdir(parents=True, exist_ok=True)
+    # Two pulls may end at the same moment, in two programs.
+    with FileLock(root / f"{FILE}.lock", timeout=30):
+        document = _load(root)
+        document[address] = {"sha256": what.sha256, "size": what.size}
+        text = json.dumps(document, indent=1, sort_keys=True)
+        write_atomic(root / FILE, text.encode())
+
+
+def _load(root: Path) -> dict[str, Any]:
+    try:
+        with (root / FILE).open("rb") as file:
+            document = json.loads(file.read(_LARGEST))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        _log.warning("recorded hashes cannot be read: %s", error)
+        return {}
+    return document if isinstance(document, dict) else {}

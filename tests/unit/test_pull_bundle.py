@@ -1,0 +1,360 @@
+"""Bundles behind an address: several ranges at once, hashes that are pinned or recorded, redirects, the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from npurun_tui.errors import DiskFull, HashMismatch, NpurunError, PullFailed
+from npurun_tui.models.catalog import CatalogEntry
+from npurun_tui.models.manifest import Manifest
+from npurun_tui.models.pull import Phase, PullProgress, pull
+from npurun_tui.models.pull.limiter import RateLimiter, parse_rate
+from npurun_tui.models.pull.policy import Policy
+from npurun_tui.models.pull.recorded import recorded
+from npurun_tui.models.store import ModelStore
+from npurun_tui.models.verify import Verdict, verify
+from tests.support.index_server import Handler, Index, close_after, serve, status
+from tests.support.pulling import QUICK, only_index
+from tests.support.tiny_bundle import (
+    FOLDER,
+    NAME,
+    PLAIN,
+    TinyBundle,
+    build_tiny_bundle,
+    bundle_files,
+    zipped,
+)
+from tests.support.tiny_model import build_tiny_model
+
+BLOCKS = replace(QUICK, block=1 << 15)
+"""Blocks so small that the little archive has ten of them."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
+
+
+@pytest.fixture(scope="module")
+def bundle() -> TinyBundle:
+    return build_tiny_bundle()
+
+
+@pytest.fixture
+def index(bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    with serve(build_tiny_model(tensor_bytes=1000)) as server:
+        only_index(monkeypatch, server.url)
+        server.data = bundle.archive
+        yield server
+
+
+def address(index: Index) -> str:
+    return f"{index.origin}/files/tiny.zip"
+
+
+async def pull_all(
+    entry: CatalogEntry, store: ModelStore, *, policy: Policy = BLOCKS, accept_changed: bool = False
+) -> list[PullProgress]:
+    steps = pull(entry, store, policy=policy, accept_changed=accept_changed)
+    return [step async for step in steps]
+
+
+async def fail(entry: CatalogEntry, store: ModelStore, kind: type[NpurunError]) -> NpurunError:
+    with pytest.raises(kind) as caught:
+        await pull_all(entry, store)
+    assert store.scan() == ([], [])
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def assert_installed(bundle: TinyBundle, store: ModelStore) -> Manifest:
+    """Every file is there byte for byte (but for a config in which a flag was set), and its hash is right."""
+    model = store.get(NAME)
+    for path, data in bundle.files.items():
+        if not path.endswith("genie_config.json"):
+            assert (model.folder / "bundle" / path).read_bytes() == data
+    assert set(model.manifest.sha256) == {f"bundle/{path}" for path in bundle.files}
+    assert {verdict for _, verdict in verify(model)} == {Verdict.SAME}
+    assert store.partials() == {}
+    return model.manifest
+
+
+async def test_a_bundle_is_pulled_in_several_ranges_at_once(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    together, most = threading.Semaphore(0), [0, 0]
+    lock = threading.Lock()
+
+    def watched(handler: Handler) -> None:
+        with lock:
+            most[0] += 1
+            most[1] = max(most)
+        together.acquire(timeout=0.05)
+        handler.serve_file()
+        with lock:
+            most[0] -= 1
+
+    index.always = watched
+    await pull_all(bundle.at(address(index)), store)
+    manifest = assert_installed(bundle, store)
+    assert 2 <= most[1] <= 4
+    assert index.sent == len(bundle.archive)  # nothing twice
+    ranges = {request.headers["range"] for request in index.downloads}
+    assert len(ranges) == -(-len(bundle.archive) // (1 << 15))
+    assert manifest.archive_sha256 == hashlib.sha256(bundle.archive).hexdigest()
+
+
+async def test_the_manifest_says_what_the_bundle_says(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    await pull_all(bundle.at(address(index)), store)
+    manifest = assert_installed(bundle, store)
+    assert (manifest.context, manifest.vocab, manifest.tiers) == (4096, 32064, (512, 4096))
+    assert manifest.files.genie_config == f"bundle/{FOLDER}/genie_config.json"
+    assert (manifest.qnn_sdk, manifest.template) == ("2.43.1", bundle.entry.template)
+    assert manifest.hash_origin == "recorded"
+    (flag,) = manifest.flags
+    assert (flag.key, flag.value) == ("enable-graph-switching", True)
+    config = json.loads((store.get(NAME).folder / manifest.files.genie_config).read_text())
+    assert config["dialog"]["engine"]["backend"]["QnnHtp"]["enable-graph-switching"] is True
+
+
+@pytest.mark.parametrize(
+    ("files", "value", "why"),
+    [
+        (bundle_files(names=PLAIN), None, "no graph is named"),
+        (bundle_files(htp={"enable-graph-switching": False}), False, "author"),
+        (bundle_files(names=()), None, "name no graphs"),
+    ],
+)
+async def test_the_flag_is_not_set_from_habit(
+    index: Index, store: ModelStore, files: dict[str, bytes], value: bool | None, why: str
+) -> None:
+    bundle = build_tiny_bundle(files=files)
+    index.data = bundle.archive
+    await pull_all(bundle.at(address(index)), store)
+    (flag,) = assert_installed(bundle, store).flags
+    assert flag.value is value
+    assert why in flag.why
+    model = store.get(NAME)
+    config = (model.folder / model.manifest.files.genie_config).read_bytes()
+    assert config == files[f"{FOLDER}/genie_config.json"]
+
+
+async def test_the_first_pull_records_and_later_ones_compare(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    entry = bundle.at(address(index))
+    await pull_all(entry, store)
+    known = recorded(store.root, entry.source.url if hasattr(entry.source, "url") else "")
+    assert known is not None
+    assert known.sha256 == hashlib.sha256(bundle.archive).hexdigest()
+    store.remove(NAME)
+
+    other = build_tiny_bundle(files={**bundle.files, f"{FOLDER}/tokenizer.json": b'{"another": 1}'})
+    index.data = other.archive
+    same_size = bytearray(bundle.archive)
+    same_size[5000] ^= 1
+    for data in (other.archive, bytes(same_size)):
+        index.data = data
+        error = await fail(entry, store, HashMismatch)
+        assert "first pull" in error.message
+        assert "--accept-changed" in error.mend
+        assert store.partials() == {}
+    index.data = other.archive
+    await pull_all(entry, store, accept_changed=True)
+    assert_installed(other, store)
+
+
+async def test_a_pinned_hash_is_compared(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    digest = hashlib.sha256(bundle.archive).hexdigest()
+    await pull_all(bundle.at(address(index), sha256=digest, size=len(bundle.archive)), store)
+    assert assert_installed(bundle, store).hash_origin == "pinned"
+    assert recorded(store.root, address(index)) is None
+    store.remove(NAME)
+    await fail(bundle.at(address(index), sha256="0" * 64), store, HashMismatch)
+    assert store.partials() == {}
+
+
+async def test_a_killed_pull_fetches_only_what_is_missing(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    entry = bundle.at(address(index))
+    index.always = close_after(9000)
+    async for step in (steps := pull(entry, store, policy=BLOCKS)):
+        if step.phase is Phase.DOWNLOADING and step.done >= 100_000:
+            break
+    await steps.aclose()
+    kept, before = store.partials()[NAME], index.sent
+    assert kept >= 100_000
+    index.always = None
+    await pull_all(entry, store)
+    assert_installed(bundle, store)
+    assert index.sent - before == len(bundle.archive) - kept
+
+
+async def test_a_server_without_ranges_sends_it_whole(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    index.ranges = False
+    index.faults.append(close_after(100_000))
+    await pull_all(bundle.at(address(index)), store)
+    assert_installed(bundle, store)
+    assert len(index.downloads) == 2
+
+
+async def test_a_file_that_changes_between_two_ranges_is_begun_anew(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    old = index.data
+    index.data = bytes(len(old))
+
+    def change(handler: Handler) -> None:
+        if len(index.downloads) == 5:
+            index.data, index.etag = old, '"two"'
+        handler.serve_file()
+
+    index.always = change
+    await pull_all(bundle.at(address(index)), store)
+    assert_installed(bundle, store)
+
+
+async def test_a_server_that_is_busy_is_asked_by_fewer(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    at_once, most, lock = [0], [0], threading.Lock()
+
+    def strict(handler: Handler) -> None:
+        with lock:
+            at_once[0] += 1
+            refuse = at_once[0] > 1
+            most[0] = max(most[0], at_once[0])
+        try:
+            if refuse:
+                handler.answer(429, b"")
+            else:
+                handler.serve_file()
+        finally:
+            with lock:
+                at_once[0] -= 1
+
+    index.always = strict
+    await pull_all(bundle.at(address(index)), store, policy=replace(BLOCKS, attempts=30))
+    assert_installed(bundle, store)
+
+
+# --- where it may be fetched from --------------------------------------------------------------
+
+
+async def test_redirects_stay_with_the_hosts_that_the_catalog_names(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    elsewhere = address(index).replace("127.0.0.1", "localhost")
+    index.faults.append(status(302, Location=elsewhere))
+    error = await fail(bundle.at(address(index)), store, PullFailed)
+    assert "localhost" in error.message
+    assert "does not name" in error.message
+    index.faults.append(status(302, Location=elsewhere))
+    await pull_all(bundle.at(address(index), hosts=("localhost",)), store)
+    assert_installed(bundle, store)
+
+
+@pytest.mark.parametrize("url", ["http://models.example/x.zip", "ftp://127.0.0.1/x.zip", "x.zip"])
+async def test_only_https_is_fetched(bundle: TinyBundle, store: ModelStore, url: str) -> None:
+    error = await fail(bundle.at(url), store, PullFailed)
+    assert "https" in error.message
+
+
+async def test_redirects_in_a_circle_end(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    index.always = status(302, Location="/files/tiny.zip")
+    error = await fail(bundle.at(address(index)), store, PullFailed)
+    assert "circle" in error.message
+
+
+@pytest.mark.parametrize("code", [401, 403, 404])
+async def test_a_file_that_is_not_there(
+    index: Index, bundle: TinyBundle, store: ModelStore, code: int
+) -> None:
+    index.always = status(code)
+    error = await fail(bundle.at(address(index)), store, PullFailed)
+    assert "catalog update" in error.mend
+    assert "pip" not in str(error)
+
+
+# --- room and speed ----------------------------------------------------------------------------
+
+
+async def test_what_is_too_large_is_refused_before_it_is_fetched(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    size = 1 << 39
+
+    def huge(handler: Handler) -> None:
+        handler.answer(206, b"", Content_Range=f"bytes 0-{(1 << 15) - 1}/{size}")
+
+    index.always = huge
+    error = await fail(bundle.at(address(index)), store, DiskFull)
+    assert "GB" in error.message
+    assert index.sent == 0
+
+
+async def test_the_limit_is_kept(index: Index, bundle: TinyBundle, store: ModelStore) -> None:
+    rate = 200_000
+    steps = [
+        step
+        async for step in pull(
+            bundle.at(address(index)), store, policy=BLOCKS, limiter=RateLimiter(rate)
+        )
+    ]
+    assert steps[-1].phase is Phase.DONE
+    waited = sum(1 for step in steps if step.phase is Phase.DOWNLOADING)
+    assert waited >= 8  # ten looks a second, and a second and a half of it
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("0", 0), ("500k", 500_000), ("2M", 2_000_000), ("1.5 MB/s", 1_500_000), ("1GiB", 10**9)],
+)
+def test_rates(text: str, rate: int) -> None:
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["", "fast", "-1", "5", "1e9", "2 M M", "9" * 30])
+def test_rates_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        parse_rate(text)
+
+
+async def test_a_gguf_file_behind_an_address(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    tiny = build_tiny_model(tensor_bytes=200_000)
+    index.data = tiny.gguf
+    entry = replace(
+        bundle.at(f"{index.origin}/files/m.gguf"), backend="llama.cpp", template=None, qnn_sdk=""
+    )
+    await pull_all(entry, store)
+    model = store.get(NAME)
+    assert (model.folder / model.manifest.files.model).read_bytes() == tiny.gguf
+    assert model.manifest.hash_origin == "recorded"
+    assert {verdict for _, verdict in verify(model)} == {Verdict.SAME}
+
+
+async def test_an_archive_without_a_bundle(index: Index, store: ModelStore) -> None:
+    bundle = build_tiny_bundle(files={"readme.txt": b"hello"})
+    index.data = zipped(bundle.files)
+    with pytest.raises(NpurunError, match="no Genie bundle"):
+        await pull_all(bundle.at(address(index)), store)
+    assert store.scan() == ([], [])
+    assert store.partials() == {}
