@@ -34,7 +34,8 @@ def add(paths: Paths, url: str, *, name: str, root: Path | None, trust: bool, js
         UsageError: nobody confirmed a fetched root, and there is nobody to ask.
     """
     if fault := fault_of_base(url):
-        raise UsageError(f"{one_line(url, 200)} {fault}.", mend="Name an https address.")
+        # Not repeated in the sentence: it may have a password in it.
+        raise UsageError(f"The address {fault}.", mend="Name an https address.")
     name = name or _name_of(url)
     if fault := fault_of_source_name(name):
         raise UsageError(

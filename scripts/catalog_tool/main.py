@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _init(options: argparse.Namespace) -> None:
-    if fault := options.ship and fault_of_base(options.url):
+    if options.ship and (fault := fault_of_base(options.url)):
         raise ToolError(f"The address {fault}.", mend="--ship needs --url.")
     repository = _repository(options)
     names = [*root_names(options.root_keys), *ONLINE]
@@ -46,7 +46,7 @@ def _init(options: argparse.Namespace) -> None:
     repository.init(options.threshold)
     _say(f"The root of trust is {options.dir / 'root.json'}; {options.keys} has the private keys.")
     if options.ship:
-        _ship(options.dir, options.url)
+        ship(options.dir, options.url)
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -83,7 +83,8 @@ def _check(options: argparse.Namespace) -> None:
         _say(line)
 
 
-def _ship(folder: Path, url: str, trusted: Path = TRUSTED) -> None:
+def ship(folder: Path, url: str, trusted: Path = TRUSTED) -> None:
+    """Have the program trust the catalog in `folder`, served at `url`; raises OSError."""
     write_atomic(trusted / "root.json", (folder / "root.json").read_bytes())
     document = json.dumps({"url": url.rstrip("/")}, indent=1) + "\n"
     write_atomic(trusted / "source.json", document.encode())

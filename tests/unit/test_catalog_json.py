@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npurun_tui.errors import ManifestInvalid
@@ -182,6 +182,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([PIP, GENIE, VARIED]),
     st.sampled_from(

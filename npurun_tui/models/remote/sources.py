@@ -132,7 +132,7 @@ def add_source(paths: Paths, name: str, url: str, root: bytes) -> CatalogSource:
         )
     if fault := fault_of_base(url):
         raise SourceInvalid(
-            f"{one_line(url, 200)} {fault}.", mend="Name the folder in which its metadata/ lies."
+            f"The address {fault}.", mend="Name the folder in which its metadata/ lies."
         )
     present = configured_sources(paths)
     if any(source.name == name for source in present):

@@ -1,0 +1,208 @@
+"""Remote catalogs over a real server: what is refused, and in which words; what was there stays in use."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tuf.api.metadata import MetaFile
+
+from npurun_tui.models import catalog_json
+from npurun_tui.models.remote import faults
+from npurun_tui.models.remote.fetcher import Limits
+from scripts.catalog_tool.repository import Days, Repository
+from tests.support.catalog_repo import entry, new_repository, publish, serve
+from tests.support.catalog_scene import Scene, scene_in
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with scene_in(tmp_path) as made:
+        yield made
+
+
+def test_a_tampered_list(scene: Scene) -> None:
+    scene.update()
+    publish(scene.repository, ["two"])
+    path = scene.list_with("two")
+    name = f"targets/{path.name}"
+    scene.site.replaced[name] = path.read_bytes().replace(b"The model two", b"The model owt")
+    scene.refuses(faults.CatalogTampered, "catalog.json")
+    scene.site.replaced[name] = path.read_bytes()[:-1]
+    scene.refuses(faults.CatalogTampered, "not the file that was signed")
+    scene.site.replaced.clear()
+    scene.update()
+    assert scene.remote() == ("two",)
+
+
+@pytest.mark.parametrize("name", ["timestamp", "2.snapshot", "2.targets"])
+@pytest.mark.parametrize("known", [True, False])
+def test_tampered_metadata(scene: Scene, name: str, known: bool) -> None:
+    if known:
+        scene.update()
+    publish(scene.repository, ["two"])
+    path = f"metadata/{name}.json"
+    data = (scene.repository.folder / path).read_bytes()
+    scene.site.replaced[path] = data.replace(b'"version": 2', b'"version": 3').replace(
+        b'"expires": "20', b'"expires": "21'
+    )
+    assert scene.site.replaced[path] != data
+    scene.refuses(faults.CatalogTampered, name)
+
+
+@pytest.mark.parametrize(
+    "data", [b"<html>Sign in to this network</html>", b"{}", b"[" * 12_000, b"\xff\xfe", b"null"]
+)
+@pytest.mark.parametrize("name", ["2.root", "1.snapshot"])
+def test_what_is_no_metadata(scene: Scene, name: str, data: bytes) -> None:
+    scene.site.replaced[f"metadata/{name}.json"] = data
+    # Of a snapshot the length is known, so that it is not even read to its end.
+    long = name == "1.snapshot" and len(data) > 10_000
+    scene.refuses(faults.CatalogTooLarge if long else faults.CatalogTampered, name)
+
+
+def test_other_keys(scene: Scene, tmp_path: Path) -> None:
+    scene.update()
+    forged = new_repository(tmp_path / "other", "forged")
+    publish(forged, ["forged"])
+    scene.site.serve_copy(forged.folder)
+    scene.refuses(faults.CatalogTampered, "not signed by the keys that are trusted")
+
+
+def test_a_date_that_has_passed(scene: Scene) -> None:
+    scene.update()
+    replace(scene.repository, days=Days(timestamp=-1)).build(catalog_json.dump([entry("two")]))
+    scene.refuses(faults.CatalogExpired, "past its date")
+    scene.refuses(faults.CatalogExpired, "past its date")
+    scene.repository.refresh()
+    scene.update()
+    assert scene.remote() == ("two",)
+
+
+def test_a_server_that_withholds_what_is_new(scene: Scene) -> None:
+    """It can do so only until the date: then what is stored stays in use, and says that it is old."""
+    replace(scene.repository, days=Days(timestamp=2 / 86_400)).refresh()
+    deadline = time.monotonic() + 5
+    try:
+        scene.update()
+    except faults.CatalogExpired:  # a slow machine: it is past already
+        pytest.skip("slower than a second")
+    while scene.state.state == "current":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert scene.state.state == "expired"
+    scene.refuses(faults.CatalogExpired, "past its date")
+    assert scene.remote() == ("one",)
+
+
+def test_an_older_list_than_before(scene: Scene, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(scene.repository.folder, old)
+    publish(scene.repository, ["two"])
+    scene.update()
+    scene.site.serve_copy(old)
+    scene.refuses(faults.CatalogRolledBack, "older list")
+    assert scene.remote() == ("two",)
+
+
+class WithoutHashes(Repository):
+    """As a maintainer with another tool may publish: versions only, which TUF allows."""
+
+    def _meta(self, version: int, name: str) -> MetaFile:
+        return MetaFile(version)
+
+
+@pytest.mark.parametrize("role", ["snapshot", "targets"])
+@pytest.mark.parametrize("hashes", [True, False])
+def test_files_of_different_versions(scene: Scene, role: str, hashes: bool) -> None:
+    scene.update()
+    given = scene.repository
+    repository = given if hashes else WithoutHashes(given.folder, given.keys)
+    publish(repository, ["two"])
+    old = (given.metadata / f"1.{role}.json").read_bytes()
+    scene.site.replaced[f"metadata/2.{role}.json"] = old
+    kind = faults.CatalogTampered if hashes else faults.CatalogMixed
+    scene.refuses(kind, f"2.{role}.json")
+
+
+@pytest.mark.parametrize("name", ["2.root", "timestamp", "2.snapshot", "2.targets", "list"])
+def test_a_file_without_an_end(scene: Scene, name: str) -> None:
+    scene.update()
+    publish(scene.repository, ["two"])
+    listed = scene.list_with("two").name
+    path = f"targets/{listed}" if name == "list" else f"metadata/{name}.json"
+    scene.site.endless.add(path)
+    scene.refuses(faults.CatalogTooLarge, path.rpartition("/")[2])
+
+
+def test_a_list_that_is_too_large_is_not_even_fetched(scene: Scene) -> None:
+    scene.repository.build(b" " * (catalog_json.MAX_DOCUMENT + 1))
+    scene.refuses(faults.CatalogTooLarge, "too large")
+    assert not [path for path in scene.site.requests if path.startswith("targets/")]
+
+
+@pytest.mark.parametrize("name", ["metadata/2.root.json", "metadata/timestamp.json"])
+def test_a_server_that_falls_silent(scene: Scene, name: str) -> None:
+    scene.site.silent.add(name)
+    start = time.monotonic()
+    scene.refuses(faults.CatalogOffline, "fell silent")
+    assert time.monotonic() - start < 10
+
+
+def test_a_server_that_drips(scene: Scene) -> None:
+    scene.site.dripping.add("metadata/timestamp.json")
+    start = time.monotonic()
+    scene.refuses(faults.CatalogOffline, "too slow", Limits(stall=5, whole=0.6))
+    assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("status", [500, 503, 403, 404])
+def test_a_server_that_refuses(scene: Scene, status: int) -> None:
+    scene.site.statuses["metadata/timestamp.json"] = status
+    scene.refuses(faults.CatalogOffline, str(status))
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        ("http://models.invalid/timestamp.json", faults.CatalogTampered),
+        ("ftp://127.0.0.1/timestamp.json", faults.CatalogTampered),
+        ("file:///etc/passwd", faults.CatalogTampered),
+        ("/metadata/timestamp.json", faults.CatalogTampered),
+        ("http://127.0.0.1:1/timestamp.json", faults.CatalogOffline),
+    ],
+)
+def test_redirects(scene: Scene, target: str, kind: type[faults.CatalogError]) -> None:
+    scene.site.redirects["metadata/timestamp.json"] = target
+    scene.refuses(kind, "127.0.0.1")
+
+
+def test_a_redirect_that_is_followed(scene: Scene) -> None:
+    data = (scene.repository.metadata / "timestamp.json").read_bytes()
+    scene.site.replaced["elsewhere/t.json"] = data
+    scene.site.redirects["metadata/timestamp.json"] = "/elsewhere/t.json"
+    assert scene.update().changed
+
+
+def test_a_server_that_is_gone(scene: Scene, tmp_path: Path) -> None:
+    scene.update()
+    with serve(tmp_path) as gone:
+        pass
+    scene.source = replace(scene.source, url=gone.url)
+    scene.refuses(faults.CatalogOffline, "cannot be reached")
+    assert scene.remote() == ("one",)
+
+
+@pytest.mark.parametrize(
+    "data", [b"no json", b'{"schema": 2, "entries": []}', b'{"schema": 1, "entries": 5}']
+)
+def test_a_signed_list_that_cannot_be_used(scene: Scene, data: bytes) -> None:
+    scene.update()
+    scene.repository.build(data)
+    scene.refuses(faults.CatalogUnusable, "catalog.json")
+    assert scene.remote() == ("one",)
