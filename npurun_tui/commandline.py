@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from npurun_tui import __version__
 from npurun_tui.chat.fields import number, whole
 from npurun_tui.commandline_catalog import add_catalog
+from npurun_tui.commandline_convert import add_convert
 from npurun_tui.errors import UsageError
 from npurun_tui.settings import Paths, Settings
 
@@ -159,6 +160,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _add_model_commands(commands)
     add_catalog(commands, _Parser)
+    add_convert(commands, _Parser)
     _add_run(commands)
     _add_machine_commands(commands)
     return parser

@@ -1,4 +1,4 @@
-"""The Rust program's rules for `npurun.json`, written down apart from our reader: what each program takes of the other."""
+"""The Rust program's rules for `npurun.json`, written down apart from our own reader."""
 
 from __future__ import annotations
 
