@@ -14,11 +14,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from npurun_tui import units
 from npurun_tui.commands.convert import progress_on_terminal, tell_installed
 from npurun_tui.commands.convert_python import Interpreter, find_interpreter, run_python
+from npurun_tui.commands.models import model_document
 from npurun_tui.commands.tables import write_json, write_line, write_table
 from npurun_tui.errors import ModelError, NpurunError, UsageError
 from npurun_tui.models.bundles import CONFIG
@@ -115,17 +116,32 @@ def export(paths: Paths, request: Request, *, json: bool) -> int:
     if request.out is None:
         raise UsageError("convert export needs a folder for the bundle.", mend="Add -o DIR.")
     out = request.out.expanduser().absolute()
-    store = ModelStore(paths.models)
+    report: dict[str, Any] = {"slug": recipe.slug, "checks": [], "model": None}
+    try:
+        model = _export(recipe, request, out, ModelStore(paths.models), report)
+    except NpurunError as error:
+        if json:
+            write_json({**report, "ok": False, "error": error.message, "mend": error.mend})
+        raise
+    if json:
+        write_json({**report, "model": model_document(model), "ok": True})
+    else:
+        tell_installed(model, json=False)
+    return 0
+
+
+def _export(
+    recipe: Recipe, request: Request, out: Path, store: ModelStore, report: dict[str, Any]
+) -> InstalledModel:
     began = 0.0
     if not request.skip_compile:
         found, token = find_interpreter(request.python), _token(os.environ, Path.home())
         checks = [*_python_checks(found), _token_check(token), *_place_checks(recipe, out, store)]
+        report["checks"] = [asdict(check) for check in checks]
         _tell(checks)
         began = time.time()
         _compile(recipe, request, out, found, token)
-    model = _install(_bundle_in(out, began), store, recipe, request, quiet=json)
-    tell_installed(model, json=json)
-    return 0
+    return _install(_bundle_in(out, began), store, recipe, request)
 
 
 def _recipe(slug: str) -> Recipe:
@@ -145,8 +161,8 @@ def _tell(checks: list[Check]) -> None:
     """Write each check as a line. Raises NpurunError where one failed."""
     for check in checks:
         mend = "" if check.passed else f" {check.mend}"
-        line = f"{'ok' if check.passed else 'no':>4}  {check.words}.{mend}"
-        sys.stderr.write(f"{one_line(line, 500)}\n")
+        state = "ok" if check.passed else "no"
+        sys.stderr.write(f"  {state}  {one_line(f'{check.words}.{mend}', 500)}\n")
     sys.stderr.flush()
     failed = [check for check in checks if not check.passed]
     if failed:
@@ -160,8 +176,9 @@ def _python_checks(found: Interpreter) -> list[Check]:
     suited = Check("python", found.suited, found.words, get)
     if not found.suited:
         return [suited]
-    words = "it has qai_hub_models" if found.has_models else "it has no qai_hub_models"
-    install = f'"{found.command[0]}" -m pip install qai_hub_models, with the extra of the model.'
+    shown = " ".join(found.command)
+    words = f"{shown} has {'' if found.has_models else 'no '}qai_hub_models"
+    install = f"`{shown} -m pip install qai_hub_models` gets it."
     return [suited, Check("package", found.has_models, words, install)]
 
 
@@ -249,9 +266,7 @@ def _configs(folder: Path, depth: int) -> list[Path]:
     return [config for entry in below for config in _configs(entry, depth + 1)]
 
 
-def _install(
-    bundle: Path, store: ModelStore, recipe: Recipe, request: Request, *, quiet: bool
-) -> InstalledModel:
+def _install(bundle: Path, store: ModelStore, recipe: Recipe, request: Request) -> InstalledModel:
     """The bundle as a model. What its files say goes before the recipe; links where the volume is the same."""
     said = examine(bundle, name=recipe.slug).manifest
     store.root.mkdir(parents=True, exist_ok=True)
@@ -264,5 +279,5 @@ def _install(
         quant=request.quant,
         qnn_sdk=request.qnn_sdk,
         how=how,
-        progress=progress_on_terminal(quiet=quiet),
+        progress=progress_on_terminal(quiet=False),
     )

@@ -1,0 +1,348 @@
+"""`convert manifest`, `inspect` and `export` as a person and as a script meet them.
+
+The export is run for real, in a Python of its own, with a package `qai_hub_models` that stands in for Qualcomm's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from npurun_tui.cli import main
+from npurun_tui.commands import convert_export
+from npurun_tui.commands.convert_python import find_interpreter
+from npurun_tui.models.store import ModelStore
+from npurun_tui.settings import Paths
+from tests.support.gguf import build_gguf
+from tests.support.local_bundle import make_bundle
+from tests.support.rust_rules import rust_faults
+
+SECRET = "hub-token-that-nobody-may-see"
+RECIPE = "phi-3.5-mini"
+MODULE = "phi_3_5_mini_instruct"
+
+EXPORT = """
+import json, os, sys, time
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from tests.support.local_bundle import make_bundle
+print("arguments", json.dumps(sys.argv[1:]), flush=True)
+print("token", os.environ["QAI_HUB_API_TOKEN"], "\\u2713 \\x1b[2J", os.environ["PYTHONUTF8"])
+print("50 %\\r100 %", file=sys.stderr, flush=True)
+if os.environ.get("STAND_IN") == "fail":
+    sys.exit(3)
+if os.environ.get("STAND_IN") == "wait":
+    import subprocess
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print("waiting", os.getpid(), child.pid, flush=True)
+    time.sleep(60)
+out = Path(sys.argv[sys.argv.index("--output-dir") + 1])
+make_bundle(out / "phi-genie", files={{"metadata.json": {{"precision": "w4a16"}}}})
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("NPURUN_MODELS_DIR", "QAI_HUB_API_TOKEN", "STAND_IN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NPURUN_TUI_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def store(home: Path) -> ModelStore:
+    return ModelStore(Paths.resolve().models)
+
+
+@pytest.fixture
+def bundle(home: Path) -> Path:
+    return make_bundle(home / "phi", files={"config.json": {"model_type": "phi3"}})
+
+
+@pytest.fixture
+def hub(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The stand-in package, where this test's Python finds it, and a token."""
+    package = home / "site" / "qai_hub_models" / "models" / MODULE
+    package.mkdir(parents=True)
+    for folder in (package, package.parent, package.parent.parent):
+        (folder / "__init__.py").touch()
+    root = str(Path(__file__).parents[2])
+    (package / "export.py").write_text(EXPORT.format(root=root), "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(home / "site"))
+    monkeypatch.setenv("QAI_HUB_API_TOKEN", SECRET)
+    return home / "out"
+
+
+def suited() -> bool:
+    return find_interpreter(sys.executable).suited
+
+
+needs_suited_python = pytest.mark.skipif(not suited(), reason="needs x86-64 Python 3.10 or 3.11")
+
+
+# --- manifest ------------------------------------------------------------------------------------
+
+
+def test_a_bundle_becomes_a_model(
+    store: ModelStore, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["convert", "manifest", str(bundle)]) == 1
+    assert "--quant" in capsys.readouterr().err
+    assert main(["convert", "manifest", str(bundle), "--quant", "w4a16"]) == 0
+    out, error = capsys.readouterr()
+    assert out.startswith("phi is installed: ")
+    assert "enable-graph-switching on" in out
+    assert 'npurun-tui run phi "Hello"' in out
+    assert error == ""
+    assert main(["show", "phi", "--verify"]) == 0
+    assert rust_faults(json.loads((store.root / "phi" / "npurun.json").read_text())) == []
+
+
+def test_for_programs(store: ModelStore, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = home / "tiny.gguf"
+    file.write_bytes(build_gguf())
+    arguments = ["convert", "manifest", str(file), "--name", "t", "--move", "--json"]
+    assert main(arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["name"], document["backend"]) == ("t", "llama.cpp")
+    assert document["manifest"]["hash_origin"] == "recorded"
+    assert not file.exists()
+
+
+def test_one_way_of_bringing_it(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", "manifest", str(bundle), "--copy", "--move"]) == 2
+    assert "not allowed with" in capsys.readouterr().err
+
+
+def test_in_place(store: ModelStore, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    in_place = ["convert", "manifest", "--in-place", "--quant", "w4a16"]
+    assert main([*in_place, str(bundle)]) == 2
+    assert "directly below the models' folder" in capsys.readouterr().err
+    store.root.mkdir(parents=True)
+    target = store.root / "mine"
+    bundle.rename(target)
+    assert main([*in_place, str(target), "--name", "other"]) == 2
+    assert "the folder's name" in capsys.readouterr().err
+    assert main([*in_place, str(target)]) == 0
+    assert store.get("mine").manifest.arch == "phi3"
+
+
+# --- inspect ---------------------------------------------------------------------------------------
+
+
+def test_inspect_says_where_each_value_was_read(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["convert", "inspect", str(bundle)]) == 0
+    out = capsys.readouterr().out
+    assert "phi3  [config.json]" in out
+    assert "512, 4,096  [graph names in the context binaries]" in out
+    assert "No file says what --quant would" in out
+    assert not (bundle / "npurun.json").exists()
+    assert main(["convert", "inspect", str(bundle), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["kind"] == "bundle"
+    assert document["missing"] == ["--quant"]
+    assert document["origins"]["arch"] == "config.json"
+
+
+def test_inspect_compares(
+    store: ModelStore, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["convert", "manifest", str(bundle), "--quant", "w4a16"]) == 0
+    folder = store.root / "phi"
+    for target in ("phi", "phi:latest", str(folder)):
+        capsys.readouterr()
+        assert main(["convert", "inspect", target]) == 0
+        assert capsys.readouterr().out.count(" same ") == 6
+    shard = folder / "bundle" / "model_part_1_of_2.bin"
+    shard.write_bytes(shard.read_bytes() + b"?")
+    (folder / "bundle" / "config.json").unlink()
+    capsys.readouterr()
+    assert main(["convert", "inspect", "phi", "--json"]) == 1
+    out, error = capsys.readouterr()
+    document = json.loads(out)
+    assert document["ok"] is False
+    assert document["verification"]["bundle/model_part_1_of_2.bin"] == "differs"
+    assert document["verification"]["bundle/config.json"] == "missing"
+    assert "not what its manifest says" in error
+    assert main(["convert", "inspect", "phi", "--no-verify"]) == 0
+
+
+def test_inspect_of_what_is_not_there(
+    store: ModelStore, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["convert", "inspect", "nothing"]) == 1
+    assert "There is no model called nothing" in capsys.readouterr().err
+    (home / "bad").mkdir()
+    (home / "bad" / "npurun.json").write_text("[")
+    assert main(["convert", "inspect", str(home / "bad")]) == 1
+    assert "is not JSON" in capsys.readouterr().err
+
+
+def test_hostile_texts_are_printable(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {"config.json": {"model_type": "\x1b]0;t\x07x\nname  forged"}}
+    assert main(["convert", "inspect", str(make_bundle(home / "b", files=files))]) == 0
+    out = capsys.readouterr().out
+    assert not set("\x1b\x07") & set(out)
+    assert sum(line.lstrip().startswith("name") for line in out.splitlines()) == 1
+
+
+# --- export ------------------------------------------------------------------------------------------
+
+
+def test_the_recipes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", "export", "list"]) == 0
+    assert MODULE in capsys.readouterr().out
+    assert main(["convert", "export", "?", "--json"]) == 0
+    recipes = json.loads(capsys.readouterr().out)["recipes"]
+    assert [recipe["module"] for recipe in recipes] == [
+        MODULE,
+        "llama_v3_1_8b_instruct",
+        "qwen2_5_7b_instruct",
+    ]
+    assert main(["convert", "export", "gpt", "-o", "x"]) == 2
+    assert main(["convert", "export", RECIPE]) == 2
+    assert "-o DIR" in capsys.readouterr().err
+
+
+def export(out: Path, *more: str) -> list[str]:
+    return ["convert", "export", RECIPE, "-o", str(out), "--python", sys.executable, *more]
+
+
+@pytest.fixture
+def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in's bundle has 5 kB, so this machine's disk need not have room for a real one."""
+    recipe = convert_export.RECIPES[0]
+    small = convert_export.Recipe(recipe.slug, recipe.module, recipe.arch, 1_000_000, recipe.note)
+    monkeypatch.setattr(convert_export, "RECIPES", (small, *convert_export.RECIPES[1:]))
+
+
+@needs_suited_python
+@pytest.mark.usefixtures("roomy")
+def test_an_export_from_end_to_end(
+    hub: Path, store: ModelStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(export(hub, "--qnn-sdk", "2.45.0")) == 0
+    out, error = capfd.readouterr()
+    assert out.startswith(f"{RECIPE} is installed: ")
+    (line,) = [line for line in error.splitlines() if line.startswith("arguments ")]
+    assert json.loads(line.removeprefix("arguments ")) == [
+        *("--device", "Snapdragon X Elite CRD"),
+        *("--target-runtime", "genie"),
+        *("--model-cache-mode", "enable"),
+        *("--skip-profiling", "--skip-inferencing"),
+        *("--output-dir", str(hub)),
+    ]
+    assert "token *** ✓ ␛[2J 1" in error
+    assert SECRET not in out + error
+    manifest = store.get(RECIPE).manifest
+    assert (manifest.arch, manifest.quant, manifest.qnn_sdk) == ("phi3", "w4a16", "2.45.0")
+
+    assert main(export(hub, "--json")) == 1  # the name is taken now
+    document = json.loads(capfd.readouterr().out)
+    assert [check["key"] for check in document["checks"] if not check["passed"]] == ["name"]
+    store.remove(RECIPE)
+    assert main(export(hub, "--skip-compile", "--json")) == 0
+    assert json.loads(capfd.readouterr().out)["model"]["name"] == RECIPE
+
+
+@needs_suited_python
+@pytest.mark.usefixtures("roomy")
+def test_an_export_that_fails(
+    hub: Path,
+    store: ModelStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("STAND_IN", "fail")
+    assert main(export(hub, "--quant", "w8a16")) == 1
+    error = capfd.readouterr().err
+    assert '"--precision", "w8a16"' in error
+    assert "ended with status 3" in error
+    assert store.scan() == ([], [])
+    assert main(export(hub, "--skip-compile")) == 1
+    assert "no Genie bundle" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["python", "package", "token", "disk"])
+def test_each_check_has_its_mend(
+    home: Path,
+    store: ModelStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    key: str,
+) -> None:
+    recipe = convert_export.RECIPES[0]
+    huge = convert_export.Recipe(recipe.slug, recipe.module, recipe.arch, 10**18, "")
+    monkeypatch.setattr(convert_export, "RECIPES", (huge,))
+    python = sys.executable if key == "package" and suited() else str(home / "nothing")
+    arguments = ["convert", "export", RECIPE, "-o", str(home / "out"), "--python", python]
+    assert main([*arguments, "--json"]) == 1
+    out, error = capsys.readouterr()
+    failed = {c["key"]: c for c in json.loads(out)["checks"] if not c["passed"]}
+    if key == "package" and not suited():
+        pytest.skip("the package is asked for only where the Python is suited")
+    assert failed[key]["mend"]
+    assert failed[key]["mend"] in error
+    assert not (home / "out").exists()
+
+
+def test_the_token_may_be_in_a_file(home: Path) -> None:
+    assert convert_export._token({}, home) == ""
+    (home / ".qai_hub").mkdir()
+    (home / ".qai_hub" / "client.ini").write_text("[api]\nurl = x\napi_token = abc\n")
+    assert convert_export._token({}, home) == "abc"
+    assert convert_export._token({"QAI_HUB_API_TOKEN": "env"}, home) == "env"
+
+
+@needs_suited_python
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
+def test_ctrl_c_ends_the_child_and_what_it_started(hub: Path, store: ModelStore) -> None:
+    script = (
+        "import sys\n"
+        "from dataclasses import replace\n"
+        "from npurun_tui.commands import convert_export as e\n"
+        "e.RECIPES = tuple(replace(r, room=1) for r in e.RECIPES)\n"
+        "from npurun_tui.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    environ: dict[str, Any] = {**os.environ, "STAND_IN": "wait"}
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *export(hub)], env=environ, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stderr is not None
+        line = next(line for line in child.stderr if line.startswith("waiting "))
+        pids = [int(word) for word in line.split()[1:]]
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=30) == 130
+        assert "Traceback" not in child.stderr.read()
+    deadline = time.monotonic() + 20
+    while any(map(_lives, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(_lives, pids))
+    assert store.scan() == ([], [])
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_python_that_is_none(home: Path) -> None:
+    found = find_interpreter(str(home / "nothing"))
+    assert not found.suited
+    assert "no Python that can be run" in found.words
