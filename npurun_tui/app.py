@@ -51,11 +51,11 @@ AT_START = "○ stopped  no model  permit: free"
 """What `status_text.describe` says of an engine that was never used; importing it would cost the first paint."""
 
 
-def _catalog() -> Sequence[CatalogEntry]:
+def _catalog(paths: Paths) -> Sequence[CatalogEntry]:
     """What can be pulled. Called in a thread, at each look at the disk."""
-    from npurun_tui.models import builtin
+    from npurun_tui.models.remote.known import known_catalog
 
-    return builtin.CATALOG
+    return known_catalog(paths)
 
 
 async def _machine() -> MachineFacts:
@@ -71,7 +71,7 @@ def _models_pane(app: WorkbenchApp) -> Widget:
     return ModelsPane(
         app.services.store,
         app.follow_pulls(),
-        _catalog,
+        partial(_catalog, app.services.paths),
         in_use=app.model_in_use,
         released=app.model_released,
         runtime=app.runtime,

@@ -13,6 +13,8 @@ from npurun_tui import __version__
 from npurun_tui.chat.fields import number, whole
 from npurun_tui.commandline_catalog import add_catalog
 from npurun_tui.commandline_convert import add_convert
+from npurun_tui.commandline_models import add_model_commands
+from npurun_tui.commandline_values import checked
 from npurun_tui.errors import UsageError
 from npurun_tui.settings import Paths, Settings
 
@@ -42,34 +44,6 @@ def _workbench(options: argparse.Namespace, paths: Paths, settings: Settings) ->
     from npurun_tui.launch import open_workbench
 
     return open_workbench(paths, settings, options.model)
-
-
-def _pull(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
-    from npurun_tui.commands.models import pull
-
-    del settings
-    return pull(paths, options.name, force=options.force, json=options.json)
-
-
-def _list(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
-    from npurun_tui.commands.models import list_models
-
-    del settings
-    return list_models(paths, json=options.json)
-
-
-def _show(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
-    from npurun_tui.commands.models import show
-
-    del settings
-    return show(paths, options.name, json=options.json, verify=options.verify)
-
-
-def _rm(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
-    from npurun_tui.commands.models import rm
-
-    del settings
-    return rm(paths, options.name, yes=options.yes, json=options.json)
 
 
 def _run(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
@@ -158,35 +132,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(command=_workbench)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    _add_model_commands(commands)
+    add_model_commands(commands)
     add_catalog(commands, _Parser)
     add_convert(commands, _Parser)
     _add_run(commands)
     _add_machine_commands(commands)
     return parser
-
-
-def _add_model_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
-    pull = commands.add_parser("pull", help="download a model (resumes where it was)")
-    pull.add_argument("name", help="a name from the catalog; `list` shows it")
-    pull.add_argument("--force", action="store_true", help="replace an installed model")
-    pull.set_defaults(command=_pull)
-
-    listing = commands.add_parser("list", help="the models that are here, and what can be pulled")
-    listing.set_defaults(command=_list)
-
-    show = commands.add_parser("show", help="one model's manifest in words")
-    show.add_argument("name")
-    show.add_argument("--verify", action="store_true", help="hash its files and compare")
-    show.set_defaults(command=_show)
-
-    rm = commands.add_parser("rm", help="delete a model")
-    rm.add_argument("name")
-    rm.add_argument("--yes", "-y", action="store_true", help="do not ask")
-    rm.set_defaults(command=_rm)
-
-    for command in (pull, listing, show, rm):
-        command.add_argument("--json", action="store_true", help="JSON on stdout")
 
 
 def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -205,10 +156,10 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
         ("--top-k", whole(0), 40, "K", "1 is greedy, 0 is off (default 40)"),
         ("--seed", whole(0), None, "N", "the same seed gives the same answer"),
     ):
-        run.add_argument(flag, type=_checked(parse), default=default, metavar=metavar, help=text)
+        run.add_argument(flag, type=checked(parse), default=default, metavar=metavar, help=text)
     run.add_argument(
         "--stop",
-        type=_checked(_some_text),
+        type=checked(_some_text),
         action="append",
         default=[],
         metavar="TEXT",
@@ -279,15 +230,3 @@ def _some_text(text: str) -> str:
     if not text:
         raise ValueError("must not be empty")
     return text
-
-
-def _checked(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """`parse` for argparse, which hides the text of a ValueError."""
-
-    def check(text: str) -> T:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{text[:40]!r} {error}") from None
-
-    return check

@@ -1,4 +1,4 @@
-"""`list`, `show` and `rm`: what is on this machine, in plain text or JSON. (`pull` is in a module of its own.)"""
+"""`list`, `show` and `rm`: what is on this machine, in plain text or JSON."""
 
 from __future__ import annotations
 
@@ -9,25 +9,19 @@ from npurun_tui import units
 from npurun_tui.commands.tables import write_facts, write_json, write_line, write_table
 from npurun_tui.engine.spec import BACKEND_LABELS
 from npurun_tui.errors import HashMismatch, ModelNotFound, UsageError
-from npurun_tui.models.builtin import CATALOG
 from npurun_tui.models.catalog import CatalogEntry, find
+from npurun_tui.models.fit import fit, machine_facts
+from npurun_tui.models.remote.known import known_catalog
 from npurun_tui.models.store import BrokenModel, InstalledModel, ModelStore
 from npurun_tui.models.verify import Verdict, verify
 from npurun_tui.settings import Paths
 from npurun_tui.text import one_line
 
 _HASH_WORDS: Final = {
-    "pinned": "sha256 pinned: compared with values that ship with this program",
+    "pinned": "sha256 pinned: compared with a value that was known before",
     "recorded": "sha256 recorded when it was first pulled",
     "": "no sha256 known",
 }
-
-
-def pull(paths: Paths, name: str, *, force: bool, json: bool) -> int:
-    """See `npurun_tui.commands.pull`, which is imported only for this."""
-    from npurun_tui.commands.pull import run
-
-    return run(paths, name, force=force, as_json=json)
 
 
 # --- list --------------------------------------------------------------------------------------
@@ -39,7 +33,7 @@ def list_models(paths: Paths, *, json: bool) -> int:
     installed, broken = store.scan()
     partials = store.partials()
     taken = {model.name for model in installed} | {model.name for model in broken}
-    available = [entry for entry in CATALOG if entry.name not in taken]
+    available = [entry for entry in known_catalog(paths) if entry.name not in taken]
     if json:
         write_json(
             {
@@ -75,7 +69,7 @@ def _available_row(entry: CatalogEntry, here: int) -> tuple[str, ...]:
     state = f"{here * 100 // entry.download_size} % pulled" if here else "not pulled"
     return (
         entry.name,
-        units.size(entry.installed_size),
+        ("" if entry.exact else "~") + units.size(entry.installed_size),
         _short_backend(entry.backend),
         entry.quant,
         f"{entry.context:,}",
@@ -104,7 +98,7 @@ def show(paths: Paths, name: str, *, json: bool, verify: bool) -> int:
     except ModelNotFound:
         if verify:
             raise
-        return _show_entry(store, name, json=json)
+        return _show_entry(paths, store, name, json=json)
     verdicts = _verify(model, quiet=json) if verify else None
     if json:
         write_json(model_document(model, verdicts))
@@ -125,8 +119,10 @@ def _verify(model: InstalledModel, *, quiet: bool) -> dict[str, Verdict]:
     return dict(verify(model))
 
 
-def _show_entry(store: ModelStore, name: str, *, json: bool) -> int:
-    entry = find(name)
+def _show_entry(paths: Paths, store: ModelStore, name: str, *, json: bool) -> int:
+    machine = machine_facts()
+    entry = find(name, known_catalog(paths)).suited(machine.hexagons)
+    fits = fit(entry, machine)
     here = store.partials().get(entry.name, 0)
     if json:
         write_json(entry_document(entry, here))
@@ -141,14 +137,29 @@ def _show_entry(store: ModelStore, name: str, *, json: bool) -> int:
             ("parameters", entry.parameters),
             ("quantisation", entry.quant),
             ("context", units.count(entry.context, "token")),
-            ("download", units.size(entry.download_size)),
-            ("installed", units.size(entry.installed_size)),
+            ("download", _about(entry, entry.download_size)),
+            ("installed", _about(entry, entry.installed_size)),
+            ("runs here", ("yes: " if fits.runs else "no: ") + fits.words),
+            ("Hexagon", " or ".join(entry.hexagons)),
+            ("QAIRT", entry.qnn_sdk),
             ("licence", entry.licence),
             ("source", str(entry.source)),
+            ("integrity", _expected(entry)),
+            ("catalog", entry.catalog or "built in"),
             ("note", entry.note),
         ]
     )
     return 0
+
+
+def _about(entry: CatalogEntry, size: int) -> str:
+    return units.size(size) if entry.exact else f"about {units.size(size)}"
+
+
+def _expected(entry: CatalogEntry) -> str:
+    if entry.pinned:
+        return _HASH_WORDS["pinned"]
+    return "no sha256 published: the first pull records it, and later ones compare"
 
 
 def _facts(model: InstalledModel, verdicts: dict[str, Verdict] | None) -> list[tuple[str, str]]:
@@ -172,11 +183,18 @@ def _facts(model: InstalledModel, verdicts: dict[str, Verdict] | None) -> list[t
         ("version", manifest.version),
         ("folder", str(model.folder)),
         ("main file", manifest.files.main),
+        ("context tiers", ", ".join(f"{tier:,}" for tier in manifest.tiers)),
+        *(("flag", flag.words) for flag in manifest.flags),
+        ("files", _files_words(manifest.sha256)),
         ("chat template", repr(template) if template else ""),
         ("integrity", hashes),
     ]
     facts += [(verdict.value, path) for path, verdict in (verdicts or {}).items()]
     return [(label, one_line(value, 500)) for label, value in facts]
+
+
+def _files_words(hashes: dict[str, str]) -> str:
+    return f"{units.count(len(hashes), 'file')} with a sha256" if hashes else ""
 
 
 # --- rm ----------------------------------------------------------------------------------------
@@ -241,6 +259,7 @@ def model_document(
         "licence": manifest.licence,
         "source": manifest.source,
         "hash_origin": manifest.hash_origin,
+        "tiers": list(manifest.tiers),
         "folder": str(model.folder),
         "manifest": manifest.to_json(),
     }
@@ -265,6 +284,11 @@ def entry_document(entry: CatalogEntry, here: int) -> dict[str, Any]:
         "downloaded": here,
         "licence": entry.licence,
         "source": str(entry.source),
+        "hexagon": entry.hexagon,
+        "qnn_sdk": entry.qnn_sdk,
+        "pinned": entry.pinned,
+        "exact_sizes": entry.exact,
+        "catalog": entry.catalog,
     }
 
 

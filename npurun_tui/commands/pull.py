@@ -3,38 +3,79 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Final
 
-from npurun_tui.commands.pull_reports import JsonReport, PlainReport, Report, TerminalReport
+from npurun_tui import units
+from npurun_tui.commands.pull_reports import JsonReport, PlainReport, Report, TerminalReport, say
 from npurun_tui.errors import NpurunError
 from npurun_tui.models.catalog import CatalogEntry, find
+from npurun_tui.models.fit import Fit, fit, machine_facts
 from npurun_tui.models.pull import pull
+from npurun_tui.models.pull.limiter import RateLimiter
+from npurun_tui.models.pull.policy import Policy
+from npurun_tui.models.remote.known import known_catalog
 from npurun_tui.models.store import ModelStore
 from npurun_tui.settings import Paths
 
 INTERRUPTED: Final = 130
 
 
-def run(paths: Paths, name: str, *, force: bool = False, as_json: bool = False) -> int:
-    """Pull the catalog's model `name`; returns the exit status: 130 after Ctrl+C.
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """What is asked for. `limit_rate` is bytes per second, 0 for no limit."""
+
+    name: str
+    force: bool = False
+    accept_changed: bool = False
+    yes: bool = False
+    connections: int = field(default_factory=lambda: Policy().connections)
+    limit_rate: int = 0
+
+
+def run(paths: Paths, request: PullRequest, *, as_json: bool = False) -> int:
+    """Pull the catalog's model; returns the exit status: 130 after Ctrl+C, 1 where the person said no.
 
     Raises:
         NpurunError: as `npurun_tui.models.pull.pull`; with `as_json` the last line on stdout says the same.
     """
-    report = _report(name, as_json=as_json)
+    report = _report(request.name, as_json=as_json)
     try:
-        return pull_entry(find(name), ModelStore(paths.models), report, force=force)
+        entry = find(request.name, known_catalog(paths))
+        machine = machine_facts()
+        entry = entry.suited(machine.hexagons)
+        store = ModelStore(paths.models)
+        if not _wanted(entry, fit(entry, machine), store, request, as_json=as_json):
+            say("Nothing was pulled.")
+            return 1
+        return pull_entry(entry, store, report, request)
     except NpurunError as error:
         report.failed(error)
         raise
 
 
-def pull_entry(entry: CatalogEntry, store: ModelStore, report: Report, *, force: bool) -> int:
+def _wanted(
+    entry: CatalogEntry, fits: Fit, store: ModelStore, request: PullRequest, *, as_json: bool
+) -> bool:
+    """Warn before what cannot run here; a person is asked, a script is told and goes on."""
+    if fits.runs or entry.name in {model.name for model in store.scan()[0]}:
+        return True
+    size = units.size(entry.download_size)
+    say(f"{entry.name} ({size}) cannot run on this machine: {fits.words}")
+    if request.yes or as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    sys.stderr.write("Pull it all the same? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def pull_entry(entry: CatalogEntry, store: ModelStore, report: Report, request: PullRequest) -> int:
     """Pull `entry` into `store`, telling `report` how it goes; returns the exit status."""
     try:
         with report:
-            asyncio.run(_pull(entry, store, report, force=force))
+            asyncio.run(_pull(entry, store, report, request))
     except KeyboardInterrupt:
         report.interrupted(store.partials().get(entry.name, 0), entry.download_size)
         return INTERRUPTED
@@ -42,9 +83,19 @@ def pull_entry(entry: CatalogEntry, store: ModelStore, report: Report, *, force:
     return 0
 
 
-async def _pull(entry: CatalogEntry, store: ModelStore, report: Report, *, force: bool) -> None:
+async def _pull(
+    entry: CatalogEntry, store: ModelStore, report: Report, request: PullRequest
+) -> None:
     report.start(entry)
-    async with aclosing(pull(entry, store, force=force)) as steps:
+    steps = pull(
+        entry,
+        store,
+        force=request.force,
+        accept_changed=request.accept_changed,
+        policy=Policy(connections=request.connections),
+        limiter=RateLimiter(request.limit_rate),
+    )
+    async with aclosing(steps):
         async for progress in steps:
             report.progress(progress)
 

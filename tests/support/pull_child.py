@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from npurun_tui.commands.pull import pull_entry
+from npurun_tui.commands.pull import PullRequest, pull_entry
 from npurun_tui.commands.pull_reports import PlainReport
 from npurun_tui.errors import NpurunError
 from npurun_tui.models.store import ModelStore
@@ -20,7 +20,7 @@ def main() -> int:
     entry = read_entry(Path(sys.argv[1]))
     try:
         return pull_entry(
-            entry, ModelStore(Path(sys.argv[2])), PlainReport(entry.name), force=False
+            entry, ModelStore(Path(sys.argv[2])), PlainReport(entry.name), PullRequest(entry.name)
         )
     except NpurunError as error:
         sys.stderr.write(f"{error}\n")

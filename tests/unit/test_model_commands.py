@@ -13,7 +13,7 @@ import pytest
 
 from npurun_tui import units
 from npurun_tui.commands import models as commands
-from npurun_tui.commands.pull import pull_entry, run
+from npurun_tui.commands.pull import PullRequest, pull_entry, run
 from npurun_tui.commands.pull_reports import JsonReport, PlainReport, TerminalReport
 from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageError
 from npurun_tui.models.builtin import CATALOG
@@ -44,7 +44,7 @@ def store(paths: Paths) -> ModelStore:
 @pytest.fixture
 def installed(index: Index, tiny: TinyModel, store: ModelStore) -> ModelStore:
     """A store with the tiny model in it."""
-    assert pull_entry(tiny.entry, store, JsonReport(NAME), force=False) == 0
+    assert pull_entry(tiny.entry, store, JsonReport(NAME), PullRequest(NAME)) == 0
     return store
 
 
@@ -72,21 +72,21 @@ def lines(text: str) -> list[dict[str, Any]]:
 def test_pull_in_a_log(
     index: Index, tiny: TinyModel, store: ModelStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert pull_entry(tiny.entry, store, PlainReport(NAME), force=False) == 0
+    assert pull_entry(tiny.entry, store, PlainReport(NAME), PullRequest(NAME)) == 0
     out, error = capsys.readouterr()
     assert out.startswith(f"tiny-test is installed: 305 kB in\n{store.root / NAME}\n")
     assert 'npurun-tui run tiny-test "Hello"' in out
     assert error.startswith(f"Pulling tiny-test ({units.size(len(tiny.wheel))}, CC0-1.0).\n")
     assert "\x1b" not in error
 
-    assert pull_entry(tiny.entry, store, PlainReport(NAME), force=False) == 0
+    assert pull_entry(tiny.entry, store, PlainReport(NAME), PullRequest(NAME)) == 0
     assert capsys.readouterr().out.startswith("tiny-test is here already")
 
 
 def test_pull_for_programs(
     index: Index, tiny: TinyModel, store: ModelStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert pull_entry(tiny.entry, store, JsonReport(NAME), force=False) == 0
+    assert pull_entry(tiny.entry, store, JsonReport(NAME), PullRequest(NAME)) == 0
     out, error = capsys.readouterr()
     events = lines(out)
     assert error == ""
@@ -116,7 +116,7 @@ def test_pull_on_a_terminal(
     monkeypatch.setenv("TERM", "xterm")
     index.page_faults.append(status(503, Retry_After="1"))
     assert TerminalReport.fits()
-    assert pull_entry(tiny.entry, store, TerminalReport(NAME), force=False) == 0
+    assert pull_entry(tiny.entry, store, TerminalReport(NAME), PullRequest(NAME)) == 0
     shown = screen.getvalue()
     assert "resolving" in shown
     assert "answered with 503" in shown
@@ -127,7 +127,7 @@ def test_pull_of_what_is_not_in_the_catalog(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ModelNotFound):
-        run(paths, "nope", as_json=True)
+        run(paths, PullRequest("nope"), as_json=True)
     (event,) = lines(capsys.readouterr().out)
     assert event["event"] == "error"
     assert event["kind"] == "model_not_found"
@@ -141,7 +141,7 @@ def test_pull_that_fails_says_so_in_json(
     index.data = bytes(len(tiny.wheel))
     monkeypatch.setattr("npurun_tui.models.builtin.CATALOG", (tiny.entry,))
     with pytest.raises(HashMismatch):
-        commands.pull(paths, NAME, force=False, json=True)
+        run(paths, PullRequest(NAME), as_json=True)
     event = lines(capsys.readouterr().out)[-1]
     assert (event["event"], event["kind"]) == ("error", "hash_mismatch")
     assert store.scan() == ([], [])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from npurun_tui.errors import NpurunError
-from npurun_tui.models.builtin import CATALOG
+from npurun_tui.models import builtin
 from npurun_tui.models.catalog import CatalogEntry
 from npurun_tui.models.remote.sources import all_sources
 from npurun_tui.models.remote.stored import SourceState, read_state
@@ -24,7 +24,7 @@ def known_catalog(paths: Paths) -> tuple[CatalogEntry, ...]:
     A name of the built-in list is replaced only by the source that ships with the program; of two other sources
     with one name, the one that was added first has it. Blocking: reads a small file, and two for each source.
     """
-    entries = {entry.name: entry for entry in CATALOG}
+    entries = {entry.name: entry for entry in builtin.CATALOG}
     for state in source_states(paths):
         for entry in state.entries:
             if entry.name not in entries or state.source.builtin:

@@ -1,0 +1,93 @@
+"""What lies in the models' folder and is no model: deletions that were cut short, unpacking that was, downloads that
+nobody will go on with. Blocking."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from npurun_tui.errors import ModelBusy, ModelError
+from npurun_tui.models.layout import kept_bytes
+from npurun_tui.models.lock import model_lock
+from npurun_tui.models.names import fault_of_name
+from npurun_tui.models.pull.install import recover
+from npurun_tui.models.store import ModelStore
+from npurun_tui.models.trees import remove_tree, tree_size
+from npurun_tui.text import one_line
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """`what` is a few words for people; `size` is bytes on disk. `resumable`: a pull could go on with it."""
+
+    path: Path
+    name: str
+    what: str
+    size: int
+    resumable: bool = False
+
+
+def leftovers(store: ModelStore, known: Collection[str]) -> list[Leftover]:
+    """Everything that could go. `known` are the names that can be pulled. Reads folders only."""
+    installed = {model.name for model in store.scan()[0]}
+    found = [
+        Leftover(path, "", "a deletion that was cut short", tree_size(path))
+        for path in _folders(store.layout.trash)
+    ]
+    for folder in _folders(store.layout.partial_root):
+        found += _partial(folder, installed, known)
+    return found
+
+
+def remove_leftover(store: ModelStore, leftover: Leftover) -> int:
+    """Delete it; returns the bytes freed, 0 where a pull works on it right now.
+
+    Raises:
+        ModelError: it could not be deleted.
+    """
+    try:
+        if not leftover.name:
+            remove_tree(leftover.path)
+            with suppress(OSError):  # there is more in it
+                leftover.path.parent.rmdir()
+            return leftover.size
+        with model_lock(store.layout.partial_root, leftover.name):
+            recover(
+                store.layout, leftover.name
+            )  # an older model that was moved aside comes back first
+            remove_tree(leftover.path)
+    except ModelBusy:
+        return 0
+    except OSError as error:
+        shown = one_line(str(leftover.path), 300)
+        raise ModelError(f"{shown} could not be deleted: {error.strerror or error}.") from error
+    return leftover.size
+
+
+def _partial(folder: Path, installed: Collection[str], known: Collection[str]) -> list[Leftover]:
+    name = folder.name
+    if fault_of_name(name):
+        return []  # nothing of ours is called so
+    try:
+        kept = kept_bytes(folder)
+    except OSError:
+        kept = 0
+    size = tree_size(folder)
+    if not kept:
+        return [Leftover(folder, name, "what an unpacking left", size)]
+    if name in installed:
+        what, resumable = "a download of a model that is installed", False
+    elif name not in known:
+        what, resumable = "a download that no catalog knows", False
+    else:
+        what, resumable = "an unfinished download", True
+    return [Leftover(folder, name, what, size, resumable)]
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        yield from (folder / name for name in names)
