@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from npurun_tui.errors import NetworkUnavailable
 from npurun_tui.models.builtin import CATALOG
+from npurun_tui.models.fit import Fit
 from npurun_tui.models.jobs import JobState, PullJob
 from npurun_tui.models.pull import Phase, PullProgress
 from npurun_tui.models.store import ModelStore
+from npurun_tui.models.verify import Verdict
+from npurun_tui.screens.model_disk import Disk, disk_line, measure, still_needed
+from npurun_tui.screens.model_local import Check
+from npurun_tui.screens.model_order import Order, arranged
 from npurun_tui.screens.model_row import Kind, ModelRow
 from npurun_tui.screens.model_rows import Known, model_rows
 from npurun_tui.screens.model_texts import first_model_card, removal_question
-from npurun_tui.screens.model_words import bar, progress_line
+from npurun_tui.screens.model_words import bar, pace, progress_line
 from tests.support.models import add_broken_model, add_cpu_model, add_npu_model
 
 ENTRY = CATALOG[0]
@@ -193,3 +199,124 @@ def test_the_card_for_beginners(store: ModelStore) -> None:
     installed = replace(available[0], kind=Kind.INSTALLED)
     assert first_model_card([installed]) == ""
     assert first_model_card([]) == ""
+
+
+# --- what runs here, what is queued, what is hashed --------------------------------------------
+
+
+BUNDLE = CATALOG[4]
+
+
+def bundle_row(**known: Any) -> ModelRow:
+    [row] = model_rows(Known(catalog=[BUNDLE], **known))
+    return row
+
+
+def test_whether_it_runs_here_has_a_sign_and_a_word() -> None:
+    assert bundle_row().runs == ""
+    no = bundle_row(fits={BUNDLE.name: Fit(runs=False, words="It needs an NPU.")})
+    assert (no.runs, no.progress) == ("✗ no", "✗ It cannot run here. It needs an NPU.")
+    yes = bundle_row(fits={BUNDLE.name: Fit(runs=True, words="It runs here.")})
+    assert (yes.runs, yes.progress) == ("✓ yes", "✓ It runs here.")
+
+
+def test_an_estimate_is_marked_and_nothing_is_called_verified() -> None:
+    row = bundle_row()
+    assert row.size == "≈2.53 GB"
+    facts = dict(row.facts)
+    assert facts["Download"].startswith("≈")
+    assert facts["Integrity"] == "sha256, recorded on the first pull"
+    [pinned] = model_rows(Known(catalog=[ENTRY]))
+    assert dict(pinned.facts)["Integrity"] == "sha256, pinned"
+    assert "≈" not in pinned.size
+
+
+def test_a_queued_pull(store: ModelStore) -> None:
+    row = rows_of(store, job(state=JobState.QUEUED))[ENTRY.name]
+    assert (row.kind, row.state) == (Kind.QUEUED, "… queued")
+    assert row.on_its_way
+    assert not row.pullable
+
+
+def test_the_pace_in_few_cells() -> None:
+    class Measured(PullJob):
+        speed = 11_200_000.0
+        eta: float | None = 59.6
+
+    running = Measured(ENTRY, force=False)
+    assert pace(running) == "11.2 MB/s  1 min"
+    Measured.eta = 0.2
+    assert pace(running) == "11.2 MB/s  1 s"
+    Measured.eta = 3601.0
+    assert pace(running) == "11.2 MB/s  2 h"
+    Measured.eta = None
+    assert pace(running) == "11.2 MB/s"
+
+
+async def test_damage_is_said_with_its_mend(store: ModelStore) -> None:
+    add_cpu_model(store.root, "alpha")
+    [model] = store.scan()[0]
+    check = Check(model)
+    check.verdicts = {"model.gguf": Verdict.DIFFERS}
+    [row] = model_rows(Known(installed=[model], checks={"alpha": check}))
+    assert row.state == "✗ damaged"
+    assert not row.pullable
+    assert "Press r to remove it" in row.note
+    entry = replace(ENTRY, name="alpha")
+    [row] = model_rows(Known(installed=[model], checks={"alpha": check}, catalog=[entry]))
+    assert row.pullable
+    assert row.command == "npurun-tui pull alpha --force"
+
+
+# --- order and filter --------------------------------------------------------------------------
+
+
+def test_order_and_filter(store: ModelStore) -> None:
+    add_npu_model(store.root, "zephyr", size=5000)
+    add_cpu_model(store.root, "alpha", size=90_000)
+    rows = list(rows_of(store).values())
+
+    def names(order: Order, wanted: str = "") -> list[str]:
+        return [row.name for row in arranged(rows, order, wanted)]
+
+    assert names(Order()) == ["alpha", "zephyr", ENTRY.name]
+    assert names(Order("Size")) == ["zephyr", "alpha", ENTRY.name]
+    assert names(Order("Size", reverse=True)) == [ENTRY.name, "alpha", "zephyr"]
+    assert names(Order(), "NPU w4a16") == ["zephyr"]
+    assert names(Order(), "smollm2 135m instruct") == [ENTRY.name]
+    assert names(Order(), "installed") == ["alpha", "zephyr"]
+    assert names(Order(), "nothing") == []
+    order = Order()
+    seen = [(order := order.next()).column for _ in range(7)]
+    assert len(set(seen)) == 7
+    assert order == Order()
+    assert Order().clicked("Pace") == Order()
+
+
+# --- the disk ----------------------------------------------------------------------------------
+
+
+def test_what_the_pulls_still_need(store: ModelStore) -> None:
+    [running] = job(PullProgress(Phase.DOWNLOADING, 40_000_000, 92_871_040)).values()
+    [queued] = job(state=JobState.QUEUED).values()
+    [paused] = job(state=JobState.PAUSED).values()
+    left = 52_871_040 + ENTRY.installed_size
+    assert still_needed([running]) == left
+    assert still_needed([running, paused]) == left
+    assert still_needed([queued]) == ENTRY.download_size + ENTRY.installed_size
+
+
+def test_the_line_about_the_disk_says_where_it_does_not_fit() -> None:
+    disk = Disk(2_000_000_000, 8_000_000_000)
+    line = disk_line(disk, 500_000_000, 0, 0, 78)
+    assert line == ("models 500 MB  ━━━━━━──  2 GB free of 8 GB", False)
+    line = disk_line(disk, 500_000_000, 2_500_000_000, 2_000_000, 90)
+    assert line == (
+        "models 500 MB  2 GB free of 8 GB  ✗ pulls need 2.5 GB, 500 MB too much  limit 2 MB/s",
+        True,
+    )
+    assert disk_line(None, 500_000_000, 5, 0, 78) == ("models 500 MB", False)
+
+
+def test_a_folder_that_is_not_there_yet_is_measured(tmp_path: Path) -> None:
+    assert measure(tmp_path / "a" / "b") == measure(tmp_path)

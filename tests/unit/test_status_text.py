@@ -72,3 +72,6 @@ def test_pulls_in_words() -> None:
     assert describe_pulls([job(half)]) == "↓ smollm2-135m-instruct 50 %"
     assert describe_pulls([job(half)], short=True) == "↓ 50 %"
     assert describe_pulls([job(half), job()]) == "↓ 2 pulls"
+    waits = job(state=JobState.QUEUED)
+    assert describe_pulls([job(half), waits]) == "↓ smollm2-135m-instruct 50 %, 1 queued"
+    assert describe_pulls([job(half), job(), waits, waits]) == "↓ 2 pulls, 2 queued"
