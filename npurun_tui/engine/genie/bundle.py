@@ -52,7 +52,9 @@ _MISFITS: Final = (
 )
 """What reading a config raises that has another shape than a dialog's."""
 
-MEND: Final = "Put the right file back into the model's folder, or fetch the bundle again."
+MEND: Final = (
+    "Put the right file back into the model's folder, or pull the model again with --force."
+)
 
 
 @dataclass(frozen=True, slots=True)

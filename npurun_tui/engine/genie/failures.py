@@ -54,7 +54,7 @@ _MENDS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         r"[Cc]an't access model file|[Ff]ailed to open",
-        "A file of the bundle is missing; put it back, or fetch the bundle again.",
+        "A file of the bundle is missing; put it back, or pull the model again with --force.",
     ),
 )
 

@@ -58,7 +58,7 @@ def _object(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ModelFileDamaged(
             f"{shown} is not JSON.",
-            mend="Put the right file back into the model's folder, or fetch the bundle again.",
+            mend="Put the right file back into the model's folder, or pull the model again with --force.",
         ) from error
     if not isinstance(document, dict):
         raise ModelFileDamaged(f"{shown} must hold one JSON object.")
