@@ -60,7 +60,7 @@ def entry_facts(entry: CatalogEntry) -> Facts:
             ("Context", _tokens(entry.context)),
             ("Download", about(entry, entry.download_size)),
             ("Installed", about(entry, entry.installed_size)),
-            ("Hexagon", " or ".join(entry.hexagons)),
+            ("Hexagon", _hexagons(entry)),
             ("QAIRT", entry.qnn_sdk),
             ("Integrity", "sha256, pinned" if entry.pinned else RECORDED),
             ("Licence", entry.licence),
@@ -68,6 +68,12 @@ def entry_facts(entry: CatalogEntry) -> Facts:
             ("Source", str(entry.source)),
         )
     )
+
+
+def _hexagons(entry: CatalogEntry) -> str:
+    """What it is compiled for, and what else there is."""
+    others = ", ".join(entry.hexagons[1:])
+    return f"{entry.hexagon} (also {others})" if others else entry.hexagon
 
 
 def verdict(fit: Fit | None) -> str:
@@ -107,11 +113,10 @@ def sections(
     model: InstalledModel, files: Mapping[str, int | None], check: Check | None
 ) -> Sections:
     """Files with their sizes and hashes, the reasons of the config's flags, the template's first lines."""
-    parts = (
-        ("Files", tuple(_file_lines(model, files, check))),
-        ("Settings, and why", tuple(f"· {one_line(f.words, 300)}" for f in model.manifest.flags)),
-        ("Template", tuple(_template_lines(model.manifest))),
-    )
+    about_files = ("Files", tuple(_file_lines(model, files, check)))
+    flags = tuple(f"· {one_line(flag.words, 300)}" for flag in model.manifest.flags)
+    parts = [("Settings, and why", flags), ("Template", tuple(_template_lines(model.manifest)))]
+    parts.insert(0 if check and check.verdicts else 1, about_files)
     return tuple((heading, lines) for heading, lines in parts if lines)
 
 

@@ -19,6 +19,8 @@ Sections = Sequence[tuple[str, Sequence[str]]]
 
 _TWO_COLUMNS: Final = 70
 _LABEL: Final = 14
+_TALL: Final = 2
+"""Lines that a value may have beside its label."""
 
 
 class FactsPanel(VerticalScroll, inherit_bindings=False):
@@ -115,7 +117,9 @@ def _table(facts: Facts, width: int, *, columns: int) -> list[Content]:
 
 
 def _pair(label: str, value: str, room: int) -> Content:
-    """Label and value; a value longer than the room goes on below itself, not below the label."""
+    """Label and value; a value longer than the room goes on below itself, and a very long one below its label."""
     lines = textwrap.wrap(value, max(8, room - _LABEL)) or [""]
     hanging = f"\n{' ' * _LABEL}".join(lines)
+    if len(lines) > _TALL:
+        hanging = "\n  " + "\n  ".join(textwrap.wrap(value, max(8, room - 2)))
     return Content.assemble(Content.styled(f"{label:<{_LABEL}}", "dim"), Content(hanging))

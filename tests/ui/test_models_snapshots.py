@@ -128,8 +128,11 @@ def test_pulling(filled: Paths, snap_compare: SnapCompare, size: tuple[int, int]
 @pytest.mark.parametrize("size", [NARROW, WIDE, (160, 40)], ids=["80x24", "120x40", "160x40"])
 def test_several_pulls(filled: Paths, snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     app = WorkbenchApp(filled, Settings())
-    app.services.pulls.limiter.rate = 22_000_000
-    before = shows(pulling=3, cursor=SECOND.name)
+
+    async def before(pilot: Pilot[Any]) -> None:
+        app.services.pulls.limiter.rate = 22_000_000
+        await shows(pulling=3, cursor=SECOND.name)(pilot)
+
     assert snap_compare(app, terminal_size=size, run_before=before)
 
 
@@ -180,7 +183,7 @@ def test_a_bundle_with_flags(
 @pytest.mark.parametrize("theme", ["", LIGHT], ids=["dark", "light"])
 def test_import(filled: Paths, snap_compare: SnapCompare, theme: str) -> None:
     app = WorkbenchApp(filled, Settings())
-    before = shows(theme, "o", *"nowhere", "ctrl+s")
+    before = shows(theme, "o", *"/no/such/folder", "ctrl+s")
 
     async def refused(pilot: Pilot[Any]) -> None:
         await before(pilot)
