@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zlib
 from dataclasses import dataclass
 from io import FileIO
@@ -232,11 +231,6 @@ class Part:
         self._save_state()
 
     # --- keeping it ----------------------------------------------------------------------------
-
-    def sync(self) -> None:
-        """Make the file survive a power cut."""
-        if self._file is not None:
-            os.fsync(self._file.fileno())
 
     def discard(self) -> None:
         """Throw the bytes away."""

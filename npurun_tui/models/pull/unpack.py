@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 import zipfile
 import zlib
@@ -15,6 +14,7 @@ from npurun_tui.errors import PullFailed
 from npurun_tui.models.pull.archive import DEFLATE64, Entry, Unfit, root_of
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.progress import Meter
+from npurun_tui.models.pull.syncing import Syncer
 from npurun_tui.text import one_line
 
 _BLOCK: Final = 1 << 20
@@ -36,23 +36,31 @@ def unpack(
     """
     hashes: dict[str, str] = {}
     target.mkdir()
-    for entry in entries:
-        path = root_of(target, entry)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with path.open("xb") as out:
-                hashes[entry.path] = _write(_content(file, entry), entry, out, worker, meter)
-        except _DAMAGE as error:
-            why = one_line(str(error), 200) or "it ends early"
-            raise PullFailed(
-                f"The archive {one_line(title)} cannot be used: its member {one_line(repr(entry.path), 80)}: {why}.",
-                mend="It was thrown away. Pull again; if it stays so, its publisher has to mend it.",
-            ) from error
+    with Syncer() as syncer:
+        for entry in entries:
+            path = root_of(target, entry)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with path.open("xb") as out:
+                    blocks = _content(file, entry)
+                    hashes[entry.path] = _write(blocks, entry, out, syncer, worker, meter)
+            except _DAMAGE as error:
+                why = one_line(str(error), 200) or "it ends early"
+                member = one_line(repr(entry.path), 80)
+                raise PullFailed(
+                    f"The archive {one_line(title)} cannot be used: its member {member}: {why}.",
+                    mend="It was thrown away. Pull again; if it stays so, its publisher has to mend it.",
+                ) from error
     return hashes
 
 
 def _write(
-    blocks: Iterator[bytes], entry: Entry, out: BinaryIO, worker: Worker, meter: Meter
+    blocks: Iterator[bytes],
+    entry: Entry,
+    out: BinaryIO,
+    syncer: Syncer,
+    worker: Worker,
+    meter: Meter,
 ) -> str:
     digest, crc, done = hashlib.sha256(), 0, 0
     for block in blocks:
@@ -64,12 +72,12 @@ def _write(
         digest.update(block)
         crc = zlib.crc32(block, crc)
         meter.done += len(block)
+        syncer.written(out, len(block))
     if done < entry.size:
         raise Unfit("it holds less than it announces")
     if crc != entry.crc:
         raise Unfit("its checksum is wrong")
-    out.flush()
-    os.fsync(out.fileno())
+    syncer.finish(out)
     return digest.hexdigest()
 
 

@@ -13,8 +13,8 @@ from typing import Final
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.part import Part
 
-PIECE: Final = 1 << 19
-LIMIT: Final = 1 << 21
+PIECE: Final = 1 << 20
+LIMIT: Final = 3 << 20
 """Bytes that may wait for a slow disk before the socket is left alone."""
 OLDEST: Final = 0.1
 """Seconds."""
