@@ -118,8 +118,10 @@ def _table(facts: Facts, width: int, *, columns: int) -> list[Content]:
 
 def _pair(label: str, value: str, room: int) -> Content:
     """Label and value; a value longer than the room goes on below itself, and a very long one below its label."""
-    lines = textwrap.wrap(value, max(8, room - _LABEL)) or [""]
+    lines = textwrap.wrap(value, max(8, room - _LABEL), break_on_hyphens=False) or [""]
     hanging = f"\n{' ' * _LABEL}".join(lines)
     if len(lines) > _TALL:
-        hanging = "\n  " + "\n  ".join(textwrap.wrap(value, max(8, room - 2)))
+        hanging = "\n  " + "\n  ".join(
+            textwrap.wrap(value, max(8, room - 2), break_on_hyphens=False)
+        )
     return Content.assemble(Content.styled(f"{label:<{_LABEL}}", "dim"), Content(hanging))
