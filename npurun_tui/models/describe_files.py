@@ -121,7 +121,7 @@ def check_paths(root: Path, document: Mapping[str, Any]) -> None:
         if key in REQUIRED_KEYS and not place.is_file():
             raise ModelFileDamaged(
                 f"The bundle's config names {value[:200]!r}, which is not in the bundle.",
-                mend="Fetch the bundle again, or correct its config.",
+                mend="Get the whole bundle, or correct its config.",
             )
 
 

@@ -75,16 +75,15 @@ def _partial(folder: Path, installed: Collection[str], known: Collection[str]) -
         kept = kept_bytes(folder)
     except OSError:
         kept = 0
-    size = tree_size(folder)
     if not kept:
-        return [Leftover(folder, name, "what an unpacking left", size)]
+        return [Leftover(folder, name, "what an unpacking left", tree_size(folder))]
     if name in installed:
         what, resumable = "a download of a model that is installed", False
     elif name not in known:
         what, resumable = "a download that no catalog knows", False
     else:
         what, resumable = "an unfinished download", True
-    return [Leftover(folder, name, what, size, resumable)]
+    return [Leftover(folder, name, what, kept, resumable)]
 
 
 def _folders(folder: Path) -> Iterator[Path]:

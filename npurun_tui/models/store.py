@@ -205,7 +205,10 @@ class ModelStore:
 
     def _drop_partial(self, name: str) -> int:
         partial = self.layout.partial(name)
-        freed = tree_size(partial)
+        try:
+            freed = kept_bytes(partial)  # not the file's length: there are holes in it
+        except OSError:
+            freed = tree_size(partial)
         if partial.is_dir():
             remove_tree(partial)
         return freed

@@ -23,7 +23,7 @@ from npurun_tui.files import write_atomic
 from npurun_tui.models.catalog import Source
 from npurun_tui.models.layout import CELL, MAP, PART
 from npurun_tui.models.pull.blocking import Worker
-from npurun_tui.models.pull.progress import Meter
+from npurun_tui.models.pull.progress import Meter, Phase
 
 BLOCK: Final = 16 << 20
 """Bytes of a block: what one request asks for. Large enough that the pause between two requests does not count."""
@@ -108,7 +108,7 @@ class Part:
         self.total, self.block = total or self._pinned_total, block
         self.origin = Origin(document["address"], document["validator"])
         claimed = self._load_map()
-        meter.total = sum(done for done, _ in claimed)
+        meter.enter(Phase.VERIFYING, sum(done for done, _ in claimed))
         with self.path.open("rb") as file:
             for index, (done, crc) in enumerate(claimed):
                 self._blocks.append(self._examine(file, index, done, crc, worker, meter))

@@ -103,7 +103,6 @@ class _Pull:
             self._meter.enter(Phase.DONE, entry.installed_size, entry.installed_size)
             self._meter.note = "It is here already."
             return
-        self._meter.enter(Phase.VERIFYING)
         await worker.run(self._part.open, worker, self._meter)
         missing = (self._part.total or entry.download_size) - self._part.size
         need_room(self._layout.root, entry.name, missing + entry.installed_size)
