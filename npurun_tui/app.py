@@ -190,7 +190,8 @@ class WorkbenchApp(App[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A bare letter must not close a chat: one keypress beside the prompt would cost a draft or an answer."""
         if action == "quit_by_letter":
-            return isinstance(self.screen, MainScreen) and self.screen.pane.id != "chat"
+            # While the screen is built up no pane is shown yet, and keys are asked for already.
+            return isinstance(self.screen, MainScreen) and self.screen.panes.current != "chat"
         return super().check_action(action, parameters)
 
     async def action_quit_by_letter(self) -> None:

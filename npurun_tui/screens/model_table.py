@@ -1,11 +1,14 @@
-"""The Models tab's columns, and a model's cells in them."""
+"""The Models tab's columns, a model's cells in them, and the line that filters the rows."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from textual.binding import Binding
+
 from npurun_tui.screens.model_row import Kind, ModelRow
 from npurun_tui.widgets.row_table import Cell, Column
+from npurun_tui.widgets.safe_input import SafeInput
 
 WITH_PACE: Final = (
     Column("Model", 24),
@@ -46,3 +49,9 @@ def cells(row: ModelRow) -> tuple[Cell, ...]:
         Cell(row.quant),
         Cell(row.context),
     )
+
+
+class FilterInput(SafeInput):
+    """The line that filters the table; Enter and Down go back to the rows."""
+
+    BINDINGS = [Binding("down", "submit", "To the rows", show=False)]  # noqa: RUF012 - Textual's way

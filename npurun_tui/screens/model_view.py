@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.geometry import Size
@@ -26,12 +25,11 @@ from npurun_tui.screens.model_disk import disk_line
 from npurun_tui.screens.model_order import Order, arranged
 from npurun_tui.screens.model_row import ModelRow
 from npurun_tui.screens.model_state import ModelsState
-from npurun_tui.screens.model_table import WITH_PACE, WITHOUT_PACE, cells
+from npurun_tui.screens.model_table import WITH_PACE, WITHOUT_PACE, FilterInput, cells
 from npurun_tui.screens.model_texts import first_model_card
 from npurun_tui.widgets.facts import FactsPanel
 from npurun_tui.widgets.notices import complain
 from npurun_tui.widgets.row_table import RowTable
-from npurun_tui.widgets.safe_input import SafeInput
 
 if TYPE_CHECKING:
     from npurun_tui.hardware.summary import RuntimeSummary
@@ -53,12 +51,6 @@ REFRESH: Final = 0.25
 """Seconds between two redraws while something is pulled."""
 MEASURE: Final = 4.0
 """Seconds between two looks at the free space while something is pulled."""
-
-
-class FilterInput(SafeInput):
-    """The line that filters the table; Enter and Down go back to the rows."""
-
-    BINDINGS = [Binding("down", "submit", "To the rows", show=False)]  # noqa: RUF012 - Textual's way
 
 
 class ModelsView(Widget):
@@ -83,6 +75,16 @@ class ModelsView(Widget):
         self._found: RuntimeSummary | None = None
         self._asked = asyncio.Event()
         self.state = ModelsState(pulls)
+        # Held, not looked up: what ends in a worker while the screen is taken down finds no widget any more.
+        self._beginners = Static(id="first-model")
+        self._filter = FilterInput(
+            placeholder="name, quant, state …", compact=True, id="models-filter"
+        )
+        self._count = Static(id="models-count")
+        self.table = RowTable(id="models-table")
+        self._panel = FactsPanel(id="models-details")
+        self._disk = Static(id="disk")
+        self._runtime = Static(id="runtime")
         self._order = Order()
         self._offer: object = None
         self._details: bool | None = None  # None: the person has not said whether they want them
@@ -95,23 +97,18 @@ class ModelsView(Widget):
 
     def compose(self) -> ComposeResult:
         """The card for beginners, the filter, the table and the details, what is known of disk and NPU."""
-        yield Static(id="first-model")
+        yield self._beginners
         with Horizontal(id="models-filter-line"):
             yield Static("/", id="models-filter-sign")
-            yield FilterInput(placeholder="name, quant, state …", compact=True, id="models-filter")
-            yield Static(id="models-count")
+            yield self._filter
+            yield self._count
         with Container(id="models-body"):
-            yield RowTable(id="models-table")
-            yield FactsPanel(id="models-details")
-        yield Static(id="disk")
-        yield Static(id="runtime")
+            yield self.table
+            yield self._panel
+        yield self._disk
+        yield self._runtime
 
     # --- its parts -----------------------------------------------------------------------------
-
-    @property
-    def table(self) -> RowTable:
-        """The table of models."""
-        return self.query_one(RowTable)
 
     @property
     def row(self) -> ModelRow | None:
@@ -126,7 +123,7 @@ class ModelsView(Widget):
     @property
     def wanted(self) -> str:
         """What the filter holds."""
-        return self.query_one(FilterInput).value.strip()
+        return self._filter.value.strip()
 
     def focus_main(self) -> None:
         """The table has the keyboard."""
@@ -153,7 +150,7 @@ class ModelsView(Widget):
         """Details beside the table or below it, and the table's columns in what is left."""
         wide = size.width >= WIDE
         beside = min(MAX_DETAILS, size.width * 34 // 100) if wide else 0
-        self.query_one(FactsPanel).styles.width = beside or None
+        self._panel.styles.width = beside or None
         self.table.fit(WITH_PACE if wide and self._paced else WITHOUT_PACE, size.width - beside)
         shown = size.height >= TALL if self._details is None else self._details
         self.set_class(not shown, "-no-details")
@@ -168,7 +165,7 @@ class ModelsView(Widget):
         """Name the runtime that was found, or say that there is none; asking takes a second or two."""
         self._found = found = await self._ask_runtime_of()
         sign = "●" if found.ok else "○"
-        self.query_one("#runtime", Static).update(Content(f"{sign} {found.words}"))
+        self._runtime.update(Content(f"{sign} {found.words}"))
         self.set_timer(CALM, self._ask_machine)
 
     @work(exclusive=True, group="system")
@@ -204,6 +201,8 @@ class ModelsView(Widget):
 
     def show(self) -> None:
         """Draw what has changed."""
+        if not self.is_attached:
+            return
         rows = self.state.make_rows()
         self._show_pace()
         shown = arranged(rows, self._order, self.wanted)
@@ -213,7 +212,7 @@ class ModelsView(Widget):
         card = first_model_card(rows)
         if card != self._card:  # an update lays out the whole screen
             self._card = card
-            self.query_one("#first-model", Static).update(Content(card))
+            self._beginners.update(Content(card))
             self.set_class(bool(card), "-no-model")
         self._show_disk()
         self._show_details()
@@ -229,23 +228,20 @@ class ModelsView(Widget):
 
     def _show_count(self, shown: int, every: int) -> None:
         words = f"{shown} of {every}" if self.wanted else f"{every}"
-        self.query_one("#models-count", Static).update(Content(words), layout=False)
+        self._count.update(Content(words), layout=False)
 
     def _show_disk(self) -> None:
         seen, needed, limit = self.state.seen, self.state.needed, self._pulls.limiter.rate
         line, warns = disk_line(seen.disk, seen.used, needed, limit, self.app.size.width - 2)
-        disk = self.query_one("#disk", Static)
-        disk.update(Content(line), layout=False)
-        disk.set_class(warns, "-warns")
+        self._disk.update(Content(line), layout=False)
+        self._disk.set_class(warns, "-warns")
 
     def _show_details(self) -> None:
         row = self.row
-        panel = self.query_one(FactsPanel)
         if row is not None:
-            progress, sections = row.progress, row.sections
-            panel.say(row.label, row.title, progress, row.note, row.facts, sections)
+            self._panel.say(row.label, row.title, row.progress, row.note, row.facts, row.sections)
         elif self.wanted:
-            panel.say("No model matches.", note="Escape shows all of them again.")
+            self._panel.say("No model matches.", note="Escape shows all of them again.")
         offer = row and (row.kind, row.removable, row.pullable, row.checking)
         if (offer, self.wanted) != self._offer:
             self._offer = (offer, self.wanted)
@@ -287,11 +283,11 @@ class ModelsView(Widget):
     def action_filter(self) -> None:
         """Show the filter and give it the keyboard."""
         self.add_class("-filtered")
-        self.query_one(FilterInput).focus()
+        self._filter.focus()
 
     def clear_filter(self) -> None:
         """Show every model again."""
-        self.query_one(FilterInput).value = ""
+        self._filter.value = ""
         self.remove_class("-filtered")
         self.table.focus()
         self.show()

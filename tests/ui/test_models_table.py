@@ -14,7 +14,7 @@ from npurun_tui.models.fit import MachineFacts
 from npurun_tui.models.store import ModelStore
 from npurun_tui.screens import model_disk
 from npurun_tui.screens.model_disk import Disk
-from npurun_tui.screens.model_view import FilterInput
+from npurun_tui.screens.model_table import FilterInput
 from npurun_tui.widgets.row_table import RowTable
 from tests.support.models import add_cpu_model, add_npu_model
 from tests.support.workbench import (
