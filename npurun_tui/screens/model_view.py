@@ -77,9 +77,7 @@ class ModelsView(Widget):
         self.state = ModelsState(pulls)
         # Held, not looked up: what ends in a worker while the screen is taken down finds no widget any more.
         self._beginners = Static(id="first-model")
-        self._filter = FilterInput(
-            placeholder="name, quant, state …", compact=True, id="models-filter"
-        )
+        self._filter = FilterInput(placeholder="any words", compact=True, id="models-filter")
         self._count = Static(id="models-count")
         self.table = RowTable(id="models-table")
         self._panel = FactsPanel(id="models-details")
@@ -107,8 +105,6 @@ class ModelsView(Widget):
             yield self._panel
         yield self._disk
         yield self._runtime
-
-    # --- its parts -----------------------------------------------------------------------------
 
     @property
     def row(self) -> ModelRow | None:
