@@ -8,7 +8,7 @@ bundles wait 400 ms for each first token. So the graph names inside the context 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,8 +24,15 @@ TOKENIZER: Final = "tokenizer.json"
 SWITCHING: Final = "enable-graph-switching"
 
 _PATCHED: Final = (CONFIG, "text-generator.json")
-_LARGEST: Final = 16 << 20
-_MISFITS: Final = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
+_LARGEST: Final = 4 << 20
+_MISFITS: Final = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +62,8 @@ def find_bundle(folder: Path) -> Path:
     return found[0]
 
 
-def read_facts(root: Path) -> BundleFacts:
-    """What the bundle in `root` says of itself.
+def read_facts(root: Path, check: Callable[[], None] = lambda: None) -> BundleFacts:
+    """What the bundle in `root` says of itself. Blocking; `check` may raise to end the reading of its binaries.
 
     Raises:
         ModelFileDamaged: a file is missing, or is not what it should be.
@@ -69,7 +76,7 @@ def read_facts(root: Path) -> BundleFacts:
         backend = str(engine["backend"]["type"])
         if size <= 0 or tokens <= 0:
             raise ValueError("its context window or vocabulary is empty")
-        graphs = _graphs(root, engine)
+        graphs = _graphs(root, engine, check)
     except _MISFITS as error:
         raise ModelFileDamaged(
             f"{CONFIG} lacks what a dialog's config must have ({one_line(str(error), 80)})."
@@ -102,7 +109,7 @@ def set_flags(root: Path, graphs: Graphs) -> tuple[Flag, ...]:
                 why = "no graph is named prompt_ or token_" if graphs.widths else _NO_NAMES
                 made.append(Flag(name, SWITCHING, None, why))
         if changed:
-            text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(document, indent=2) + "\n"
             write_atomic(root / name, text.encode())
     return tuple(made)
 
@@ -146,14 +153,14 @@ def _htp_sections(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield section
 
 
-def _graphs(root: Path, engine: dict[str, Any]) -> Graphs:
+def _graphs(root: Path, engine: dict[str, Any], check: Callable[[], None]) -> Graphs:
     """The graphs that the first context binary names: all shards are compiled for the same ones."""
     binaries = engine["model"].get("binary", {}).get("ctx-bins", [])
     if not binaries:
         return Graphs()
     file = _inside(root, binaries[0])
     try:
-        return read_graphs(file)
+        return read_graphs(file, check)
     except OSError as error:
         raise ModelFileDamaged(
             f"{one_line(file.name, 100)}, which {CONFIG} names, cannot be read: {error.strerror or error}."

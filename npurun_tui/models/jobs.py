@@ -100,6 +100,7 @@ class PullManager:
         self._jobs: dict[str, PullJob] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping: dict[str, JobState] = {}
+        self._cleaning: set[str] = set()
         self._slots = asyncio.Semaphore(parallel)
         self._listeners: list[Listener] = []
         self.limiter = limiter or RateLimiter()
@@ -136,8 +137,12 @@ class PullManager:
         self._stop(name, JobState.CANCELLED)
 
     def _stop(self, name: str, state: JobState) -> None:
-        if (task := self._tasks.get(name)) is not None:
-            self._stopping[name] = state
+        task = self._tasks.get(name)
+        if task is None or name in self._cleaning:
+            return
+        again = name in self._stopping
+        self._stopping[name] = state
+        if not again:
             task.cancel()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -152,28 +157,23 @@ class PullManager:
 
     async def wait(self, name: str) -> None:
         """Return when the pull of `name` has ended, however it did; at once where none runs."""
-        if (task := self._tasks.get(name)) is not None:
+        while (
+            task := self._tasks.get(name)
+        ) is not None:  # after a cancelled pull, its clearing up
             await asyncio.wait({task})
 
     async def aclose(self) -> None:
         """Pause every pull and wait until each has given back its lock."""
-        tasks = set(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        for name in list(self._tasks):
+            self._stop(name, self._stopping.get(name, JobState.PAUSED))
+        while self._tasks:
+            await asyncio.wait(set(self._tasks.values()))
 
     async def _run(self, job: PullJob) -> None:
-        try:
-            async with self._slots:
-                job.state = JobState.RUNNING
-                self._tell(job)
-                await self._pull(job)
-        except asyncio.CancelledError:
-            if self._stopping.get(job.name) is JobState.CANCELLED:
-                # Short, and not to be cut in two: a second cancellation would leave what was to go.
-                await asyncio.shield(asyncio.to_thread(self._discard, job.name))
-            raise
+        async with self._slots:
+            job.state = JobState.RUNNING
+            self._tell(job)
+            await self._pull(job)
 
     async def _pull(self, job: PullJob) -> None:
         steps = pull(
@@ -183,6 +183,20 @@ class PullManager:
             async for progress in steps:
                 job.advance(progress)
                 self._tell(job)
+
+    def _clean(self, job: PullJob) -> None:
+        """Throw away what a cancelled pull had fetched; the job is told of when that is done."""
+        self._cleaning.add(job.name)
+        cleaning = asyncio.create_task(asyncio.to_thread(self._discard, job.name))
+        self._tasks[job.name] = cleaning
+
+        def cleaned(_: asyncio.Task[None]) -> None:
+            self._cleaning.discard(job.name)
+            self._tasks.pop(job.name, None)
+            job.state = JobState.CANCELLED
+            self._tell(job)
+
+        cleaning.add_done_callback(cleaned)
 
     def _discard(self, name: str) -> None:
         try:
@@ -194,6 +208,9 @@ class PullManager:
         self._tasks.pop(job.name, None)
         asked = self._stopping.pop(job.name, JobState.PAUSED)
         error = None if task.cancelled() else task.exception()
+        if task.cancelled() and asked is JobState.CANCELLED:
+            self._clean(job)
+            return
         if task.cancelled():
             job.state = asked
         elif error is None:

@@ -67,6 +67,12 @@ def fault_of_relative_path(path: str) -> str:
         "has an empty part, or one that ends with a dot or a space": any(
             not part or part[-1] in ". " for part in parts
         ),
+        "has a part of more than 255 bytes": any(
+            len(part.encode("utf-8", "replace")) > 255 for part in parts
+        ),
+        "has one of the characters < > | ? * or a quotation mark in it": bool(
+            set('<>|?*"') & set(path)
+        ),
         "names a Windows device": any(_DEVICES.fullmatch(part) is not None for part in parts),
     }
     return next((fault for fault, found in faults.items() if found), "")

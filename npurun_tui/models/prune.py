@@ -71,19 +71,22 @@ def _partial(folder: Path, installed: Collection[str], known: Collection[str]) -
     name = folder.name
     if fault_of_name(name):
         return []  # nothing of ours is called so
-    try:
-        kept = kept_bytes(folder)
-    except OSError:
-        kept = 0
+    kept = _kept(folder)
     if not kept:
         return [Leftover(folder, name, "what an unpacking left", tree_size(folder))]
+    what = "an unfinished download"
     if name in installed:
-        what, resumable = "a download of a model that is installed", False
+        what = "an unfinished download of a model that is installed"
     elif name not in known:
-        what, resumable = "a download that no catalog knows", False
-    else:
-        what, resumable = "an unfinished download", True
-    return [Leftover(folder, name, what, kept, resumable)]
+        what = "a download that no catalog knows"
+    return [Leftover(folder, name, what, kept, resumable=True)]
+
+
+def _kept(folder: Path) -> int:
+    try:
+        return kept_bytes(folder)
+    except OSError:
+        return 0
 
 
 def _folders(folder: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Markdown
 
 from npurun_tui.app import WorkbenchApp
-from npurun_tui.models import catalog
+from npurun_tui.models import builtin
 from npurun_tui.models.store import ModelStore
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.models import ModelsPane
@@ -54,7 +54,7 @@ def app(tmp_path: Path) -> WorkbenchApp:
 def slow_pull(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """A catalog with one model whose download stops after 300 kB until the event is set."""
     tiny = build_tiny_model()
-    monkeypatch.setattr(catalog, "CATALOG", (tiny.entry,))
+    monkeypatch.setattr(builtin, "CATALOG", (tiny.entry,))
     gate = threading.Event()
     with serve(tiny) as index:
         only_index(monkeypatch, index.url)

@@ -7,13 +7,20 @@ not public, so the file is searched for such names and nothing else in it is bel
 
 from __future__ import annotations
 
-import mmap
+import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-_NAME: Final = re.compile(rb"(prompt_|token_)?ar(\d{1,5})_cl(\d{1,7})(?!\d)")
+_NAME: Final = re.compile(rb"ar(\d{1,5})_cl(\d{1,7})(?!\d)")
+"""It begins with letters that stand in every name: a pattern with an optional beginning is tried at every byte."""
+_STAGES: Final = (b"prompt_", b"token_")
+_STAGE: Final = max(map(len, _STAGES))
+_LONGEST: Final = 64
+"""Bytes that are looked at again with the next slice: more than a name has."""
+_SLICE: Final = 1 << 20
 _EDGE: Final = 16 << 20
 """Bytes at either end that are searched first: names stand in a table, and a shard is a gigabyte."""
 _MOST: Final = 4096
@@ -42,19 +49,18 @@ class Graphs:
         return self.widths[-1] if self.widths else 0
 
 
-def read_graphs(file: Path) -> Graphs:
-    """The graphs named in the context binary `file`; none where it names none.
+def read_graphs(file: Path, check: Callable[[], None] = lambda: None) -> Graphs:
+    """The graphs named in the context binary `file`; none where it names none. Blocking; a second for each GB at most.
 
-    Raises:
-        OSError: it cannot be read.
+    `check` is called between the slices, and what it raises ends the search. Raises OSError where it cannot be read.
     """
-    if not file.stat().st_size:
-        return Graphs()
-    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        size = len(data)
-        found = _search(data, 0, min(_EDGE, size)) | _search(data, max(0, size - _EDGE), size)
+    with file.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        found: set[tuple[bytes, int, int]] = set()
+        for start, end in ((0, min(_EDGE, size)), (max(_EDGE, size - _EDGE), size)):
+            _search(stream, start, end, found, check)
         if not found and size > 2 * _EDGE:
-            found = _search(data, 0, size)
+            _search(stream, _EDGE, size - _EDGE, found, check)
     return Graphs(
         tuple(sorted({context for _, _, context in found})),
         tuple(sorted({width for _, width, _ in found})),
@@ -62,12 +68,27 @@ def read_graphs(file: Path) -> Graphs:
     )
 
 
-def _search(data: mmap.mmap, start: int, end: int) -> set[tuple[bytes, int, int]]:
-    found: set[tuple[bytes, int, int]] = set()
-    for match in _NAME.finditer(data, start, end):
-        width, context = int(match[2]), int(match[3])
-        if width and context >= width:
-            found.add((match[1] or b"", width, context))
-            if len(found) >= _MOST:
-                break
-    return found
+def _search(
+    stream: BinaryIO,
+    start: int,
+    end: int,
+    found: set[tuple[bytes, int, int]],
+    check: Callable[[], None],
+) -> None:
+    """Add the names between `start` and `end`, slice by slice: a name that lies across a border is seen too."""
+    stream.seek(start)
+    before = b""
+    while start < end and len(found) < _MOST:
+        check()
+        data = stream.read(min(_SLICE, end - start))
+        if not data:
+            return
+        start += len(data)
+        whole = before + data
+        for match in _NAME.finditer(whole):
+            width, context = int(match[1]), int(match[2])
+            ends_here = match.end() == len(whole) and start < end
+            if width and context >= width and not ends_here and len(found) < _MOST:
+                stage = whole[max(0, match.start() - _STAGE) : match.start()]
+                found.add((next((s for s in _STAGES if stage.endswith(s)), b""), width, context))
+        before = whole[-_LONGEST:]

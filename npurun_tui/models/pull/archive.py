@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 from npurun_tui.errors import PullFailed
 from npurun_tui.models.names import fault_of_relative_path
@@ -32,6 +32,19 @@ METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, DEFLATE64}
 _IGNORED: Final = "__MACOSX/"
 _LOCAL: Final = 30
 """Bytes of a member's own header, before its name."""
+
+
+class Readable(Protocol):
+    """What is needed of a file with an archive in it."""
+
+    def read(self, count: int = -1, /) -> bytes:
+        """At most `count` bytes; fewer only at the end."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """As a file's."""
+
+    def tell(self) -> int:
+        """As a file's."""
 
 
 class Unfit(Exception):
@@ -54,7 +67,7 @@ class Entry:
     """As it stands in the archive, to be compared with the name in that header."""
 
 
-def read_directory(file: BinaryIO, title: str) -> list[Entry]:
+def read_directory(file: Readable, title: str) -> list[Entry]:
     """The files in the archive, all checked. `title` is how the archive is called to people. Blocking.
 
     Raises:
@@ -161,7 +174,7 @@ def _folded(name: str) -> str:
 class _Bounded:
     """A file for `zipfile`, which reads an archive's whole directory at once, however large it claims to be."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Readable) -> None:
         self._file = file
 
     def read(self, count: int = -1) -> bytes:

@@ -176,8 +176,9 @@ def _in_words(address: str) -> Iterator[None]:
         yield
     except httpx.TransportError as error:
         raise _transport_trouble(error) from error
-    except httpx.InvalidURL as error:
-        raise PullFailed(f"{one_line(address, 200)} is not an address: {error}.") from error
+    except (httpx.InvalidURL, UnicodeError) as error:  # the latter for a host that IDNA refuses
+        why = one_line(str(error), 100)
+        raise PullFailed(f"{one_line(address, 200)} leads to what is no address: {why}.") from error
     except httpx.HTTPError as error:
         raise PullFailed(
             f"{_server(error)} sent an answer that cannot be read: {one_line(str(error))}."

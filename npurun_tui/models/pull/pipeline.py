@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from npurun_tui.errors import DiskFull, ModelError, ModelFileDamaged, PullFailed
 from npurun_tui.files import is_disk_full
-from npurun_tui.models.catalog import CatalogEntry
+from npurun_tui.models.catalog import CatalogEntry, UrlSource
 from npurun_tui.models.lock import model_lock
+from npurun_tui.models.pull.ahead import Ahead
 from npurun_tui.models.pull.blocking import Worker
-from npurun_tui.models.pull.fetching import Fetcher, need_room
-from npurun_tui.models.pull.install import UNPACKED, check_place, install, recover
+from npurun_tui.models.pull.fetching import Fetcher, need_room, unpacked_size
+from npurun_tui.models.pull.install import BUNDLE, UNPACKED, check_place, install, recover
 from npurun_tui.models.pull.limiter import RateLimiter
 from npurun_tui.models.pull.making import make_model
 from npurun_tui.models.pull.part import Part
@@ -43,10 +45,24 @@ async def run(
     """See `npurun_tui.models.pull.pull`."""
     meter = Meter()
     part = Part(store.layout.partial(entry.name), entry.source, policy.block)
-    fetcher = Fetcher(
-        entry, store.root, part, policy, meter, limiter, accept_changed=accept_changed
+    ahead = Ahead(
+        part,
+        store.layout.partial(entry.name) / UNPACKED / BUNDLE,
+        entry.source.filename,
+        room=partial(need_room, store.root, entry.name),
     )
-    work = asyncio.create_task(_Pull(entry, store, part, fetcher, meter, force=force).run())
+    packed = isinstance(entry.source, UrlSource) and entry.source.packed
+    fetcher = Fetcher(
+        entry,
+        store.root,
+        part,
+        policy,
+        meter,
+        limiter,
+        accept_changed=accept_changed,
+        ranges=ahead.begin if packed else _nothing,
+    )
+    work = asyncio.create_task(_Pull(entry, store, part, fetcher, ahead, meter, force=force).run())
     last: PullProgress | None = None
     try:
         while not work.done():
@@ -58,7 +74,10 @@ async def run(
         yield meter.snapshot()
     finally:
         work.cancel()
-        await asyncio.wait({work})
+        while not work.done():
+            # A second cancellation must not leave the lock with work that still runs; the first one goes on anyway.
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({work})
         if not work.cancelled():
             work.exception()  # raised above already, or nobody iterates any more
 
@@ -72,6 +91,7 @@ class _Pull:
         store: ModelStore,
         part: Part,
         fetcher: Fetcher,
+        ahead: Ahead,
         meter: Meter,
         *,
         force: bool,
@@ -84,6 +104,7 @@ class _Pull:
         self._folder = store.layout.partial(entry.name)
         self._part = part
         self._fetcher = fetcher
+        self._ahead = ahead
 
     async def run(self) -> None:
         lock = model_lock(self._layout.partial_root, self._entry.name)
@@ -105,9 +126,13 @@ class _Pull:
             return
         await worker.run(self._part.open, worker, self._meter)
         missing = (self._part.total or entry.download_size) - self._part.size
-        need_room(self._layout.root, entry.name, missing + entry.installed_size)
-        await self._fetcher.run(worker)
-        await self._unpack(worker)
+        need_room(self._layout.root, entry.name, missing + unpacked_size(entry))
+        try:
+            await self._fetcher.run(worker)
+            await self._unpack(worker)
+        finally:
+            await self._ahead.aclose()
+            await worker.run(recover, self._layout, entry.name)
         self._meter.enter(Phase.DONE, entry.installed_size, entry.installed_size)
 
     def _already_here(self) -> bool:
@@ -122,21 +147,27 @@ class _Pull:
 
     async def _unpack(self, worker: Worker) -> None:
         entry, unpacked = self._entry, self._folder / UNPACKED
-        self._meter.enter(Phase.UNPACKING, entry.installed_size)
+        ahead = self._ahead.meter
+        self._meter.enter(Phase.UNPACKING, ahead.total or entry.installed_size, ahead.done)
+        hashes = await self._ahead.result()
+        if hashes is None:
+            self._meter.done = 0
         digest = self._part.sha256
         self._part.close()
         try:
-            await worker.run(unpacked.mkdir)
+            await worker.run(unpacked.mkdir, exist_ok=True)
             await worker.run(
-                make_model, entry, self._part.path, digest, unpacked, worker, self._meter
+                make_model, entry, self._part.path, digest, unpacked, worker, self._meter, hashes
             )
             await worker.run(self._fetcher.record)
             await worker.run(install, self._layout, entry.name)
         except (PullFailed, ModelFileDamaged):
             await worker.run(self._part.discard)  # it is the right file, and of no use
             raise
-        finally:
-            await worker.run(recover, self._layout, entry.name)
+
+
+def _nothing() -> None:
+    """Only archives are unpacked ahead."""
 
 
 @contextmanager

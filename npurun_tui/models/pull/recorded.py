@@ -7,19 +7,18 @@ file is hidden from `list`, and holds for each address the sha256 and the size i
 from __future__ import annotations
 
 import json
-import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from npurun_tui.errors import ModelError
 from npurun_tui.files import write_atomic
+from npurun_tui.text import one_line
 
 FILE: Final = ".recorded.json"
 _LARGEST: Final = 4 << 20
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,11 @@ class Recorded:
 
 
 def recorded(root: Path, address: str) -> Recorded | None:
-    """What is recorded of the file at `address`; None where it was never pulled. Blocking, one small file."""
+    """What is recorded of the file at `address`; None where it was never pulled. Blocking, one small file.
+
+    Raises:
+        ModelError: the record is damaged.
+    """
     item = _load(root).get(address)
     if not isinstance(item, dict):
         return None
@@ -42,7 +45,7 @@ def recorded(root: Path, address: str) -> Recorded | None:
 
 
 def record(root: Path, address: str, what: Recorded) -> None:
-    """Keep `what` for the file at `address`, durably. Raises OSError."""
+    """Keep `what` for the file at `address`, durably. Raises OSError, and ModelError where the record is damaged."""
     from filelock import FileLock
 
     root.mkdir(parents=True, exist_ok=True)
@@ -61,6 +64,15 @@ def _load(root: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        _log.warning("recorded hashes cannot be read: %s", error)
-        return {}
-    return document if isinstance(document, dict) else {}
+        raise _damaged(root) from error
+    if not isinstance(document, dict):
+        raise _damaged(root)
+    return document
+
+
+def _damaged(root: Path) -> ModelError:
+    """Taking it for empty would accept any file as the first one."""
+    return ModelError(
+        f"{one_line(str(root / FILE), 300)}, which has the hashes of earlier pulls, cannot be read.",
+        mend="Move it away; each file is then recorded anew when it is pulled.",
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from npurun_tui.errors import PullFailed
-from npurun_tui.models.pull.archive import DEFLATE64, Entry, Unfit, root_of
+from npurun_tui.models.pull.archive import DEFLATE64, Entry, Readable, Unfit, root_of
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.progress import Meter
 from npurun_tui.models.pull.syncing import Syncer
@@ -26,7 +26,7 @@ _DAMAGE: Final = (Unfit, zlib.error, EOFError, ValueError, struct.error)
 
 
 def unpack(
-    file: BinaryIO, entries: list[Entry], target: Path, title: str, worker: Worker, meter: Meter
+    file: Readable, entries: list[Entry], target: Path, title: str, worker: Worker, meter: Meter
 ) -> dict[str, str]:
     """Write every entry below the new folder `target`, durably; returns path -> sha256 in hex. Blocking.
 
@@ -81,7 +81,7 @@ def _write(
     return digest.hexdigest()
 
 
-def _content(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
+def _content(file: Readable, entry: Entry) -> Iterator[bytes]:
     """What is in `entry`, in blocks."""
     file.seek(_start(file, entry))
     raw = _raw(file, entry.packed_size)
@@ -93,7 +93,7 @@ def _content(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
         yield from _inflate(raw)
 
 
-def _start(file: BinaryIO, entry: Entry) -> int:
+def _start(file: Readable, entry: Entry) -> int:
     """Where the entry's bytes begin: behind its own header, which must be of the same member."""
     file.seek(entry.offset)
     fields: tuple[Any, ...] = _HEADER.unpack(file.read(_HEADER.size))
@@ -103,7 +103,7 @@ def _start(file: BinaryIO, entry: Entry) -> int:
     return entry.offset + _HEADER.size + int(name_length) + int(extra_length)
 
 
-def _raw(file: BinaryIO, size: int) -> Iterator[bytes]:
+def _raw(file: Readable, size: int) -> Iterator[bytes]:
     while size:
         block = file.read(min(_BLOCK, size))
         if not block:

@@ -13,8 +13,8 @@ from typing import Final
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.part import Part
 
-PIECE: Final = 1 << 20
-LIMIT: Final = 3 << 20
+PIECE: Final = 1 << 19
+LIMIT: Final = 1 << 21
 """Bytes that may wait for a slow disk before the socket is left alone."""
 OLDEST: Final = 0.1
 """Seconds."""
@@ -37,17 +37,26 @@ class PartWriter:
         if len(self._buffer) >= PIECE:
             self._enough.set()
         if self._task is not None and (self._task.done() or len(self._buffer) >= LIMIT):
-            await self._task
-            self._task = None
+            await asyncio.wait({self._task})  # a cancellation here must not end the writing
+            task, self._task = self._task, None
+            task.result()
         if self._task is None and self._buffer:
             self._task = asyncio.create_task(self._write())
 
     async def drain(self) -> None:
-        """Return when all is written. Raises OSError where it could not be."""
-        if self._task is not None:
+        """Return when all is written, also when this is cancelled. Raises OSError where it could not be."""
+        cancelled = False
+        while self._task is not None and not self._task.done():
             self._enough.set()
-            await self._task
-            self._task = None
+            try:
+                await asyncio.wait({self._task})
+            except asyncio.CancelledError:
+                cancelled = True
+        task, self._task = self._task, None
+        if task is not None:
+            task.result()
+        if cancelled:
+            raise asyncio.CancelledError
 
     async def _write(self) -> None:
         while self._buffer:
