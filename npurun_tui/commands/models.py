@@ -19,7 +19,7 @@ from npurun_tui.text import one_line
 
 _HASH_WORDS: Final = {
     "pinned": "sha256 pinned: compared with a value that was known before",
-    "recorded": "sha256 recorded when it was first pulled",
+    "recorded": "sha256 recorded when it first came here",
     "": "no sha256 known",
 }
 
@@ -108,9 +108,15 @@ def show(paths: Paths, name: str, *, json: bool, verify: bool) -> int:
     if faults:
         raise HashMismatch(
             f"{model.name} is not what its manifest says: {one_line(', '.join(faults), 300)}.",
-            mend=f"`npurun-tui pull {model.name} --force` replaces it.",
+            mend=_mend(paths, model.name),
         )
     return 0
+
+
+def _mend(paths: Paths, name: str) -> str:
+    if any(entry.name == name for entry in known_catalog(paths)):
+        return f"`npurun-tui pull {name} --force` replaces it."
+    return "Bring it here again from where it came: `npurun-tui convert manifest --force`."
 
 
 def _verify(model: InstalledModel, *, quiet: bool) -> dict[str, Verdict]:

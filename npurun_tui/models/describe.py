@@ -93,15 +93,17 @@ def examine(
 ) -> Description:
     """As `describe`, but what no file says is left empty and stands in `Description.missing`."""
     check_given(arch, quant, qnn_sdk)
-    path = path.expanduser().absolute()
-    name = normalise(name) if name else _name_of(path)
-    file = _gguf_in(path)
     values = {"arch": arch, "quant": quant, "qnn_sdk": qnn_sdk}
     try:
+        path = path.expanduser().absolute()
+        name = normalise(name) if name else _name_of(path)
+        file = _gguf_in(path)
         return _gguf(file, name, values) if file else _bundle(path, name, values)
-    except OSError as error:
+    except (OSError, ValueError, RuntimeError) as error:
+        # `~nobody`, a link that leads to itself, a NUL, half a surrogate: all of them name nothing that can be read.
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         shown = one_line(str(path), 300)
-        raise ModelFileDamaged(f"{shown} cannot be read: {error.strerror or error}.") from error
+        raise ModelFileDamaged(f"{shown} cannot be read: {one_line(why, 200)}.") from error
 
 
 def _name_of(path: Path) -> str:

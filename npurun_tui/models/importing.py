@@ -158,6 +158,11 @@ class _Import:
                 f"{shown} is where the model would be put.",
                 mend="Use --in-place, or another --name.",
             )
+        if self._how == "move" and any(item.linked for item in self._items):
+            raise UsageError(
+                f"{shown} leads to its files by links, and what they lead to may be another's.",
+                mend="Use --copy.",
+            )
         if self._how == "move" and root != models and root.is_relative_to(models):
             top = models / root.relative_to(models).parts[0]
             if os.path.lexists(top / FILE_NAME):

@@ -61,6 +61,7 @@ def fault_of_relative_path(path: str) -> str:
         "is empty": not path,
         "is longer than 1,000 characters": len(path) > 1000,
         "has control characters in it": _CONTROL.search(path) is not None,
+        "holds half of a surrogate pair": any("\ud800" <= each <= "\udfff" for each in path),
         "has a backslash or a colon in it": "\\" in path or ":" in path,
         "is absolute": path.startswith("/"),
         "leads out of the model's folder": ".." in parts,

@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,8 @@ class Item:
     name: str
     path: Path
     size: int
+    linked: bool = False
+    """The source named a link to it."""
 
 
 def items_below(folder: Path) -> list[Item]:
@@ -54,7 +56,8 @@ def items_below(folder: Path) -> list[Item]:
 def item_of(file: Path) -> Item:
     """The one file of a model that has one. Raises as `items_below`."""
     target = file.resolve()  # the user named it, so where a link leads is meant
-    return _item(target, file.name, target.lstat())
+    item = _item(target, file.name, target.lstat())
+    return replace(item, linked=target != file.absolute())
 
 
 def _walk(folder: Path, prefix: str, depth: int) -> Iterator[Item]:

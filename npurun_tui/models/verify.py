@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Final
+from pathlib import Path
+from typing import BinaryIO, Final
 
 from npurun_tui.models.store import InstalledModel
 
@@ -52,6 +55,18 @@ def hashed_files(model: InstalledModel) -> dict[str, str]:
     return {fields.get(key) or key: value for key, value in model.manifest.sha256.items()}
 
 
+def _open(path: Path) -> BinaryIO:
+    """The file at `path`, if it is one: opening a named pipe would wait for ever. Raises OSError."""
+    descriptor = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise OSError("it is not a file")
+    return file
+
+
 class _Hashing:
     """One run over a model's files."""
 
@@ -63,12 +78,12 @@ class _Hashing:
     def verdict(self, model: InstalledModel, path: str, expected: str) -> Verdict:
         digest = hashlib.sha256()
         try:
-            with (model.folder / path).open("rb") as file:
+            with _open(model.folder / path) as file:
                 while block := self._next(file.read):
                     digest.update(block)
         except FileNotFoundError:
             return Verdict.MISSING
-        except OSError:
+        except (OSError, ValueError):
             return Verdict.UNREADABLE
         return Verdict.SAME if digest.hexdigest() == expected else Verdict.DIFFERS
 

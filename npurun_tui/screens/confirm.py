@@ -22,7 +22,7 @@ class ConfirmScreen(ModalScreen[bool]):
     def __init__(self, title: str, question: str, *, yes: str, no: str) -> None:
         """`yes` and `no` are the buttons' words; both texts are shown as they are."""
         super().__init__()
-        self._title_text = title
+        self.asks = title
         self._question = question
         self._yes = yes
         self._no = no
@@ -30,7 +30,7 @@ class ConfirmScreen(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """A box in the middle; the harmless button has the keyboard."""
         with Vertical(classes="dialog-box"):
-            yield Static(Content(self._title_text), classes="dialog-title")
+            yield Static(Content(self.asks), classes="dialog-title")
             yield Static(Content(self._question), classes="dialog-text")
             with Horizontal(classes="dialog-buttons"):
                 yield Button(Content(f"{self._no} (n)"), id="no")
@@ -39,7 +39,8 @@ class ConfirmScreen(ModalScreen[bool]):
     def on_mount(self) -> None:
         """One question at a time: two keys that arrive in one read would ask twice."""
         before = self.app.screen_stack[: self.app.screen_stack.index(self)]
-        if any(isinstance(screen, ConfirmScreen) for screen in before):
+        asked = (screen.asks for screen in before if isinstance(screen, ConfirmScreen))
+        if self.asks in asked:
             self.dismiss(False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

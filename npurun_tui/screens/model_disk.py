@@ -86,7 +86,7 @@ def _files(model: InstalledModel) -> dict[str, int | None]:
 def _size(file: Path) -> int | None:
     try:
         return file.stat().st_size
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 

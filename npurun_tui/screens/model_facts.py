@@ -23,7 +23,11 @@ Sections = tuple[tuple[str, tuple[str, ...]], ...]
 """Headings, and the lines under each."""
 
 RECORDED: Final = "sha256, recorded on the first pull"
-_HASH_WORDS: Final = {"pinned": "sha256, pinned", "recorded": RECORDED, "": "sha256 of the files"}
+_HASH_WORDS: Final = {
+    "pinned": "sha256, pinned",
+    "recorded": "sha256, recorded when it first came here",
+    "": "sha256 of the files",
+}
 _TEMPLATE_LINES: Final = 6
 _HASH_DIGITS: Final = 12
 _VERDICTS: Final = {

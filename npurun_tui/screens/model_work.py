@@ -17,7 +17,7 @@ from npurun_tui.errors import NpurunError
 from npurun_tui.screens import model_texts
 from npurun_tui.screens.model_facts import integrity
 from npurun_tui.screens.model_local import Check, Import, Stopped, Wish
-from npurun_tui.screens.model_row import ModelRow
+from npurun_tui.screens.model_row import Kind, ModelRow
 from npurun_tui.screens.model_rows import mend
 from npurun_tui.screens.model_view import ModelsView
 from npurun_tui.widgets.notices import complain, say
@@ -89,7 +89,10 @@ class LocalModels(ModelsView):
             await check.ended.wait()
         try:
             async with self._released(row.name):
-                freed = await asyncio.to_thread(self._store.remove, row.name)
+                # A row of a download may be older than its end in another program: only what was asked for goes.
+                here = row.kind in {Kind.INSTALLED, Kind.BROKEN}
+                remove = self._store.remove if here else self._store.discard_partial
+                freed = await asyncio.to_thread(remove, row.name)
         except NpurunError as error:
             complain(self, error)
         else:

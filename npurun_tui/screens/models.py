@@ -185,7 +185,7 @@ class ModelsPane(LocalModels):
     async def cancel(self, row: ModelRow) -> None:
         """Cancel a pull or an import; a question comes first where much would be lost."""
         if row.kind is Kind.IMPORTING:
-            self.state.imports[row.name].stop()
+            self._stop_import(row.name)
             return
         lost = self.state.arrived(row.name)
         if lost > model_texts.CHEAP:
@@ -230,9 +230,15 @@ class ModelsPane(LocalModels):
         if self.has_class("-filtered"):
             self.clear_filter()
         elif row is not None and row.checking:
-            self.state.checks[row.name].stop()
+            if (check := self.state.checks.get(row.name)) is not None:
+                check.stop()
         elif row is not None and row.kind is Kind.IMPORTING:
-            self.state.imports[row.name].stop()
+            self._stop_import(row.name)
+
+    def _stop_import(self, name: str) -> None:
+        """The row may be older than the import's end."""
+        if (job := self.state.imports.get(name)) is not None:
+            job.stop()
 
     def action_sort(self) -> None:
         """Sort by the next column."""

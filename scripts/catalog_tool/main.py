@@ -40,6 +40,11 @@ def main(arguments: Sequence[str]) -> int:
 def _init(options: argparse.Namespace) -> None:
     if options.ship and (fault := fault_of_base(options.url)):
         raise ToolError(f"The address {fault}.", mend="--ship needs --url.")
+    if not 1 <= options.threshold <= options.root_keys:
+        raise ToolError(
+            f"{options.root_keys} root keys cannot give {options.threshold} signatures.",
+            mend="Choose a smaller --threshold.",
+        )
     repository = _repository(options)
     names = [*root_names(options.root_keys), *ONLINE]
     make_keys(options.keys, options.dir, names, repository.passphrase)
@@ -70,6 +75,11 @@ def _refresh(options: argparse.Namespace) -> None:
 
 
 def _rotate(options: argparse.Namespace) -> None:
+    if not 1 <= options.threshold <= options.root_keys:
+        raise ToolError(
+            f"{options.root_keys} root keys cannot give {options.threshold} signatures.",
+            mend="Choose a smaller --threshold.",
+        )
     repository = _repository(options)
     names = [*root_names(options.root_keys), *ONLINE]
     if not (options.keys / "root-1.pem").exists():

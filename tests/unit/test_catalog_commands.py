@@ -9,11 +9,14 @@ import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tuf.api.metadata import Root
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from securesystemslib.signer import CryptoSigner, SSlibKey
+from tuf.api.metadata import Metadata, Root
 
 from npurun_tui.cli import main
 from npurun_tui.models import catalog_json
@@ -218,6 +221,29 @@ def test_a_fetched_root_that_its_keys_did_not_sign(
     )
     assert status == 1
     assert "root of trust" in err
+
+
+def test_a_root_whose_keys_wear_other_ids(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """In TUF an id is only a label; people compare ids, so another key must not be able to wear them."""
+    private = Ed25519PrivateKey.generate()
+    own = CryptoSigner(private).public_key
+    real = scene.repository.latest(Root).signed.roles["root"].keyids[0]
+    forged = CryptoSigner(private, SSlibKey(real, **_parts(own)))
+    root = Root(expires=datetime.now(UTC) + timedelta(days=9))
+    for role in ("root", "timestamp", "snapshot", "targets"):
+        root.add_key(forged.public_key, role)
+    signed = Metadata(root)
+    signed.sign(forged)
+    scene.site.replaced["root.json"] = signed.to_bytes()
+    status, _, err = run(
+        capsys, "add-source", scene.site.url, "--name", "b", "--trust-on-first-use"
+    )
+    assert status == 1
+    assert "root of trust" in err
+
+
+def _parts(key: SSlibKey) -> dict[str, Any]:
+    return {"keytype": key.keytype, "scheme": key.scheme, "keyval": key.keyval}
 
 
 # --- the maintainer's side ---------------------------------------------------------------------

@@ -314,3 +314,22 @@ def test_values_that_cannot_be_given(tmp_path: Path) -> None:
         describe(root, arch="a\nb")
     with pytest.raises(ModelError, match="not a model name"):
         describe(root, name="../x")
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/x", "a\0b", "x" * 300, "loop", "\ud800"])
+def test_paths_that_name_nothing(tmp_path: Path, path: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    place = Path(path) if path.startswith("~") else tmp_path / path
+    with pytest.raises(ModelError) as caught:
+        examine(place, name="x")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["tok\0.json", "tok\ud800.json"])
+def test_a_config_with_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    folder = make_bundle(tmp_path / "b")
+    config = json.loads((folder / "genie_config.json").read_text())
+    config["dialog"]["tokenizer"]["path"] = name
+    (folder / "genie_config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError):
+        examine(folder)

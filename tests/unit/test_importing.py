@@ -171,6 +171,20 @@ def test_a_gguf_file(store: ModelStore, tmp_path: Path, how: How) -> None:
     assert rust_faults(json.loads((model.folder / "npurun.json").read_text())) == []
 
 
+def test_a_linked_file_is_copied_but_never_moved(store: ModelStore, tmp_path: Path) -> None:
+    """What the link leads to may be another model's, or belong to a cache."""
+    file, link = tmp_path / "blob.gguf", tmp_path / "links" / "tiny.gguf"
+    file.write_bytes(build_gguf(tensor_bytes=1000))
+    link.parent.mkdir()
+    link.symlink_to(file)
+    with pytest.raises(UsageError, match="links"):
+        import_model(link, store, name="tiny", how="move")
+    assert file.exists()
+    assert link.is_symlink()
+    import_model(link, store, name="tiny", how="copy")
+    assert file.exists()
+
+
 # --- what is in the way --------------------------------------------------------------------------
 
 

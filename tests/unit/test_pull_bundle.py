@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from npurun_tui.engine.genie.graphs import read_graphs
 from npurun_tui.errors import DiskFull, HashMismatch, NpurunError, PullFailed
 from npurun_tui.models.catalog import CatalogEntry
 from npurun_tui.models.manifest import Manifest
@@ -411,3 +412,113 @@ async def test_what_was_unpacked_of_another_file_is_thrown_away(
     index.always = change
     await pull_all(bundle.at(address(index)), store)
     assert_installed(bundle, store)
+
+
+# --- what a review found -----------------------------------------------------------------------
+
+
+def test_graph_names_are_found_wherever_they_lie(tmp_path: Path) -> None:
+    """At both ends, in the middle, and across the border of two slices."""
+    names = [b"prompt_ar128_cl512_1_of_1", b"token_ar1_cl1024_1_of_1", b"ar128_cl4096_1_of_1"]
+    data = bytearray(40 << 20)
+    data[10 : 10 + len(names[0])] = names[0]
+    border = (1 << 20) - 8
+    data[border : border + len(names[1])] = names[1]
+    data[-30 : -30 + len(names[2])] = names[2]
+    (tmp_path / "a.bin").write_bytes(data)
+    found = read_graphs(tmp_path / "a.bin")
+    assert (found.contexts, found.widths, found.staged) == ((512, 1024, 4096), (1, 128), True)
+    middle = bytearray(40 << 20)
+    middle[20 << 20 : (20 << 20) + len(names[2])] = names[2]
+    (tmp_path / "b.bin").write_bytes(middle)
+    assert read_graphs(tmp_path / "b.bin").contexts == (4096,)
+    (tmp_path / "c.bin").write_bytes(b"")
+    assert read_graphs(tmp_path / "c.bin").widths == ()
+
+
+async def test_a_bundle_whose_manifest_nobody_could_read_is_not_installed(
+    index: Index, store: ModelStore
+) -> None:
+    files = bundle_files()
+    config = json.loads(files[f"{FOLDER}/genie_config.json"])
+    config["dialog"]["context"]["size"] = 1 << 40
+    files[f"{FOLDER}/genie_config.json"] = json.dumps(config).encode()
+    bundle = build_tiny_bundle(files=files)
+    index.data = bundle.archive
+    with pytest.raises(NpurunError, match="no usable model"):
+        await pull_all(bundle.at(address(index)), store)
+    assert store.scan() == ([], [])
+    assert store.partials() == {}
+
+
+@pytest.mark.parametrize("text", ["1e999", '"\\ud800"'])
+async def test_numbers_and_texts_that_are_none(index: Index, store: ModelStore, text: str) -> None:
+    files = bundle_files()
+    config = files[f"{FOLDER}/genie_config.json"].replace(
+        b'"size": 4096', b'"size": ' + text.encode()
+    )
+    bundle = build_tiny_bundle(files={**files, f"{FOLDER}/genie_config.json": config})
+    index.data = bundle.archive
+    with pytest.raises(NpurunError):
+        await pull_all(bundle.at(address(index)), store)
+    assert store.scan() == ([], [])
+
+
+async def test_a_pinned_model_file_is_compared(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    tiny = build_tiny_model(tensor_bytes=200_000)
+    index.data = tiny.gguf
+    entry = replace(bundle.at(f"{index.origin}/files/m.gguf"), backend="llama.cpp", sha256="0" * 64)
+    await fail(entry, store, HashMismatch)
+
+
+async def test_versions_are_not_mixed_where_the_server_ignores_if_range(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    """Nothing is pinned, so no hash would tell: the validators have to."""
+    tiny = build_tiny_model(tensor_bytes=200_000)
+    old = bytes(len(tiny.gguf))
+    index.data = old
+
+    def careless(handler: Handler) -> None:
+        handler.record.headers.pop("if-range", None)
+        if len(index.downloads) == 4:
+            index.data, index.etag = tiny.gguf, '"two"'
+        handler.serve_file()
+
+    index.always = careless
+    entry = replace(bundle.at(f"{index.origin}/files/m.gguf"), backend="llama.cpp")
+    await pull_all(entry, store)
+    model = store.get(NAME)
+    assert (model.folder / "model.gguf").read_bytes() == tiny.gguf
+
+
+async def test_a_damaged_record_is_not_taken_for_an_empty_one(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    store.root.mkdir(parents=True)
+    (store.root / ".recorded.json").write_text('{"x": ')
+    with pytest.raises(NpurunError, match="cannot be read"):
+        await pull_all(bundle.at(address(index)), store)
+    assert index.downloads == []
+
+
+async def test_a_stream_without_an_end_is_refused(
+    index: Index, bundle: TinyBundle, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("npurun_tui.models.pull.download.GROWTH", 1 << 16)
+    monkeypatch.setattr("npurun_tui.models.pull.fetching._MOST_MORE", 1 << 18)
+    chunk = bytes(1 << 16)
+
+    def endless(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for _ in range(10_000):
+            handler.send_chunk(chunk)
+
+    index.always = endless
+    error = await fail(replace(bundle.at(address(index)), download_size=1000), store, PullFailed)
+    assert "far more" in error.message
+    assert index.sent < 100 * len(chunk)

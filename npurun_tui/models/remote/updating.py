@@ -7,7 +7,7 @@ becomes one sentence. Only what was verified, and can be read by this version, r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +34,7 @@ from npurun_tui.settings import Paths
 from npurun_tui.text import one_line
 
 if TYPE_CHECKING:
+    from tuf.api.metadata import Key
     from tuf.ngclient import Updater
 
     from npurun_tui.models.remote.fetcher import Fetcher, Limits
@@ -106,6 +107,7 @@ def verify_root(root: bytes) -> dict[str, tuple[int, tuple[str, ...]]]:
         if not isinstance(parsed.signed, Root):
             raise RepositoryError("it is of another type")
         parsed.signed.verify_delegate(Root.type, parsed.signed_bytes, parsed.signatures)
+        _check_ids(parsed.signed.keys)
     except (RepositoryError, ValueError) as error:
         raise CatalogTampered(
             "The root of trust is no root.json that its own keys signed.",
@@ -113,6 +115,20 @@ def verify_root(root: bytes) -> dict[str, tuple[int, tuple[str, ...]]]:
         ) from error
     roles = parsed.signed.roles
     return {name: (roles[name].threshold, tuple(roles[name].keyids)) for name in _ROLES}
+
+
+def _check_ids(keys: Mapping[str, Key]) -> None:
+    """A key's id is only a label in TUF: people compare ids, so here each must be the hash of its key.
+
+    Raises:
+        ValueError: one is not.
+    """
+    from securesystemslib.formats import encode_canonical
+
+    for keyid, key in keys.items():
+        canonical = encode_canonical(key.to_dict())
+        if not canonical or hashlib.sha256(canonical.encode()).hexdigest() != keyid:
+            raise ValueError("a key's id is not its hash")
 
 
 def fetch_root(url: str, limits: Limits | None = None) -> bytes:
