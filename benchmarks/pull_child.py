@@ -10,6 +10,7 @@ import json
 import resource
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -25,7 +26,9 @@ from tests.support.tiny_bundle import build_tiny_bundle
 def main() -> int:
     """Pull, then print."""
     address, root, connections = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    entry = build_tiny_bundle().at(address)
+    entry = replace(
+        build_tiny_bundle().at(address), download_size=2 << 30
+    )  # as the catalog estimates
     policy = Policy(connections=connections)
     Client(configured(), policy)  # everything is imported before the clock starts
     idle = psutil.Process().memory_info().rss
