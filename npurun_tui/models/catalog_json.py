@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NoReturn, cast
 
-from npurun_tui.engine.spec import Backend, SimpleTemplate
+from npurun_tui.engine.spec import Backend
 from npurun_tui.errors import ManifestInvalid
 from npurun_tui.models.catalog import CatalogEntry, PipIndexSource, Variant
 from npurun_tui.models.catalog_sources import (
@@ -26,6 +26,7 @@ from npurun_tui.models.catalog_sources import (
     parse_url_source,
     source_document,
 )
+from npurun_tui.models.manifest import parse_template
 from npurun_tui.models.names import fault_of_name
 from npurun_tui.text import one_line
 
@@ -34,7 +35,6 @@ MINOR: Final = 0
 MAX_DOCUMENT: Final = 8_000_000
 """Bytes: some thirty times what a thousand entries take."""
 
-_MAX_TEMPLATE: Final = 65_536
 _HEXAGON: Final = re.compile(r"v[0-9]{2,3}")
 _QAIRT: Final = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}")
 _BACKENDS: Final = ("llama.cpp", "genie")
@@ -142,7 +142,7 @@ def _entry(item: SourceFields, catalog: str) -> CatalogEntry:
         note=item.label("note", default=""),
         hexagon=hexagon,
         qnn_sdk=_matching(item, "qnn_sdk", _QAIRT, "must be MAJOR.MINOR.PATCH"),
-        template=_template(item.object("template")) if item.has("template") else None,
+        template=parse_template(item.object("template")) if item.has("template") else None,
         variants=tuple(_variant(each) for each in item.objects("variants")),
         catalog=catalog,
     )
@@ -171,18 +171,6 @@ def _matching(item: SourceFields, field: str, pattern: re.Pattern[str], fault: s
     if value and pattern.fullmatch(value) is None:
         raise item.invalid(field, fault)
     return value
-
-
-def _template(section: SourceFields) -> SimpleTemplate:
-    template = section.text("template", limit=_MAX_TEMPLATE)
-    if "{user}" not in template:
-        raise section.invalid("template", "must have {user} in it")
-    return SimpleTemplate(
-        template=template,
-        system_prompt=section.text("system_prompt", default="", limit=_MAX_TEMPLATE),
-        assistant_turn=section.text("assistant_turn", default="", limit=_MAX_TEMPLATE),
-        next_user_turn=section.text("next_user_turn", default="", limit=_MAX_TEMPLATE),
-    )
 
 
 def _entry_document(entry: CatalogEntry) -> dict[str, Any]:

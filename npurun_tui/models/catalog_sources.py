@@ -180,10 +180,11 @@ def fault_of_address(address: str) -> str:
         return "is not an address"
     if parts.username is not None or parts.password is not None:
         return "must not have credentials in it"
-    return "" if _safe(parts, host) else "must be https (http only to this machine)"
+    return "" if is_safe(parts, host) else "must be https (http only to this machine)"
 
 
-def _safe(parts: SplitResult, host: str) -> bool:
+def is_safe(parts: SplitResult, host: str) -> bool:
+    """An address is https, or http to this very machine."""
     if parts.scheme == "https":
         return True
     try:

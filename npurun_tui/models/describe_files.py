@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from npurun_tui.engine.genie.bundle import PATH_KEYS
 from npurun_tui.errors import ModelFileDamaged
 
 LARGEST: Final = 4 << 20
@@ -20,22 +21,6 @@ LARGEST: Final = 4 << 20
 _DEEPEST: Final = 16
 _MOST: Final = 20_000
 _LINE: Final = re.compile(r"^(\s*(?:- )*)([\w.-]+):(?:\s+(.*))?$")
-
-PATH_KEYS: Final = frozenset(
-    {
-        "path",
-        "extensions",
-        "ctx-bins",
-        "model-bin",
-        "forecast-prefix-name",
-        "lut-path",
-        "file",
-        "bin-sections",
-        "draft-token-map",
-        "draft-kv-cache",
-    }
-)
-"""Keys of a Genie config whose values are paths, or lists of them."""
 
 REQUIRED_KEYS: Final = frozenset({"path", "extensions", "ctx-bins", "model-bin"})
 """Those among them without whose file no dialog opens."""

@@ -234,7 +234,9 @@ def _parse(fields: Fields) -> Manifest:
         qnn_sdk=_sdk(fields),
         backend=cast("Backend", backend),
         files=_files(fields, backend),
-        template=_template(fields.object("chat_template")) if fields.has("chat_template") else None,
+        template=parse_template(fields.object("chat_template"))
+        if fields.has("chat_template")
+        else None,
         sha256=_hashes(fields.object("sha256")),
         hash_origin=cast("HashOrigin", origin),
         licence=fields.text("licence", default=""),
@@ -278,7 +280,8 @@ def _files(fields: Fields, backend: str) -> Files:
     return files
 
 
-def _template(section: Fields) -> SimpleTemplate:
+def parse_template(section: Fields) -> SimpleTemplate:
+    """The chat template that stands in `section`, of a manifest or a catalog. Raises ManifestInvalid."""
     template = section.text("template", limit=_MAX_TEMPLATE)
     if "{user}" not in template:
         raise section.invalid("template", "must have {user} in it")

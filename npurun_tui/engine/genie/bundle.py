@@ -26,7 +26,7 @@ _LARGEST: Final = 16 << 20
 USUAL_WIDTH: Final = 128
 """Tokens that the prefill graphs of published bundles take at once."""
 
-_PATHS: Final = frozenset(
+PATH_KEYS: Final = frozenset(
     {
         "path",
         "extensions",
@@ -40,7 +40,7 @@ _PATHS: Final = frozenset(
         "draft-kv-cache",
     }
 )
-"""Keys whose values are paths, or lists of them."""
+"""Keys of a config whose values are paths, or lists of them."""
 
 _MISFITS: Final = (
     LookupError,
@@ -202,7 +202,7 @@ def _paths(value: Any) -> Iterator[tuple[Any, Any, str]]:
             yield from _paths(item)
     elif isinstance(value, dict):
         for key, item in value.items():
-            if key not in _PATHS:
+            if key not in PATH_KEYS:
                 yield from _paths(item)
             elif isinstance(item, str):
                 yield value, key, item

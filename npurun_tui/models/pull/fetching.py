@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,6 +11,7 @@ from urllib.parse import urlsplit
 from npurun_tui import units
 from npurun_tui.errors import DiskFull, HashMismatch, PullFailed
 from npurun_tui.models.catalog import CatalogEntry, PipIndexSource, UrlSource
+from npurun_tui.models.catalog_sources import is_safe
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.client import Client
 from npurun_tui.models.pull.download import Download
@@ -180,15 +179,9 @@ def need_room(root: Path, name: str, missing: int) -> None:
 def check_address(address: str) -> None:
     """Refuse an address that is not https; plain http is for this machine itself only. Raises PullFailed."""
     parts = urlsplit(address)
-    if parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts.hostname or "")):
+    if is_safe(parts, parts.hostname or ""):
         return
     raise PullFailed(
         f"{one_line(address, 200)} is not an https address, so it is not fetched.",
         mend="Its catalog has to name one.",
     )
-
-
-def _loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
