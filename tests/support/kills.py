@@ -10,6 +10,7 @@ import asyncio
 import multiprocessing
 import random
 import socket
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ from tests.support.tiny_model import build_tiny_model
 BLOCK = 4 << 20
 SPEED = 25 << 20
 """Bytes per second of each connection."""
+
+
+FIRST_BYTE = 30.0
+"""Seconds that a pull may take to ask for its archive."""
 
 
 class KillFailed(Exception):
@@ -82,15 +87,30 @@ def kill_pulls(folder: Path, kills: int, seed: int, *, weights: int) -> Tally:
     bundle = build_tiny_bundle(files=bundle_files(weights=weights))
     tally, began = Tally(len(bundle.archive)), time.monotonic()
     with serve(build_tiny_model(tensor_bytes=1000)) as index:
-        index.data, index.always = bundle.archive, _serve_slowly
+        first_byte = threading.Event()
+
+        def respond(handler: Handler) -> None:
+            first_byte.set()
+            _serve_slowly(handler)
+
+        index.data, index.always = bundle.archive, respond
         entry = bundle.at(f"{index.origin}/files/tiny.zip")
-        whole = 0.0
+        whole = to_first_byte = 0.0
         for number in range(kills + 2):  # two whole ones first: how long it takes
             root = folder / str(number)
             before, started = index.sent, time.monotonic()
+            first_byte.clear()
             process = context.Process(target=_child, args=(entry, root))
             process.start()
-            if number >= 2:
+            if number < 2:
+                first_byte.wait(FIRST_BYTE)
+                to_first_byte = time.monotonic() - started
+            elif number % 4:
+                # Most moments fall where bytes move: starting Python takes as long as the download here.
+                first_byte.wait(FIRST_BYTE)
+                process.join(choose.uniform(0.0, (whole - to_first_byte) * 1.05))
+                process.kill()
+            else:
                 process.join(choose.uniform(0.0, whole * 1.05))
                 process.kill()
             process.join()

@@ -139,8 +139,10 @@ async def work_of(count: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]
 
 async def test_500_messages_cost_only_the_visible_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     few, many = await work_of(50, monkeypatch), await work_of(500, monkeypatch)
-    assert many == few
+    assert (many["split"], many["measured"]) == (few["split"], few["measured"])
     assert 0 < few["split"] < 30
+    # How often the screen is painted in between is the timer's choice; ten times the messages would be ten times these.
+    assert all(many[kind] <= 2 * few[kind] for kind in ("rendered", "painted"))
 
 
 async def test_a_resize_keeps_what_is_at_the_top() -> None:
