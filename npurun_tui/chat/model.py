@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
 from npurun_tui.engine.dialog import Sampler
-from npurun_tui.engine.transcript import ChatMessage, FinishReason, TurnOptions, TurnStats
+from npurun_tui.engine.messages import ChatMessage
+from npurun_tui.engine.transcript import FinishReason, TurnOptions, TurnStats
 from npurun_tui.text import one_line
 
 INTERRUPTED: Final = "interrupted"

@@ -18,8 +18,9 @@ from npurun_tui.commands.findings import Finding, Section, Sign
 from npurun_tui.engine.engine import Engine
 from npurun_tui.engine.genie.bundle import read_bundle
 from npurun_tui.engine.genie.rules import HTP
+from npurun_tui.engine.messages import ChatMessage
 from npurun_tui.engine.spec import BACKEND_LABELS, ModelSpec
-from npurun_tui.engine.transcript import ChatMessage, begin_turn
+from npurun_tui.engine.transcript import begin_turn
 from npurun_tui.hardware.chips import chip_of
 from npurun_tui.hardware.inventory import Inventory
 from npurun_tui.hardware.target import Check, read_target, target_check

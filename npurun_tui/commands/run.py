@@ -13,8 +13,9 @@ from typing import TextIO
 from npurun_tui import units
 from npurun_tui.chat.model import ChatSettings
 from npurun_tui.engine.engine import Engine, LoadedModel
+from npurun_tui.engine.messages import ChatMessage
 from npurun_tui.engine.spec import ModelSpec
-from npurun_tui.engine.transcript import ChatMessage, Finished, FinishReason, Piece, begin_turn
+from npurun_tui.engine.transcript import Finished, FinishReason, Piece, begin_turn
 from npurun_tui.errors import UsageError
 from npurun_tui.text import printable
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 from npurun_tui import units
 from npurun_tui.engine.dialog import (
@@ -26,10 +26,9 @@ from npurun_tui.engine.dialog import (
     Status,
 )
 from npurun_tui.engine.engine import Permit
+from npurun_tui.engine.messages import ChatMessage, Constraint, PromptExtras
 from npurun_tui.engine.remote import QueryOutcome, RemoteDialog
 from npurun_tui.errors import ContextOverflow, EngineCrashed, EngineError
-
-Role = Literal["system", "user", "assistant"]
 
 T = TypeVar("T")
 
@@ -63,20 +62,14 @@ def clean(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatMessage:
-    """One message of a conversation."""
-
-    role: Role
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
 class TurnOptions:
     """How an answer is sampled and where it ends."""
 
     sampler: Sampler = field(default_factory=Sampler)
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    extras: PromptExtras = field(default_factory=PromptExtras)
+    constraint: Constraint | None = None
 
 
 class FinishReason(StrEnum):

@@ -11,8 +11,9 @@ import pytest
 
 from npurun_tui.engine.dialog import SentenceCode
 from npurun_tui.engine.engine import Engine, EngineState
+from npurun_tui.engine.messages import ChatMessage
 from npurun_tui.engine.spec import ModelSpec
-from npurun_tui.engine.transcript import ChatMessage, FinishReason, TurnOptions, begin_turn
+from npurun_tui.engine.transcript import FinishReason, TurnOptions, begin_turn
 from npurun_tui.errors import EngineCrashed, EngineLoadFailed
 from tests.support.abi_library import built_library
 from tests.support.soak import TEXT, tell, write_model

@@ -15,9 +15,9 @@ import pytest
 
 from npurun_tui.engine.dialog import Sampler, SentenceCode
 from npurun_tui.engine.engine import Engine, EngineState, EngineStatus, Permit
+from npurun_tui.engine.messages import ChatMessage
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.transcript import (
-    ChatMessage,
     Finished,
     FinishReason,
     Piece,

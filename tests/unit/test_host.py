@@ -9,10 +9,10 @@ import pytest
 
 from npurun_tui.engine.dialog import Sampler, Status
 from npurun_tui.engine.engine import Engine, Permit
+from npurun_tui.engine.messages import ChatMessage
 from npurun_tui.engine.remote import QueryOutcome
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.transcript import (
-    ChatMessage,
     Finished,
     FinishReason,
     Piece,
