@@ -24,6 +24,8 @@ REPOSITORY: Final = Path(__file__).resolve().parent.parent.parent
 ONLINE: Final = ("targets", "snapshot", "timestamp")
 """The roles that have one key each, named after them."""
 
+_LOCKED: Final = b"BEGIN ENCRYPTED PRIVATE KEY"
+
 
 class ToolError(NpurunError):
     """The maintainer's command cannot be carried out."""
@@ -34,25 +36,34 @@ def root_names(count: int) -> list[str]:
     return [f"root-{number}" for number in range(1, count + 1)]
 
 
-def make_keys(folder: Path, published: Path, names: list[str], passphrase: str) -> None:
-    """Make an Ed25519 key for each of `names` in `folder`, encrypted where there is a passphrase.
+def check_place(folder: Path, published: Path, names: list[str]) -> None:
+    """See whether keys called `names` can be made in `folder`, before anybody is asked for a passphrase.
 
     Raises:
         ToolError: `folder` lies in the project or in what is published, or has such a key already.
-        OSError: it cannot be written.
     """
     for public in (REPOSITORY, published.resolve()):
         if folder.resolve().is_relative_to(public):
             raise ToolError(
                 f"The keys may not lie in {public}.", mend="Name a folder that nobody else sees."
             )
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     present = [name for name in names if (folder / f"{name}.pem").exists()]
     if present:
         raise ToolError(f"{folder} has a key {present[0]} already.", mend="Name an empty folder.")
+
+
+def make_keys(folder: Path, published: Path, names: list[str], passphrase: str) -> None:
+    """Make an Ed25519 key for each of `names` in `folder`, encrypted where there is a passphrase.
+
+    Raises:
+        ToolError: as `check_place`.
+        OSError: it cannot be written.
+    """
+    check_place(folder, published, names)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     how: KeySerializationEncryption = NoEncryption()
     if passphrase:
-        how = BestAvailableEncryption(passphrase.encode())
+        how = BestAvailableEncryption(_bytes(passphrase))
     for name in names:
         pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
         # O_EXCL and the mode together: at no moment can somebody else read it, or have made it.
@@ -72,7 +83,7 @@ def signer(folder: Path, name: str, passphrase: str) -> CryptoSigner:
     except OSError as error:
         raise ToolError(f"The key {name} is not in {folder}.", mend="Name --keys.") from error
     try:
-        key = load_pem_private_key(pem, passphrase.encode() if passphrase else None)
+        key = load_pem_private_key(pem, _bytes(passphrase) if passphrase else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ToolError(
             f"The key {name} cannot be opened: {error}", mend="Give the right passphrase."
@@ -80,6 +91,16 @@ def signer(folder: Path, name: str, passphrase: str) -> CryptoSigner:
     if not isinstance(key, Ed25519PrivateKey):
         raise ToolError(f"The key {name} is no Ed25519 key.", mend="Make one with `init`.")
     return CryptoSigner(key)
+
+
+def locked(folder: Path) -> bool:
+    """Whether a key in `folder` has a passphrase. Raises OSError."""
+    return any(_LOCKED in pem.read_bytes() for pem in folder.glob("*.pem"))
+
+
+def _bytes(passphrase: str) -> bytes:
+    """As the environment had it, also where that was no UTF-8."""
+    return passphrase.encode(errors="surrogateescape")
 
 
 def root_signers(folder: Path, passphrase: str) -> list[CryptoSigner]:

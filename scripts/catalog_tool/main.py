@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from npurun_tui.errors import NpurunError
 from npurun_tui.files import write_atomic
@@ -17,10 +14,21 @@ from npurun_tui.models import catalog_json
 from npurun_tui.models.builtin import CATALOG
 from npurun_tui.models.remote.sources import TRUSTED, fault_of_base
 from scripts.catalog_tool.checking import check
-from scripts.catalog_tool.keys import ONLINE, ToolError, make_keys, root_names
+from scripts.catalog_tool.keys import (
+    ONLINE,
+    ToolError,
+    check_place,
+    make_keys,
+    root_names,
+    root_signers,
+)
+from scripts.catalog_tool.passphrases import (
+    OLD_PASSPHRASE,
+    PASSPHRASE,
+    known_passphrase,
+    new_passphrase,
+)
 from scripts.catalog_tool.repository import Days, Repository
-
-PASSPHRASE: Final = "NPURUN_CATALOG_PASSPHRASE"  # noqa: S105 - the name of it, not one
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,10 +53,8 @@ def _init(options: argparse.Namespace) -> None:
             f"{options.root_keys} root keys cannot give {options.threshold} signatures.",
             mend="Choose a smaller --threshold.",
         )
-    repository = _repository(options)
-    names = [*root_names(options.root_keys), *ONLINE]
-    make_keys(options.keys, options.dir, names, repository.passphrase)
-    repository.init(options.threshold)
+    passphrase = _make_keys(options)
+    _repository(options, passphrase).init(options.threshold)
     _say(f"The root of trust is {options.dir / 'root.json'}; {options.keys} has the private keys.")
     if options.ship:
         ship(options.dir, options.url)
@@ -65,12 +71,12 @@ def _build(options: argparse.Namespace) -> None:
             )
     else:
         entries = CATALOG
-    version = _repository(options).build(catalog_json.dump(entries))
+    version = _repository(options, _passphrase(options)).build(catalog_json.dump(entries))
     _say(f"Version {version} with {len(entries)} entries is signed.")
 
 
 def _refresh(options: argparse.Namespace) -> None:
-    _repository(options).refresh()
+    _repository(options, _passphrase(options)).refresh()
     _say("Snapshot and timestamp are signed anew.")
 
 
@@ -80,11 +86,12 @@ def _rotate(options: argparse.Namespace) -> None:
             f"{options.root_keys} root keys cannot give {options.threshold} signatures.",
             mend="Choose a smaller --threshold.",
         )
-    repository = _repository(options)
-    names = [*root_names(options.root_keys), *ONLINE]
-    if not (options.keys / "root-1.pem").exists():
-        make_keys(options.keys, options.dir, names, repository.passphrase)
-    repository.rotate(options.old_keys, repository.passphrase, options.threshold)
+    # The old keys first: where they cannot be opened no new ones lie about.
+    old = known_passphrase(options.old_keys, "old keys", (OLD_PASSPHRASE, PASSPHRASE))
+    root_signers(options.old_keys, old)
+    made = not (options.keys / "root-1.pem").exists()
+    passphrase = _make_keys(options) if made else _passphrase(options)
+    _repository(options, passphrase).rotate(options.old_keys, old, options.threshold)
     _say("The new keys are in force; keep the old root keys until everybody has updated.")
 
 
@@ -101,10 +108,20 @@ def ship(folder: Path, url: str, trusted: Path = TRUSTED) -> None:
     _say(f"{trusted} has the root and the address; commit them.")
 
 
-def _repository(options: argparse.Namespace) -> Repository:
-    passphrase = os.environ.get(PASSPHRASE, "")
-    if options.passphrase and not passphrase:
-        passphrase = getpass.getpass("Passphrase of the keys: ")
+def _make_keys(options: argparse.Namespace) -> str:
+    """Make every key; returns their passphrase."""
+    names = [*root_names(options.root_keys), *ONLINE]
+    check_place(options.keys, options.dir, names)
+    passphrase = "" if options.no_passphrase else new_passphrase()
+    make_keys(options.keys, options.dir, names, passphrase)
+    return passphrase
+
+
+def _passphrase(options: argparse.Namespace) -> str:
+    return known_passphrase(options.keys, "keys", (PASSPHRASE,))
+
+
+def _repository(options: argparse.Namespace, passphrase: str) -> Repository:
     default = Days()
     days = Days(
         timestamp=getattr(options, "timestamp_days", default.timestamp),
@@ -117,7 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="catalog",
         description="Make, sign, renew and check a remote catalog.",
-        epilog=f"{PASSPHRASE} holds the passphrase where there is nobody to ask.",
+        epilog=f"Where there is nobody to ask, {PASSPHRASE} holds the passphrase of --keys, and "
+        f"{OLD_PASSPHRASE} that of --old-keys where it is another one.",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     init = actions.add_parser("init", help="make keys and the first root of trust")
@@ -136,8 +154,10 @@ def _parser() -> argparse.ArgumentParser:
         action.set_defaults(command=command)
         if action is not checking:
             action.add_argument("--keys", type=Path, required=True, help="the private keys' folder")
-            action.add_argument("--passphrase", action="store_true", help="ask for one")
     for action in (init, rotate):
+        action.add_argument(
+            "--no-passphrase", action="store_true", help="make keys that whoever has them can use"
+        )
         action.add_argument("--root-keys", type=int, default=3, metavar="N", help="default 3")
         action.add_argument("--threshold", type=int, default=2, metavar="N", help="default 2")
     for action in (build, refresh):

@@ -24,6 +24,7 @@ from npurun_tui.models.builtin import CATALOG
 from npurun_tui.models.remote.known import known_catalog
 from scripts.catalog_tool import main as tool
 from scripts.catalog_tool.keys import REPOSITORY
+from scripts.catalog_tool.passphrases import PASSPHRASE
 from scripts.catalog_tool.repository import Days
 from tests.support.catalog_repo import entry, publish
 from tests.support.catalog_scene import Scene, scene_in
@@ -252,7 +253,7 @@ def _parts(key: SSlibKey) -> dict[str, Any]:
 def test_the_maintainers_tool(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(tool.PASSPHRASE, "correct horse")
+    monkeypatch.setenv(PASSPHRASE, "correct horse")
     public, keys, new = (str(tmp_path / name) for name in ("pub", "keys", "new"))
     assert tool.main(["init", public, "--keys", keys]) == 0
     for pem in Path(keys).iterdir():
@@ -271,7 +272,7 @@ def test_the_maintainers_tool(
     assert tool.main(["build", public, "--keys", keys]) == 1
     assert tool.main(["build", public, "--keys", new]) == 0
     assert tool.main(["check", public]) == 0
-    monkeypatch.setenv(tool.PASSPHRASE, "wrong")
+    monkeypatch.setenv(PASSPHRASE, "wrong")
     capsys.readouterr()
     assert tool.main(["refresh", public, "--keys", new]) == 1
     assert "cannot be opened" in capsys.readouterr().err
