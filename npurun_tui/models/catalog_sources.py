@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from npurun_tui.engine.spec import Backend
 from npurun_tui.models.catalog import PipIndexSource, Source, UrlSource
-from npurun_tui.models.fields import MAX_TEXT, Fields
+from npurun_tui.models.fields import MAX_ADDRESS, MAX_TEXT, Fields
 from npurun_tui.models.names import fault_of_relative_path
 from npurun_tui.text import printable
 
@@ -20,7 +20,6 @@ KINDS: Final = (PIP, URL)
 MAX_SIZE: Final = 1 << 40
 """Bytes. No single model comes near; a number above it is a slip or an attack on the free-space check."""
 
-_MAX_ADDRESS: Final = 2000
 _MAX_HOSTS: Final = 20
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _PROJECT: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
@@ -128,7 +127,7 @@ def parse_url_source(section: SourceFields, backend: Backend) -> UrlSource:
     """A source of the kind `url` for `backend`. Raises ManifestInvalid."""
     if section.text("kind") != URL:
         raise section.invalid("kind", f"must be {URL}")
-    address = section.text("url", limit=_MAX_ADDRESS)
+    address = section.text("url", limit=MAX_ADDRESS)
     if fault := fault_of_address(address):
         raise section.invalid("url", fault)
     source = UrlSource(
@@ -169,7 +168,7 @@ def fault_of_address(address: str) -> str:
 
     It has to be https, or http to this very machine; without credentials, which would end up in logs.
     """
-    if len(address) > _MAX_ADDRESS or _ADDRESS.fullmatch(address) is None or "\\" in address:
+    if len(address) > MAX_ADDRESS or _ADDRESS.fullmatch(address) is None or "\\" in address:
         return "is not an address"
     try:
         parts = urlsplit(address)

@@ -13,6 +13,8 @@ from npurun_tui.text import one_line
 U32: Final = 2**32 - 1
 MAX_TEXT: Final = 500
 MAX_ITEMS: Final = 1000
+MAX_ADDRESS: Final = 2000
+"""Characters of an address, wherever one is read: what a catalog may name, a manifest must be able to keep."""
 
 
 class Fields:

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NoReturn, cast
 from npurun_tui.engine.spec import Backend, ModelSpec, SimpleTemplate
 from npurun_tui.errors import ManifestInvalid, ModelFileDamaged
 from npurun_tui.files import write_atomic
-from npurun_tui.models.fields import Fields
+from npurun_tui.models.fields import MAX_ADDRESS, Fields
 from npurun_tui.models.names import fault_of_relative_path
 from npurun_tui.models.quantisation import RUST_KINDS, rust_kind
 from npurun_tui.text import one_line
@@ -240,7 +240,7 @@ def _parse(fields: Fields) -> Manifest:
         sha256=_hashes(fields.object("sha256")),
         hash_origin=cast("HashOrigin", origin),
         licence=fields.text("licence", default=""),
-        source=fields.text("source", default=""),
+        source=fields.text("source", default="", limit=MAX_ADDRESS),
         parameters=fields.text("parameters", default="", limit=64),
         archive_sha256=_hash(fields, "archive_sha256") if fields.has("archive_sha256") else "",
         tiers=fields.numbers("tiers"),

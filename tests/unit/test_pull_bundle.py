@@ -16,6 +16,8 @@ import pytest
 from npurun_tui.engine.genie.graphs import read_graphs
 from npurun_tui.errors import DiskFull, HashMismatch, NpurunError, PullFailed
 from npurun_tui.models.catalog import CatalogEntry
+from npurun_tui.models.catalog_sources import fault_of_address
+from npurun_tui.models.fields import MAX_ADDRESS
 from npurun_tui.models.manifest import Manifest
 from npurun_tui.models.pull import Phase, PullProgress, pull
 from npurun_tui.models.pull.limiter import RateLimiter, parse_rate
@@ -275,6 +277,25 @@ async def test_redirects_stay_with_the_hosts_that_the_catalog_names(
 async def test_only_https_is_fetched(bundle: TinyBundle, store: ModelStore, url: str) -> None:
     error = await fail(bundle.at(url), store, PullFailed)
     assert "https" in error.message
+
+
+async def test_an_address_as_long_as_a_catalog_may_have_it(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    longest = f"{address(index)}?signed=".ljust(MAX_ADDRESS, "x")
+    assert fault_of_address(longest) == ""
+    await pull_all(bundle.at(longest), store)
+    assert assert_installed(bundle, store).source == longest
+
+
+async def test_a_longer_address_is_refused_before_anything_is_fetched(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    longer = f"{address(index)}?signed=".ljust(MAX_ADDRESS + 1, "x")
+    assert fault_of_address(longer) != ""
+    error = await fail(bundle.at(longer), store, PullFailed)
+    assert "longer than 2,000 characters" in error.message
+    assert index.requests == []
 
 
 async def test_redirects_in_a_circle_end(

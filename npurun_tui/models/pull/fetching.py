@@ -12,6 +12,7 @@ from npurun_tui import units
 from npurun_tui.errors import DiskFull, HashMismatch, PullFailed
 from npurun_tui.models.catalog import CatalogEntry, PipIndexSource, UrlSource
 from npurun_tui.models.catalog_sources import is_safe
+from npurun_tui.models.fields import MAX_ADDRESS
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.client import Client
 from npurun_tui.models.pull.download import Download
@@ -177,7 +178,15 @@ def need_room(root: Path, name: str, missing: int) -> None:
 
 
 def check_address(address: str) -> None:
-    """Refuse an address that is not https; plain http is for this machine itself only. Raises PullFailed."""
+    """Refuse an address that is not https, or that no manifest can keep. Raises PullFailed.
+
+    Plain http is for this machine itself only.
+    """
+    if len(address) > MAX_ADDRESS:
+        raise PullFailed(
+            f"The address that the model is fetched from is longer than {MAX_ADDRESS:,} characters.",
+            mend="Its catalog has to name a shorter one.",
+        )
     parts = urlsplit(address)
     if is_safe(parts, parts.hostname or ""):
         return

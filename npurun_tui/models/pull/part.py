@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from npurun_tui.files import write_atomic
 from npurun_tui.models.catalog import Source
+from npurun_tui.models.fields import MAX_ADDRESS
 from npurun_tui.models.layout import CELL, MAP, PART
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.progress import Meter, Phase
@@ -32,7 +33,6 @@ LEAST: Final = 1 << 12
 LARGEST: Final = 1 << 40
 """Bytes that a file may have."""
 _READ: Final = 1 << 20
-_TEXT_LIMIT: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Part:
             return None
         texts = [document.get("address"), document.get("validator")]
         total, block = document.get("total"), document.get("block")
-        if not all(isinstance(text, str) and len(text) <= _TEXT_LIMIT for text in texts):
+        if not all(isinstance(text, str) and len(text) <= MAX_ADDRESS for text in texts):
             return None
         if not isinstance(total, int) or not isinstance(block, int):
             return None

@@ -15,6 +15,7 @@ from typing import Any, Final
 from npurun_tui.errors import ManifestInvalid
 from npurun_tui.files import write_atomic
 from npurun_tui.models.catalog_sources import SourceFields, fault_of_address
+from npurun_tui.models.fields import MAX_ADDRESS
 from npurun_tui.models.names import fault_of_name
 from npurun_tui.models.remote.faults import CatalogError, SourceInvalid
 from npurun_tui.settings import Paths
@@ -191,7 +192,7 @@ def _source(item: SourceFields, paths: Paths) -> CatalogSource:
 
 
 def _address(item: SourceFields) -> str:
-    url = item.text("url", limit=2000).rstrip("/")
+    url = item.text("url", limit=MAX_ADDRESS).rstrip("/")
     if fault := fault_of_base(url):
         raise item.invalid("url", fault)
     return url
