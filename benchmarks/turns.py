@@ -18,8 +18,8 @@ from pathlib import Path
 from benchmarks import report
 from npurun_tui.engine.dialog import Sampler
 from npurun_tui.engine.engine import Engine, LoadedModel, Permit
+from npurun_tui.engine.messages import ChatMessage
 from npurun_tui.engine.transcript import (
-    ChatMessage,
     Piece,
     Prefill,
     TurnOptions,
