@@ -35,6 +35,9 @@ class RequestRecord:
     """`openai`, `ollama`, `anthropic`; empty for routes of none."""
     method: str = ""
     path: str = ""
+    """As the client wrote it, without its query."""
+    route: str = ""
+    """The route's path as it is declared (`/v1/models/{id:path}`); empty where none matched."""
     model: str = ""
     stream: bool = False
     phase: Phase = "arrived"

@@ -46,3 +46,5 @@ class Route:
     """HEAD is answered too."""
     pictures: bool = False
     """The larger body limit holds."""
+    listed: bool = True
+    """Stands in `/openapi.json`; a route that only says 501 does not."""
