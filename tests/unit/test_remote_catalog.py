@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from npurun_tui.errors import ModelBusy
+from npurun_tui.models import catalog_json
 from npurun_tui.models.builtin import CATALOG
+from npurun_tui.models.catalog import CatalogEntry
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.remote import faults, sources
 from npurun_tui.models.remote.known import known_catalog, source_states
@@ -77,6 +80,31 @@ def new_keys(tmp_path: Path, repository: Repository) -> Repository:
     keys = tmp_path / "new-keys"
     make_keys(keys, repository.folder, [*root_names(2), *ONLINE], "")
     return replace(repository, keys=keys)
+
+
+def test_a_list_is_read_once_for_as_long_as_it_is_the_same(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+
+    def counted(data: bytes, where: str, *, catalog: str = "") -> tuple[CatalogEntry, ...]:
+        reads.append(hashlib.sha256(data).hexdigest())
+        return load(data, where, catalog=catalog)
+
+    load = catalog_json.load
+    scene.update()
+    monkeypatch.setattr(catalog_json, "load", counted)
+    known = [known_catalog(scene.paths) for _ in range(3)]
+    assert len(reads) <= 1
+    assert known[1][-1] is known[2][-1]
+    publish(scene.repository, ["two"])
+    scene.update()
+    reads.clear()
+    assert scene.remote() == ("two",), "the list from before is not shown once there is another"
+    stored = next(scene.source.folder(scene.paths).glob("catalog-*.json"))
+    stored.write_bytes(stored.read_bytes() + b" ")
+    assert scene.remote() == (), "what was read before does not hide that it is damaged now"
+    assert len(reads) <= 1
 
 
 def test_keys_are_handed_over(scene: Scene, tmp_path: Path) -> None:

@@ -35,6 +35,14 @@ _MAX_RECORD: Final = 10_000
 
 _log = logging.getLogger(__name__)
 
+_parsed: dict[str, tuple[str, tuple[CatalogEntry, ...]]] = {}
+"""By the name of a source: the sha256 of the list that was last read, and its entries.
+
+Parsing 1,000 entries takes more than a tenth of a second, and each look at the models' folder asks for them. The bytes
+are read and hashed all the same, so another list is never taken for this one; a source has one place here, so nothing
+piles up.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -75,12 +83,20 @@ def read_state(paths: Paths, source: CatalogSource) -> SourceState:
         return SourceState(source, "never updated")
     try:
         record = _read_record(folder / RECORD)
-        data = _read_catalog(folder, record)
-        entries = catalog_json.load(data, f"The catalog of {source.name}", catalog=source.name)
+        entries = _entries(_read_catalog(folder, record), record.sha256, source.name)
     except (OSError, ValueError, RecursionError, ManifestInvalid) as error:
         _log.warning("The stored catalog of %s is not used: %s", source.name, error)
         return SourceState(source, "damaged")
     return SourceState(source, "expired" if record.expired else "current", record, entries)
+
+
+def _entries(data: bytes, sha256: str, name: str) -> tuple[CatalogEntry, ...]:
+    """The entries in `data`, whose hash is `sha256`, from the source `name`. Raises ManifestInvalid."""
+    known, entries = _parsed.get(name, ("", ()))
+    if known != sha256:
+        entries = catalog_json.load(data, f"The catalog of {name}", catalog=name)
+        _parsed[name] = (sha256, entries)
+    return entries
 
 
 def store(folder: Path, data: bytes, record: Record) -> None:
