@@ -20,6 +20,7 @@ from npurun_tui.screens.model_facts import (
     sections,
     verdict,
 )
+from npurun_tui.screens.model_kept import KeptRows
 from npurun_tui.screens.model_row import Kind, ModelRow
 from npurun_tui.screens.model_words import (
     about,
@@ -58,6 +59,8 @@ class Known:
     checks: Mapping[str, Check] = field(default_factory=dict)
     """The last hashing of each installed model."""
     imports: Sequence[Import] = ()
+    kept: KeptRows = field(default_factory=KeptRows)
+    """Rows from before, of what is not on its way."""
 
 
 def model_rows(known: Known) -> list[ModelRow]:
@@ -83,9 +86,34 @@ def _all_rows(known: Known) -> Iterator[ModelRow]:
 
 
 def _installed(model: InstalledModel, known: Known, entry: CatalogEntry | None) -> ModelRow:
+    name = model.name
+    check, job = known.checks.get(name), known.jobs.get(name)
+    fit, files = known.fits.get(name), known.files.get(name, {})
+    part = known.partials.get(name, 0)
+    if check is None:
+        row = known.kept.row(
+            Kind.INSTALLED,
+            name,
+            (model, entry, fit, files, part),
+            lambda: _here(model, entry, fit, files, part, None),
+        )
+    else:
+        row = _here(model, entry, fit, files, part, check)
+    if job is not None and job.state.open:
+        return _on_its_way(row, job)
+    return _checked(row, check, entry) if check is not None else row
+
+
+def _here(
+    model: InstalledModel,
+    entry: CatalogEntry | None,
+    fit: Fit | None,
+    files: Mapping[str, int | None],
+    part: int,
+    check: Check | None,
+) -> ModelRow:
     manifest = model.manifest
-    check, fit = known.checks.get(model.name), known.fits.get(model.name)
-    row = ModelRow(
+    return ModelRow(
         name=manifest.name,
         kind=Kind.INSTALLED,
         state="✓ installed",
@@ -99,14 +127,10 @@ def _installed(model: InstalledModel, known: Known, entry: CatalogEntry | None) 
         title=one_line(entry.title if entry else "", 80),
         note=one_line(entry.note if entry else "", 300),
         facts=installed_facts(model, entry, fit),
-        sections=sections(model, known.files.get(model.name, {}), check),
-        on_disk=model.size + known.partials.get(model.name, 0),
+        sections=sections(model, files, check),
+        on_disk=model.size + part,
         command=f"npurun-tui run {model.name}",
     )
-    job = known.jobs.get(model.name)
-    if job is not None and job.state.open:
-        return _on_its_way(row, job)
-    return _checked(row, check, entry) if check is not None else row
 
 
 def _checked(row: ModelRow, check: Check, entry: CatalogEntry | None) -> ModelRow:
@@ -185,6 +209,18 @@ def _orphan(name: str, size: int) -> ModelRow:
 def _available(entry: CatalogEntry, known: Known) -> ModelRow:
     here, job = known.partials.get(entry.name, 0), known.jobs.get(entry.name)
     fit = known.fits.get(entry.name)
+    row = known.kept.row(
+        Kind.AVAILABLE, entry.name, (entry, fit, here), lambda: _offered(entry, fit, here)
+    )
+    if job is not None and job.state.open:
+        return _on_its_way(row, job)
+    if job is not None and job.state == "failed":
+        return _stopped(row, entry, here, str(job.error))
+    return row
+
+
+def _offered(entry: CatalogEntry, fit: Fit | None, here: int) -> ModelRow:
+    """As it is while nothing happens to it; a part of it may be here."""
     row = ModelRow(
         name=entry.name,
         kind=Kind.AVAILABLE,
@@ -203,12 +239,7 @@ def _available(entry: CatalogEntry, known: Known) -> ModelRow:
         on_disk=here,
         command=f"npurun-tui pull {entry.name}",
     )
-    if job is not None and job.state.open:
-        return _on_its_way(row, job)
-    failed = job is not None and job.state == "failed"
-    if failed or here:
-        return _stopped(row, entry, here, str(job.error) if failed and job else "")
-    return row
+    return _stopped(row, entry, here, "") if here else row
 
 
 def _on_its_way(row: ModelRow, job: PullJob) -> ModelRow:

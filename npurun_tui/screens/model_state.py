@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from npurun_tui.screens.model_disk import NOTHING, Scan, still_needed
+from npurun_tui.screens.model_kept import KeptRows
 from npurun_tui.screens.model_local import Check, Import, LocalJob
 from npurun_tui.screens.model_row import ModelRow
 from npurun_tui.screens.model_rows import Known, model_rows
@@ -30,6 +31,9 @@ class ModelsState:
     checks: dict[str, Check] = field(default_factory=dict)
     imports: dict[str, Import] = field(default_factory=dict)
     rows: dict[str, ModelRow] = field(default_factory=dict)
+    kept: KeptRows = field(default_factory=KeptRows)
+    suited: tuple[tuple[CatalogEntry, ...], MachineFacts | None] = ((), None)
+    """What `entries` and `fits` were made from."""
 
     @property
     def local(self) -> Sequence[LocalJob]:
@@ -49,6 +53,10 @@ class ModelsState:
     def suit(self) -> None:
         """Take up another catalog, or what this machine is."""
         machine = self.machine
+        made_from = (tuple(self.seen.catalog), machine)
+        if made_from == self.suited:
+            return
+        self.suited, self.kept = made_from, KeptRows()
         self.entries = {entry.name: entry for entry in self.seen.catalog}
         if machine is not None:
             from npurun_tui.models.fit import fit
@@ -70,6 +78,7 @@ class ModelsState:
                 self.fits,
                 self.checks,
                 tuple(self.imports.values()),
+                self.kept,
             )
         )
         self.rows = {row.name: row for row in rows}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from textual.binding import Binding
@@ -49,6 +50,21 @@ def cells(row: ModelRow) -> tuple[Cell, ...]:
         Cell(row.quant),
         Cell(row.context),
     )
+
+
+class MadeCells:
+    """The cells of the rows that are shown; of a row that is the very one from before they are not made again."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[ModelRow, tuple[Cell, ...]]] = {}
+
+    def of(self, rows: Iterable[ModelRow]) -> dict[str, tuple[Cell, ...]]:
+        """By the rows' names, in their order."""
+        before, self._made = self._made, {}
+        for row in rows:
+            made = before.get(row.name)
+            self._made[row.name] = made if made and made[0] is row else (row, cells(row))
+        return {name: made for name, (_, made) in self._made.items()}
 
 
 class FilterInput(SafeInput):

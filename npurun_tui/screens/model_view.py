@@ -25,7 +25,7 @@ from npurun_tui.screens.model_disk import disk_line
 from npurun_tui.screens.model_order import Order, arranged
 from npurun_tui.screens.model_row import ModelRow
 from npurun_tui.screens.model_state import ModelsState
-from npurun_tui.screens.model_table import WITH_PACE, WITHOUT_PACE, FilterInput, cells
+from npurun_tui.screens.model_table import WITH_PACE, WITHOUT_PACE, FilterInput, MadeCells
 from npurun_tui.screens.model_texts import first_model_card
 from npurun_tui.widgets.facts import FactsPanel
 from npurun_tui.widgets.notices import complain
@@ -80,6 +80,7 @@ class ModelsView(Widget):
         self._filter = FilterInput(placeholder="any words", compact=True, id="models-filter")
         self._count = Static(id="models-count")
         self.table = RowTable(id="models-table")
+        self._cells = MadeCells()
         self._panel = FactsPanel(id="models-details")
         self._disk = Static(id="disk")
         self._runtime = Static(id="runtime")
@@ -176,9 +177,8 @@ class ModelsView(Widget):
     async def scan(self) -> None:
         """Look at the disk in a thread: a folder of models on a network drive must not stop the screen."""
         self._stale = True
-        self.state.seen = seen = await asyncio.to_thread(
-            model_disk.look, self._store, self._catalog
-        )
+        look = asyncio.to_thread(model_disk.look, self._store, self._catalog)
+        self.state.seen = seen = await look
         self._stale = False
         self._scanned.set()
         self.state.suit()
@@ -203,7 +203,7 @@ class ModelsView(Widget):
         self._show_pace()
         shown = arranged(rows, self._order, self.wanted)
         self.table.mark(self._order.column, self._order.sign)
-        self.table.show({row.name: cells(row) for row in shown})
+        self.table.show(self._cells.of(shown))
         self._show_count(len(shown), len(rows))
         card = first_model_card(rows)
         if card != self._card:  # an update lays out the whole screen

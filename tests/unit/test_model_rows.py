@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from npurun_tui.errors import NetworkUnavailable
 from npurun_tui.models.builtin import CATALOG
-from npurun_tui.models.fit import Fit
-from npurun_tui.models.jobs import JobState, PullJob
+from npurun_tui.models.catalog import CatalogEntry
+from npurun_tui.models.fit import Fit, MachineFacts
+from npurun_tui.models.jobs import JobState, PullJob, PullManager
 from npurun_tui.models.pull import Phase, PullProgress
 from npurun_tui.models.store import ModelStore
 from npurun_tui.models.verify import Verdict
-from npurun_tui.screens.model_disk import Disk, disk_line, measure, still_needed
+from npurun_tui.screens.model_disk import Disk, disk_line, look, measure, still_needed
 from npurun_tui.screens.model_local import Check
 from npurun_tui.screens.model_order import Order, arranged
 from npurun_tui.screens.model_row import Kind, ModelRow
 from npurun_tui.screens.model_rows import Known, model_rows
+from npurun_tui.screens.model_state import ModelsState
+from npurun_tui.screens.model_table import MadeCells
 from npurun_tui.screens.model_texts import first_model_card, removal_question
 from npurun_tui.screens.model_words import bar, pace, progress_line
 from tests.support.models import add_broken_model, add_cpu_model, add_npu_model
@@ -266,6 +270,60 @@ async def test_damage_is_said_with_its_mend(store: ModelStore) -> None:
     [row] = model_rows(Known(installed=[model], checks={"alpha": check}, catalog=[entry]))
     assert row.pullable
     assert row.command == "npurun-tui pull alpha --force"
+
+
+# --- what is made once -------------------------------------------------------------------------
+
+
+def many(count: int) -> tuple[CatalogEntry, ...]:
+    return tuple(replace(ENTRY, name=f"m{number}") for number in range(count))
+
+
+def test_only_the_row_that_moves_is_made_anew(store: ModelStore) -> None:
+    add_cpu_model(store.root, "alpha")
+    jobs: dict[str, PullJob] = {}
+    state = ModelsState(cast("PullManager", SimpleNamespace(jobs=jobs, open_jobs=())))
+    state.seen = look(store, lambda: many(20))
+    state.suit()
+    before = {row.name: row for row in state.make_rows()}
+    running = PullJob(state.entries["m7"], force=False)
+    running.state, running.progress = JobState.RUNNING, PullProgress(Phase.DOWNLOADING, 41, 100)
+    jobs["m7"] = running
+    made = MadeCells()
+    cells = made.of(state.make_rows())
+    running.progress = PullProgress(Phase.DOWNLOADING, 42, 100)
+    after = {row.name: row for row in state.make_rows()}
+    assert [name for name, row in after.items() if row is not before[name]] == ["m7"]
+    again = made.of(after.values())
+    assert [name for name in again if again[name] is not cells[name]] == ["m7"]
+    assert list(again) == list(after)
+    running.state = JobState.DONE
+    assert state.make_rows()[8] is before["m7"]
+
+
+def test_what_a_row_is_made_from_is_never_stale(store: ModelStore) -> None:
+    state = ModelsState(PullManager(store))
+
+    def rows() -> dict[str, ModelRow]:
+        state.suit()
+        return {row.name: row for row in state.make_rows()}
+
+    state.seen = look(store, lambda: many(2))
+    assert rows()["m1"].title == ENTRY.title
+    state.machine = MachineFacts((), "", "", cpu_engine=True, memory=1 << 40)
+    assert rows()["m1"].runs == "✓ yes"
+    state.seen = replace(state.seen, catalog=(replace(many(2)[1], title="Another"),))
+    assert list(rows()) == ["m1"]
+    assert rows()["m1"].title == "Another"
+    state.seen = replace(state.seen, partials={"m1": 5000})
+    assert rows()["m1"].kind is Kind.PAUSED
+    add_cpu_model(store.root, "alpha", size=5000)
+    state.seen = look(store, lambda: many(2))
+    small = rows()["alpha"].size
+    store.remove("alpha")
+    add_cpu_model(store.root, "alpha", size=90_000)
+    state.seen = look(store, lambda: many(2))
+    assert rows()["alpha"].size != small
 
 
 # --- order and filter --------------------------------------------------------------------------
