@@ -36,5 +36,35 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE INDEX message_by_chat ON message (chat, id)",
     ),
+    (
+        """
+        CREATE TABLE request (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            request_id TEXT NOT NULL,
+            began REAL NOT NULL,
+            peer TEXT NOT NULL,
+            client TEXT NOT NULL,
+            dialect TEXT NOT NULL,
+            method TEXT NOT NULL,
+            path TEXT NOT NULL,
+            model TEXT NOT NULL,
+            stream INTEGER NOT NULL,
+            status INTEGER NOT NULL,
+            outcome TEXT NOT NULL,
+            queue_ms REAL,
+            load_ms REAL,
+            ttft_ms REAL,
+            total_ms REAL,
+            prompt_tokens INTEGER,
+            cached_tokens INTEGER,
+            completion_tokens INTEGER,
+            decode_tps REAL,
+            request_bytes INTEGER NOT NULL,
+            body BLOB,
+            body_sha256 TEXT NOT NULL,
+            warnings TEXT NOT NULL
+        )
+        """,
+    ),
 )
 """Ids are AUTOINCREMENT so that a deleted chat's or message's id is never given to another one."""

@@ -1,0 +1,99 @@
+"""The request log in the database: one row for each answered request, the newest kept, the oldest dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields, replace
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from npurun_tui.storage.database import Database
+
+KEPT: Final = 50_000
+"""Rows; about 15 MB without bodies."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """One request that has ended. Fields are those of the server's record; the order is the table's."""
+
+    request_id: str
+    began: float
+    """Unix seconds."""
+    peer: str
+    client: str
+    dialect: str
+    method: str
+    path: str
+    model: str
+    stream: bool
+    status: int
+    outcome: str
+    queue_ms: float | None
+    load_ms: float | None
+    ttft_ms: float | None
+    total_ms: float | None
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    completion_tokens: int | None
+    decode_tps: float | None
+    request_bytes: int
+    body: bytes | None
+    body_sha256: str
+    warnings: str
+    """One on each line."""
+
+
+_COLUMNS: Final = ", ".join(field.name for field in fields(RequestRow))
+_INSERT: Final = (
+    f"INSERT INTO request ({_COLUMNS}) VALUES ({', '.join('?' * len(fields(RequestRow)))})"  # noqa: S608 - names of ours
+)
+_NEWEST: Final = f"SELECT {_COLUMNS} FROM request"  # noqa: S608 - names of ours
+_SEARCHED: Final = ("model", "client", "path", "peer", "dialect", "outcome", "CAST(status AS TEXT)")
+
+
+class RequestTable:
+    """Reading and writing. Every method blocks, and raises what `Database.connection` raises."""
+
+    def __init__(self, database: Database, *, kept: int = KEPT) -> None:
+        self._database = database
+        self._kept = kept
+
+    def add(self, rows: Sequence[RequestRow]) -> None:
+        """Write all of `rows`, oldest first, in one transaction; the oldest beyond the limit go."""
+        with self._database.transaction() as connection:
+            connection.executemany(_INSERT, map(astuple, rows))
+            connection.execute(
+                "DELETE FROM request WHERE id <= (SELECT max(id) FROM request) - ?", (self._kept,)
+            )
+
+    def newest(self, limit: int, words: str = "") -> list[RequestRow]:
+        """The last `limit` requests, newest first; each of `words` must stand in one of the searched columns."""
+        wanted = words.split()
+        clauses, values = [], list[str]()
+        for word in wanted:
+            clauses.append("(" + " OR ".join(f"{c} LIKE ? ESCAPE '!'" for c in _SEARCHED) + ")")
+            escaped = word.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+            values += [f"%{escaped}%"] * len(_SEARCHED)
+        where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"{_NEWEST}{where} ORDER BY id DESC LIMIT ?", (*values, limit)
+            )
+            return [_row(row) for row in found]
+
+    def count(self) -> int:
+        """How many are kept."""
+        with self._database.reading() as connection:
+            found: tuple[int] = connection.execute("SELECT count(*) FROM request").fetchone()
+            return found[0]
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM request")
+
+
+def _row(values: tuple[object, ...]) -> RequestRow:
+    row = RequestRow(*values)  # type: ignore[arg-type]  # SQLite gives back what `add` wrote
+    return replace(row, stream=bool(row.stream))
