@@ -8,22 +8,18 @@ of their own.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from npurun_tui.engine.dialog import Dialog
+from npurun_tui.engine.jinja import MAX_PROMPT, environment
 from npurun_tui.engine.limits import memory_limit
 from npurun_tui.engine.spec import ModelSpec, SimpleTemplate
 from npurun_tui.errors import TemplateInvalid
 from npurun_tui.text import one_line
 
 Message = Mapping[str, str]
-
-MAX_PROMPT: Final = 16_000_000
-"""Characters; far above any context window, far below what hurts."""
 
 MAX_MEMORY: Final = 512_000_000
 """Bytes that rendering may add to the process; a template can double a text in a loop."""
@@ -72,7 +68,7 @@ class JinjaTemplate:
         self._defuse = defuse
         self._values = {"bos_token": bos, "eos_token": eos}
         try:
-            self._template = _environment().from_string(source)
+            self._template = environment().from_string(source)
         except TemplateError as error:
             raise TemplateInvalid(
                 f"The model's chat template is not valid: {one_line(str(error))}.",
@@ -158,48 +154,3 @@ def _bounded(text: str) -> str:
             "The model's chat template makes a prompt without end.", mend="Choose another model."
         )
     return text
-
-
-def _environment() -> Any:
-    """Jinja as chat templates expect it (the conventions of `transformers`), sandboxed."""
-    from jinja2.exceptions import SecurityError
-    from jinja2.ext import loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Sandbox(ImmutableSandboxedEnvironment):
-        """Also bounds what a single expression can grow: `'a' * 10**12`, `'%999999999d' % 1`."""
-
-        intercepted_binops = frozenset(["*", "**", "%"])
-
-        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            if operator == "*" and _repeats(left, right):
-                raise SecurityError("a repetition is too long")
-            if operator == "**" and not (abs(left) <= 1_000_000 and abs(right) <= 64):
-                raise SecurityError("a power is too large")
-            if operator == "%" and isinstance(left, str):
-                raise SecurityError("formatting with % is not supported")
-            return super().call_binop(context, operator, left, right)
-
-    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
-    return environment
-
-
-def _repeats(left: Any, right: Any) -> bool:
-    for value, times in ((left, right), (right, left)):
-        if isinstance(value, str | bytes | list | tuple) and isinstance(times, int):
-            return len(value) * max(times, 0) > MAX_PROMPT
-    return False
-
-
-def _raise_exception(message: str) -> None:
-    from jinja2 import TemplateError
-
-    raise TemplateError(message)
-
-
-def _to_json(value: Any, indent: int | None = None, **_options: Any) -> str:
-    """Unlike Jinja's own filter this one escapes nothing for HTML: prompts are not web pages."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)
