@@ -83,6 +83,18 @@ class WrongMethod(RequestFault):
     status = 405
     code = "method_not_allowed"
 
+    def __init__(self, message: str, *, allowed: tuple[str, ...] = ()) -> None:
+        """`allowed` are the path's methods, for the `Allow` header."""
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class TooSlow(RequestFault):
+    """The body did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+
 
 class InUse(RequestFault):
     """The model is loaded and at work, or being pulled."""
@@ -104,6 +116,14 @@ class WrongMedia(RequestFault):
 
     status = 415
     code = "unsupported_media_type"
+
+
+class TooManyTries(RequestFault):
+    """This peer has given too many wrong tokens of late."""
+
+    status = 429
+    kind = "rate_limit_error"
+    code = "too_many_attempts"
 
 
 class Busy(RequestFault):

@@ -1,0 +1,159 @@
+"""Request bodies: read within their limits, then decoded into what the route takes.
+
+The limits of size and time are held where bytes arrive (`BodyGate`), so that no route can forget them; what the text
+may be (depth, NUL, types) is checked when it is decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import time
+from typing import Final, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive
+
+from npurun_tui.server.config import Limits
+from npurun_tui.server.disconnect import ClientGone
+from npurun_tui.server.faults import BadRequest, TooLarge, TooSlow
+from npurun_tui.server.routing import Dialect
+
+T = TypeVar("T")
+
+SLOWEST: Final = 4096
+"""Bytes in a second, on average, that a body must bring once the first `body_idle` seconds are over."""
+
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
+_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
+_OTHERS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_AT: Final = re.compile(r" - at `\$\.?(.*)`$")
+
+
+class BodyGate:
+    """A request's `receive`, counted, timed and hashed. It also tells of the client's leaving, as `receive` does."""
+
+    def __init__(self, receive: Receive, limits: Limits, size: int, *, keep: bool) -> None:
+        """`size` is the limit in bytes; `keep` keeps the body, for the log."""
+        self._receive = receive
+        self._limits = limits
+        self._size = size
+        self._hash = hashlib.sha256()
+        self._began = time.monotonic()
+        self._whole = False
+        self._kept: list[bytes] | None = [] if keep else None
+        self.received = 0
+        """Bytes so far."""
+
+    async def __call__(self) -> Message:
+        """The next message.
+
+        Raises:
+            TooLarge, TooSlow: the client is over its limits.
+        """
+        if self._whole:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._limits.body_idle):
+                message = await self._receive()
+        except TimeoutError:
+            raise self._too_slow() from None
+        if message["type"] == "http.request":
+            self._take(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+        return message
+
+    def _take(self, piece: bytes) -> None:
+        self.received += len(piece)
+        if self.received > self._size:
+            raise too_large(self._size)
+        late = time.monotonic() - self._began - self._limits.body_idle
+        if late * SLOWEST > self.received:
+            raise self._too_slow()
+        self._hash.update(piece)
+        if self._kept is not None:
+            self._kept.append(piece)
+
+    def _too_slow(self) -> TooSlow:
+        return TooSlow(
+            f"The body came too slowly: {self.received} bytes, then too little for too long."
+        )
+
+    @property
+    def sha256(self) -> str:
+        """Of what has been read; empty where that is nothing."""
+        return self._hash.hexdigest() if self.received else ""
+
+    @property
+    def kept(self) -> bytes | None:
+        """The body, where it was to be kept."""
+        return None if self._kept is None else b"".join(self._kept)
+
+
+def too_large(limit: int) -> TooLarge:
+    """The refusal of a body of more than `limit` bytes."""
+    return TooLarge(f"The body is larger than this route takes ({limit:,} bytes).")
+
+
+async def read_body(request: Request, kind: type[T], limits: Limits, dialect: Dialect) -> T:
+    """The request's body as a `kind`. Unknown fields are ignored, and no content type is asked for.
+
+    Raises:
+        BadRequest: it is missing, not JSON, nested too deeply, or a field is not what it has to be.
+        TooLarge, TooSlow: see `BodyGate`.
+        ClientGone: the client left before it was whole.
+    """
+    try:
+        body = await request.body()
+    except ClientDisconnect:
+        raise ClientGone from None
+    if not body.strip():
+        raise BadRequest("missing request body")  # Ollama's words, which its clients compare
+    return decode(body, kind, limits.depth, dialect)
+
+
+def decode(body: bytes, kind: type[T], depth: int, dialect: Dialect) -> T:
+    """`body` as a `kind`; nested at most `depth` deep. Raises BadRequest."""
+    try:
+        value = msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _field_fault(str(error), dialect) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"The body is not JSON: {error}.") from None
+    except RecursionError:
+        raise _too_deep(depth) from None
+    if not _shallow(body, depth):
+        raise _too_deep(depth)
+    if _NUL.search(body):
+        raise BadRequest("The body has a NUL character in a string.")
+    return value
+
+
+def _field_fault(text: str, dialect: Dialect) -> BadRequest:
+    """msgspec says "Expected `str`, got `int` - at `$.messages[0].role`"; the path is worth a place of its own."""
+    found = _AT.search(text)
+    path = found.group(1) if found else ""
+    reason = text[: found.start()] if found else text
+    reason = reason.replace("`", "")
+    where = f"{path}: " if path else ""
+    param = path if path and dialect != "ollama" else None
+    return BadRequest(f"{where}{reason}.", param=param, code="invalid_type" if path else None)
+
+
+def _too_deep(depth: int) -> BadRequest:
+    return BadRequest(f"The body is nested more than {depth} levels deep.")
+
+
+def _shallow(body: bytes, depth: int) -> bool:
+    """Whether valid JSON is nested at most `depth` deep; C's speed, because the client chooses the shape."""
+    if body.count(b"[") + body.count(b"{") <= depth:
+        return True
+    brackets = _STRING.sub(b"", body).translate(_BRACKETS, _OTHERS)
+    for _ in range(depth):
+        brackets = brackets.replace(b"[]", b"")
+        if not brackets:
+            return True
+    return False
