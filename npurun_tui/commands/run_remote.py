@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from npurun_tui import units
-from npurun_tui.commands.chat_client import base_url, error_text, events, post
+from npurun_tui.attach.http import base_url, error_text, events, post
 from npurun_tui.commands.run import INTERRUPTED_STATUS, Printer, RunRequest, on_interrupt, say
 from npurun_tui.errors import EngineError, NetworkUnavailable
 from npurun_tui.text import one_line

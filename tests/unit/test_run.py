@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from npurun_tui.commands.chat_client import base_url, is_loopback
+from npurun_tui.attach.http import base_url, is_loopback
 from npurun_tui.commands.run import Printer, read_prompt
 from npurun_tui.errors import UsageError
 from tests.support.canned_server import CannedServer

@@ -1,4 +1,4 @@
-"""One chat completion asked of an OpenAI-compatible server: its address, the request, and the events that come back.
+"""Requests to a server that somebody else runs: its address, the request, and the lines or events that come back.
 
 The server is not trusted: every read is bounded, nothing is followed to another host, and no proxy is asked for what is
 on this machine.
@@ -26,6 +26,8 @@ SILENCE: Final = 300.0
 
 MAX_EVENT: Final = 1_000_000
 """Bytes of one event, or of one line, beyond which a server is not listened to."""
+MAX_DOCUMENT: Final = 32 << 20
+"""Bytes of an answer that is read whole."""
 MAX_REFUSAL: Final = 65_536
 """Bytes read of the body that explains a refusal."""
 
@@ -63,7 +65,16 @@ def is_loopback(url: str) -> bool:
 
 @asynccontextmanager
 async def post(url: str, token: str, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
-    """The answer to `body`, of which nothing is read yet.
+    """The answer to the chat completion `body`, of which nothing is read yet; raises what `send` raises."""
+    async with send("POST", url, "/v1/chat/completions", token, body) as response:
+        yield response
+
+
+@asynccontextmanager
+async def send(
+    method: str, url: str, path: str, token: str, body: object | None = None
+) -> AsyncIterator[httpx.Response]:
+    """The answer to one request, of which nothing is read yet. `path` begins with a slash.
 
     Raises:
         UsageError: `token` cannot be sent.
@@ -75,9 +86,9 @@ async def post(url: str, token: str, body: dict[str, Any]) -> AsyncIterator[http
     try:
         async with (
             _client(url, token) as client,
-            client.stream("POST", f"{url}/v1/chat/completions", json=body) as response,
+            client.stream(method, f"{url}{path}", json=body) as response,
         ):
-            if response.status_code != httpx.codes.OK:
+            if not response.is_success:
                 raise await _refusal(url, response)
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise EngineError(f"The server at {url} compresses its answer, unasked.")
@@ -90,6 +101,31 @@ async def post(url: str, token: str, body: dict[str, Any]) -> AsyncIterator[http
             f"The server at {url} cannot be reached ({one_line(str(error)) or type(error).__name__}).",
             mend="Start it, or leave out --addr to run the model here.",
         ) from error
+
+
+async def fetch(
+    method: str, url: str, path: str, token: str, body: object | None = None
+) -> dict[str, Any]:
+    """The JSON object that the server answers with; `{}` for an empty body.
+
+    Raises:
+        EngineError: also where it is something else, or longer than MAX_DOCUMENT.
+    """
+    data = bytearray()
+    async with send(method, url, path, token, body) as response:
+        async for chunk in response.aiter_raw():
+            data += chunk
+            if len(data) > MAX_DOCUMENT:
+                raise EngineError(f"The server at {url} answers without end.")
+    if not data:
+        return {}
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise EngineError(f"The server at {url} answers {path} with something that is not JSON.")
+    return document
 
 
 def _client(url: str, token: str) -> httpx.AsyncClient:

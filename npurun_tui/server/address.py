@@ -1,0 +1,75 @@
+"""Where a server listens, as people write it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+from npurun_tui.errors import UsageError
+from npurun_tui.server.config import DEFAULT_PORT
+from npurun_tui.text import one_line
+
+DEFAULT_HOST: Final = "127.0.0.1"
+DEFAULT_ADDRESS: Final = f"{DEFAULT_HOST}:{DEFAULT_PORT}"
+
+_NAME: Final = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*"
+)
+
+
+def parse_bind(text: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT`, `HOST`, `:PORT`, `PORT`, `[::1]:PORT` or a bare IPv6 address.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    host, port = _split(text.strip())
+    if not _is_host(host):
+        raise _fault(text)
+    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise _fault(text)
+    return host, int(port)
+
+
+def _split(text: str) -> tuple[str, str]:
+    default = str(DEFAULT_PORT)
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise _fault(text)
+        return host, rest[1:] or default
+    if text.count(":") > 1:
+        return text, default
+    if text.isdigit():
+        return DEFAULT_HOST, text
+    host, _, port = text.partition(":")
+    return host or DEFAULT_HOST, port or default
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return _NAME.fullmatch(host.lower()) is not None
+    return True
+
+
+def _fault(text: str) -> UsageError:
+    return UsageError(
+        f"{one_line(text, 60)} is not an address to listen on.",
+        mend=f"Give HOST:PORT, such as {DEFAULT_ADDRESS}.",
+    )
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether only programs on this machine reach `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def url_host(host: str) -> str:
+    """`host` as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
