@@ -91,7 +91,7 @@ class ScriptedDialog(Dialog):
     def save(self, folder: Path) -> None:
         raise NotImplementedError
 
-    def restore(self, folder: Path) -> None:
+    def restore(self, folder: Path, *, random: bool = True) -> None:
         raise NotImplementedError
 
     @property

@@ -268,11 +268,21 @@ class Dialog(ABC):
         """Write the cache into the new folder `folder`, with `dialog.json` in it. Raises GenieError -6 when empty."""
 
     @abstractmethod
-    def restore(self, folder: Path) -> None:
+    def restore(self, folder: Path, *, random: bool = True) -> None:
         """Bring back what `save` wrote for the same model, the place in the random stream included.
 
-        Settings stay as they are. Raises GenieError -6 where it is missing or foreign.
+        Settings stay as they are; with `random` False the random stream does too, where `rewinds_restored` is true.
+        Raises GenieError -6 where it is missing or foreign.
         """
+
+    @property
+    def rewinds_restored(self) -> bool:
+        """True where REWIND after `restore` is known to compare each token, as it does in a cache that was never away.
+
+        Only then may a snapshot be chosen by a guess of what it shares with a prompt: where the guess is wrong, REWIND
+        finds it out.
+        """
+        return False
 
     @property
     @abstractmethod

@@ -314,7 +314,8 @@ class ScriptedDialog(Dialog):
             json.dumps({"n-past": len(self._cache), "cache": self._cache})
         )
 
-    def restore(self, folder: Path) -> None:
+    def restore(self, folder: Path, *, random: bool = True) -> None:
+        del random  # it has no random stream
         try:
             document = json.loads((folder / "dialog.json").read_text("utf-8"))
             self._cache = [int(token) for token in document["cache"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -109,3 +110,20 @@ def test_a_failure_takes_the_folder_with_it() -> None:
 
 def test_names_do_not_repeat() -> None:
     assert slots.choose() != slots.choose()
+
+
+def test_a_file_is_placed_without_a_copy_where_that_is_possible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "cache"
+    file.write_bytes(b"cache")
+    slots.place(file, tmp_path / "linked")
+    assert (tmp_path / "linked").samefile(file)
+
+    def refuse(*_args: object, **_options: object) -> None:
+        raise OSError(errno.EXDEV, "another volume")
+
+    monkeypatch.setattr(os, "link", refuse)
+    slots.place(file, tmp_path / "copied")
+    assert (tmp_path / "copied").read_bytes() == b"cache"
+    assert not (tmp_path / "copied").samefile(file)

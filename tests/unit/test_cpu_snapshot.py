@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from npurun_tui.engine.cpu.dialog import CpuDialog
-from npurun_tui.engine.dialog import GenieError, Status
+from npurun_tui.engine.cpu.sampling import RandomStream
+from npurun_tui.engine.cpu.snapshot import CACHE_FILE
+from npurun_tui.engine.dialog import GenieError, Sampler, Status
 from npurun_tui.engine.spec import ModelSpec
 
 pytestmark = pytest.mark.model
@@ -62,3 +64,28 @@ def test_a_damaged_snapshot_is_refused(
     with pytest.raises(GenieError, match="damaged") as caught:
         opened.restore(saved)
     assert caught.value.status == Status.ERROR_QUERY_FAILED
+
+
+def test_a_changed_file_is_hashed_again(opened: CpuDialog, saved: Path) -> None:
+    opened.restore(saved)
+    file = saved / CACHE_FILE
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(GenieError, match="damaged"):
+        opened.restore(saved)
+
+
+def test_what_this_process_wrote_is_not_hashed_again(
+    opened: CpuDialog, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("hashlib.file_digest")
+    opened.restore(saved)
+
+
+def test_the_random_stream_can_stay_as_it_is(opened: CpuDialog, saved: Path) -> None:
+    opened.reset()
+    opened.set_sampler(Sampler(temperature=1.5, top_k=0, top_p=1.0, seed=11))
+    opened.restore(saved, random=False)
+    kept = opened._conversation.random
+    assert (kept.base, kept.position) == (RandomStream(11).base, 0)

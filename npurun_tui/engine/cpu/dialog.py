@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -76,6 +77,7 @@ class CpuDialog(Dialog):
             end_tokens=self._info.end_tokens,
             on_end=self._set_outcome,
         )
+        self._snapshots = snapshot.Snapshots()
         self._lock = threading.Lock()
         self._running: CompletionStream | None = None
 
@@ -210,6 +212,10 @@ class CpuDialog(Dialog):
 
     # --- save and restore ----------------------------------------------------------------------
 
+    @cached_property
+    def _digest(self) -> str:
+        return header_digest(self._file, self._info)
+
     def save(self, folder: Path) -> None:
         call = "GenieDialog_save"
         server = self._server(call)
@@ -217,7 +223,7 @@ class CpuDialog(Dialog):
         if not len(conversation.record):
             raise GenieError(Status.ERROR_QUERY_FAILED, call, "the cache is empty.")
         saved = snapshot.Snapshot(
-            model=header_digest(self._file, self._info),
+            model=self._digest,
             runtime=runtime_version(),
             segments=conversation.record.segments,
             pending=conversation.pending,
@@ -226,15 +232,18 @@ class CpuDialog(Dialog):
             random_position=conversation.random.position,
         )
         with _failures(call), server.saved_slot() as cache_file:
-            snapshot.write_snapshot(folder, saved, cache_file)
+            self._snapshots.write(folder, saved, cache_file)
 
-    def restore(self, folder: Path) -> None:
+    @property
+    def rewinds_restored(self) -> bool:
+        # Each request names all its tokens, and llama.cpp reuses those that its own list, saved with the cache, has.
+        return True
+
+    def restore(self, folder: Path, *, random: bool = True) -> None:
         call = "GenieDialog_restore"
         server = self._server(call)
         with _failures(call):
-            saved = snapshot.read_snapshot(
-                folder, model=header_digest(self._file, self._info), runtime=runtime_version()
-            )
+            saved = self._snapshots.read(folder, model=self._digest, runtime=runtime_version())
             record = CacheRecord(saved.segments)
             if len(record) > self._context:
                 raise snapshot.SnapshotInvalid("it does not fit this context window.")
@@ -243,7 +252,8 @@ class CpuDialog(Dialog):
         conversation.record = record
         conversation.pending = saved.pending
         conversation.queries = saved.queries
-        conversation.random = sampling.RandomStream(saved.random_base, saved.random_position)
+        if random:
+            conversation.random = sampling.RandomStream(saved.random_base, saved.random_position)
 
     # --- checks --------------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ import http.client
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -153,14 +152,16 @@ class LlamaServer:
         """The KV cache as a file, to be moved elsewhere; what is left of it goes."""
         with slots.existing(self.slot_folder):
             path = self.slot_folder / "saved"
-            self.call("/slots/0?action=save", {"filename": path.name})
+            answer = self.call("/slots/0?action=save", {"filename": path.name})
+            if answer.get("n_written") != path.stat().st_size:
+                raise ServerFailure("llama.cpp did not write its whole cache.")
             yield path
 
     def restore_slot(self, file: Path) -> None:
-        """Read the KV cache from `file`. It is copied first: llama.cpp reads only in its own folder."""
+        """Read the KV cache from `file`, by way of the only folder that llama.cpp reads in."""
         with slots.existing(self.slot_folder):
             path = self.slot_folder / "restored"
-            shutil.copyfile(file, path)
+            slots.place(file, path)
             self.call("/slots/0?action=restore", {"filename": path.name})
 
     def close(self) -> None:

@@ -7,18 +7,14 @@ the folder's name has the process id in it, and the next load removes what dead 
 
 from __future__ import annotations
 
-import logging
 import os
-import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from npurun_tui.engine import leftovers
 from npurun_tui.settings import Paths
-
-log = logging.getLogger(__name__)
 
 
 def base() -> Path:
@@ -28,7 +24,7 @@ def base() -> Path:
 
 def choose() -> Path:
     """A name for this process, not yet there."""
-    return base() / f"{os.getpid()}-{secrets.token_hex(8)}"
+    return leftovers.own_folder(base())
 
 
 @contextmanager
@@ -46,16 +42,19 @@ def existing(folder: Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep() -> None:
-    """Remove the folders of processes that are no more. One that cannot be removed costs disk space, not the load."""
-    try:
-        found = list(base().iterdir())
-    except OSError:  # nothing was ever saved
-        return
-    import psutil  # 15 ms, only where there is something
+def place(file: Path, path: Path) -> None:
+    """Have `file` at `path` too: by a hard link, which takes no time; as a copy where the two are on different volumes
+    or the file system has no links. llama.cpp only reads there.
 
-    for folder in found:
-        owner = folder.name.partition("-")[0]
-        if re.fullmatch(r"[0-9]{1,9}", owner) and not psutil.pid_exists(int(owner)):
-            log.info("removing what the engine process %s left", owner)
-            shutil.rmtree(folder, ignore_errors=True)
+    Raises:
+        OSError: neither can be done.
+    """
+    try:
+        os.link(file, path, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        shutil.copyfile(file, path)
+
+
+def sweep() -> None:
+    """Remove the folders of processes that are no more."""
+    leftovers.sweep(base())

@@ -434,9 +434,12 @@ class GenieDialog(Dialog):
             self._native.call("save", str(partial).encode())
             snapshots.write(partial, key, self._cached.settle(self._encode))
 
-    def restore(self, folder: Path) -> None:
+    def restore(self, folder: Path, *, random: bool = True) -> None:
         call = "GenieDialog_restore"
         self._check_open(call)
+        if not random:  # the snapshot has the sampler's state in it, and Genie reads all of it
+            text = "Genie cannot leave the random stream as it is."
+            raise GenieError(Status.ERROR_INVALID_ARGUMENT, call, text)
         self._check_snapshots(call)
         tokens = snapshots.read(folder, snapshots.Key.of(self._bundle, self._library), call)
         try:
