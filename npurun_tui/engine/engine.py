@@ -183,15 +183,23 @@ class Engine:
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     @asynccontextmanager
-    async def permit(self, who: str, on_wait: OnWait | None = None) -> AsyncIterator[Permit]:
+    async def permit(
+        self,
+        who: str,
+        on_wait: OnWait | None = None,
+        *,
+        however_long: bool = False,
+        max_waiting: int | None = None,
+    ) -> AsyncIterator[Permit]:
         """Wait for the permit and hold it for the length of the block.
 
-        `who` is shown to people ("chat"); `on_wait` hears how many are ahead.
+        `who` is shown to people ("chat"); `on_wait` hears how many are ahead; the rest is `PermitLine.hold`'s.
 
         Raises:
             QueueFull: the waiting line is full.
         """
-        async with self._line.hold(who, on_wait):
+        line = self._line.hold(who, on_wait, however_long=however_long, max_waiting=max_waiting)
+        async with line:
             permit = Permit(self._load, self._load_anew, self._unload, self._dialog_or_raise)
             try:
                 yield permit

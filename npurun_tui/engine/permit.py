@@ -49,27 +49,34 @@ class PermitLine:
 
     @asynccontextmanager
     async def hold(
-        self, who: str, on_wait: OnWait | None = None, *, however_long: bool = False
+        self,
+        who: str,
+        on_wait: OnWait | None = None,
+        *,
+        however_long: bool = False,
+        max_waiting: int | None = None,
     ) -> AsyncIterator[None]:
         """Hold the permit for the length of the block.
 
-        `however_long` takes a place in the line also where it is full.
+        `however_long` takes a place in the line also where it is full; `max_waiting` is this caller's own idea of
+        that, in place of the line's.
 
         Raises:
             QueueFull: it is held and `max_waiting` callers wait already.
         """
-        await self._acquire(who, on_wait, however_long)
+        limit = self.max_waiting if max_waiting is None else max_waiting
+        await self._acquire(who, on_wait, None if however_long else limit)
         try:
             yield
         finally:
             self._release()
 
-    async def _acquire(self, who: str, on_wait: OnWait | None, however_long: bool) -> None:
+    async def _acquire(self, who: str, on_wait: OnWait | None, limit: int | None) -> None:
         if self._holder is None:
             self._holder = who
             tell(self._on_change)
             return
-        if len(self._line) >= self.max_waiting and not however_long:
+        if limit is not None and len(self._line) >= limit:
             raise QueueFull(
                 f"The engine is busy: {self._holder} holds the permit and {len(self._line)} wait.",
                 mend="Try again when it is free.",
