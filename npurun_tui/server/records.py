@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -65,10 +65,14 @@ class RequestRecord:
 
 
 async def observe(record: RequestRecord, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
-    """`events`, with what they tell written into `record` as they pass."""
-    async for event in events:
-        note(record, event)
-        yield event
+    """`events`, with what they tell written into `record` as they pass. Closing this closes them, and waits for it."""
+    try:
+        async for event in events:
+            note(record, event)
+            yield event
+    finally:
+        if isinstance(events, AsyncGenerator):
+            await events.aclose()
 
 
 def note(record: RequestRecord, event: Event) -> None:
