@@ -20,7 +20,7 @@ from npurun_tui.models.pull.limiter import RateLimiter
 from npurun_tui.models.pull.part import LARGEST, Origin, Part
 from npurun_tui.models.pull.policy import Patience, Policy, Trouble
 from npurun_tui.models.pull.progress import Meter
-from npurun_tui.models.pull.writer import PartWriter
+from npurun_tui.models.pull.writer import Budget, PartWriter
 
 ENOUGH: Final = 1 << 18
 """Bytes of one round that count as progress; a server that dies after every few bytes is given up."""
@@ -62,6 +62,7 @@ class Download:
         self._asked = 0
         self._pinned = pinned.size or None
         self._hash_known = bool(pinned.sha256)
+        self._budget = Budget()
         self._lanes = Lanes(part, self._fetch, policy.connections)
 
     async def run(self, address: str) -> None:
@@ -192,7 +193,7 @@ class Download:
     ) -> None:
         """Write the body as it comes; what has come is written also where it ends early."""
         at, part = start, self._part
-        writer = PartWriter(part, self._worker, start)
+        writer = PartWriter(part, self._worker, start, self._budget)
         pace = _Pace(self._policy)
         try:
             async for chunk in response.aiter_raw():

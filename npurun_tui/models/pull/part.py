@@ -210,7 +210,7 @@ class Part:
         cells.write(bytes(count * CELL.size))
         self._save_state()
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | bytearray) -> None:
         """Put `data` at `offset`, which must be where its block ends so far; it may run on into the next blocks.
 
         Where the disk is full, as much of it as there is room for is kept, and OSError is raised.

@@ -1,13 +1,14 @@
 """From the socket to the part: what arrives is written in blocks, and never waits long in memory.
 
 A piece is written when it is large enough or a tenth of a second old, also where the server falls silent, so that a
-kill loses next to nothing. The socket is read on while the thread writes.
+kill loses next to nothing. The socket is read on while the thread writes, as far as a lane's and the pull's limits go.
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from npurun_tui.models.pull.blocking import Worker
@@ -15,18 +16,35 @@ from npurun_tui.models.pull.part import Part
 
 PIECE: Final = 1 << 19
 LIMIT: Final = 1 << 21
-"""Bytes that may wait for a slow disk before the socket is left alone."""
+"""Bytes of one lane that may wait for a slow disk before its socket is left alone; as many are being written."""
+MOST: Final = 1 << 24
+"""Bytes of all lanes of a pull, waiting or being written. Four lanes cannot reach it; more share it."""
 OLDEST: Final = 0.1
 """Seconds."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """What the lanes of one pull may hold in memory together."""
+
+    most: int = MOST
+    held: int = 0
+    """Bytes that have arrived and are not on the disk yet."""
+
+    @property
+    def spent(self) -> bool:
+        """No lane may read on before what it has itself is written."""
+        return self.held >= self.most
 
 
 class PartWriter:
     """Writes one response's body from `offset` on. `drain` must be called at its end, however that comes."""
 
-    def __init__(self, part: Part, worker: Worker, offset: int) -> None:
+    def __init__(self, part: Part, worker: Worker, offset: int, budget: Budget) -> None:
         self._part = part
         self._worker = worker
         self._offset = offset
+        self._budget = budget
         self._buffer = bytearray()
         self._enough = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -34,9 +52,12 @@ class PartWriter:
     async def put(self, chunk: bytes) -> None:
         """Have `chunk` written soon. Raises OSError where an earlier one could not be."""
         self._buffer += chunk
-        if len(self._buffer) >= PIECE:
+        self._budget.held += len(chunk)
+        full = len(self._buffer) >= LIMIT or self._budget.spent
+        if len(self._buffer) >= PIECE or full:
             self._enough.set()
-        if self._task is not None and (self._task.done() or len(self._buffer) >= LIMIT):
+        # Each lane waits for its own bytes only: they are written whatever the others do, so nobody waits for ever.
+        if self._task is not None and (self._task.done() or full):
             await asyncio.wait({self._task})  # a cancellation here must not end the writing
             task, self._task = self._task, None
             task.result()
@@ -53,6 +74,10 @@ class PartWriter:
             except asyncio.CancelledError:
                 cancelled = True
         task, self._task = self._task, None
+        self._budget.held -= len(
+            self._buffer
+        )  # nothing, unless the disk refused what came before it
+        self._buffer.clear()
         if task is not None:
             task.result()
         if cancelled:
@@ -66,4 +91,7 @@ class PartWriter:
             data, self._buffer = self._buffer, bytearray()
             self._enough.clear()
             offset, self._offset = self._offset, self._offset + len(data)
-            await self._worker.run(self._part.write, offset, bytes(data))
+            try:
+                await self._worker.run(self._part.write, offset, data)
+            finally:
+                self._budget.held -= len(data)
