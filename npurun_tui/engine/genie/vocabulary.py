@@ -41,7 +41,7 @@ def read_vocabulary(tokenizer: Path, config: Path) -> Vocabulary:
     settings = _object(config) if config.exists() else {}
     return Vocabulary(
         special,
-        _template(settings.get("chat_template")),
+        chosen_template(settings.get("chat_template")),
         _token(settings.get("bos_token")),
         _token(settings.get("eos_token")),
     )
@@ -65,8 +65,8 @@ def _object(file: Path) -> dict[str, Any]:
     return document
 
 
-def _template(value: object) -> str:
-    """The template; of several named ones, the default."""
+def chosen_template(value: object) -> str:
+    """The template in a tokenizer config's `chat_template`; of several named ones, the default; "" for none."""
     if isinstance(value, list):
         named = {item.get("name"): item.get("template") for item in value if isinstance(item, dict)}
         value = named.get("default")

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from npurun_tui.models.catalog import CatalogEntry
 from npurun_tui.models.pull import Phase, PullProgress, pull
@@ -19,6 +19,9 @@ from npurun_tui.models.pull.recorded import recorded
 from npurun_tui.models.store import ModelStore
 
 Event = dict[str, Any]
+
+BEGINNING: Final[Event] = {"status": "pulling manifest"}
+"""The first event of each pull."""
 
 
 async def pull_events(
@@ -32,15 +35,14 @@ async def pull_events(
 
     Sizes are bytes. Raises as `npurun_tui.models.pull.pull`: the caller words errors in its own dialect.
     """
-    yield {"status": "pulling manifest"}
-    said = _Said(layer_digest(entry, store.root))
+    yield BEGINNING
+    said = PullWords(layer_digest(entry, store.root))
     async with aclosing(pull(entry, store, policy=policy, limiter=limiter)) as steps:
         async for progress in steps:
             for event in said.take(progress):
                 yield event
-    for status in said.missing():
-        yield {"status": status}
-    yield {"status": "success"}
+    for event in said.closing():
+        yield event
 
 
 def layer_digest(entry: CatalogEntry, root: Path) -> str:
@@ -53,7 +55,7 @@ def layer_digest(entry: CatalogEntry, root: Path) -> str:
     return f"sha256:{digest or hashlib.sha256(str(entry.source).encode()).hexdigest()}"
 
 
-class _Said:
+class PullWords:
     """What has been said already: each status comes once, in Ollama's order, and the layer's bar moves between."""
 
     _CLOSING = ("verifying sha256 digest", "writing manifest")
@@ -73,10 +75,12 @@ class _Said:
         elif progress.phase is Phase.UNPACKING:
             yield from self._up_to("writing manifest")
 
-    def missing(self) -> list[str]:
-        """The statuses that were not said: clients count on them also where a phase was too short to be seen."""
+    def closing(self) -> Iterator[Event]:
+        """The events of a pull's good end: those that were not said, as clients count on them also where a phase was
+        too short to be seen, and then the last."""
         rest, self._closing = self._closing, []
-        return rest
+        for status in (*rest, "success"):
+            yield {"status": status}
 
     def _up_to(self, status: str) -> Iterator[Event]:
         while status in self._closing:

@@ -1,0 +1,61 @@
+"""Which model a request means, and what Ollama says where that is none."""
+
+from __future__ import annotations
+
+from npurun_tui.server.context import ModelCard, ServerContext
+from npurun_tui.server.faults import BadRequest, UnknownModel, Unsupported
+from npurun_tui.text import one_line
+
+
+def listed(card: ModelCard) -> str:
+    """A model's name in a list: with a tag, as Ollama has it and as clients compare it."""
+    return f"{card.name}:latest"
+
+
+async def named(context: ServerContext, *names: str | None) -> tuple[str, ModelCard]:
+    """The first of `names` that is there, as the client wrote it, and its card.
+
+    Raises:
+        BadRequest: there is none, or it cannot be a name.
+        UnknownModel: no such model is here.
+    """
+    name = next((name for name in names if name), "")
+    if not name:
+        raise BadRequest("model is required", param="model")
+    return name, await find(context, name)
+
+
+async def meant(context: ServerContext, name: str | None) -> tuple[str, ModelCard]:
+    """As `named`; a field that is absent, which Ollama refuses, means the loaded or the only model, as it does in the
+    Rust program."""
+    if name is None:
+        running = await context.directory.running()
+        if running:
+            return running[0].card.name, running[0].card
+        cards = await context.directory.cards()
+        if len(cards) == 1:
+            return cards[0].name, cards[0]
+    return await named(context, name)
+
+
+async def find(context: ServerContext, name: str) -> ModelCard:
+    """The card of `name`. Raises as `named`, in Ollama's words."""
+    try:
+        return await context.directory.card(name)
+    except UnknownModel:
+        raise UnknownModel(f"model '{one_line(name, 256)}' not found", param="model") from None
+
+
+def require(card: ModelCard, name: str, capability: str, what: str) -> None:
+    """See that a model can do something, called `what`.
+
+    Raises:
+        Unsupported: it cannot.
+    """
+    if capability not in card.capabilities:
+        raise lacks(name, what)
+
+
+def lacks(name: str, what: str) -> Unsupported:
+    """The refusal of what the model `name` cannot do."""
+    return Unsupported(f'"{one_line(name, 256)}" does not support {what}')

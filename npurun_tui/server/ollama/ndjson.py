@@ -1,0 +1,91 @@
+"""A stream of JSON lines. The status waits for the first line, so that what fails before it has a real status; what
+fails later is the last line. Nothing is sent while a request waits: Ollama's clients parse every line, blank ones too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from npurun_tui.errors import NpurunError
+from npurun_tui.server.errors import error_document, error_response
+from npurun_tui.server.records import RequestRecord
+
+MEDIA = "application/x-ndjson"
+JSON = "application/json; charset=utf-8"
+
+
+def json_response(body: bytes, headers: dict[str, str] | None = None) -> Response:
+    """A whole answer."""
+    return Response(body, headers=headers, media_type=JSON)
+
+
+def struct_response(answer: msgspec.Struct) -> Response:
+    """A whole answer of one of the types in `answers`."""
+    return json_response(msgspec.json.encode(answer))
+
+
+class NdjsonStream(Response):
+    """Writes lines as they come. One task iterates, from the first to the last; it ends where the client leaves."""
+
+    media_type = MEDIA
+
+    def __init__(self, lines: AsyncGenerator[bytes, None], record: RequestRecord) -> None:
+        """`lines` are whole, with their line ends."""
+        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._lines = lines
+        self._record = record
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write it all; returns early where the client leaves."""
+        tell = asyncio.create_task(self._tell(scope, receive, send), name="ndjson")
+        leave = asyncio.create_task(_left(receive), name="ndjson disconnect")
+        try:
+            await asyncio.wait({tell, leave}, return_when=asyncio.FIRST_COMPLETED)
+            if not tell.done():
+                self._record.outcome = self._record.outcome or "client left"
+        finally:
+            tell.cancel()
+            leave.cancel()
+            await asyncio.wait({tell, leave})
+        if not tell.cancelled():
+            tell.result()
+
+    async def _tell(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+        try:
+            async with aclosing(self._lines) as lines:
+                async for line in lines:
+                    if not begun:
+                        begun = True
+                        await self._begin(send)
+                    await send({"type": "http.response.body", "body": line, "more_body": True})
+        except NpurunError as error:
+            if not begun:
+                refusal = error_response(error, "ollama", request_id=self._record.id)
+                await refusal(scope, receive, send)
+                return
+            self._record.outcome = error.message
+            last = msgspec.json.encode(error_document(error, "ollama")) + b"\n"
+            await send({"type": "http.response.body", "body": last, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _begin(self, send: Send) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
