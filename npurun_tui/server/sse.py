@@ -44,9 +44,6 @@ class Narrator(Protocol):
     def opening(self) -> bytes:
         """What can be said before anything is known."""
 
-    def waiting(self, event: Queued | Loading | Reading) -> None:
-        """Told of what goes on before the first piece; the comments are not its business."""
-
     def piece(self, event: Piece) -> bytes:
         """Some of the answer."""
 
@@ -144,7 +141,6 @@ class EventStream(Response):
 
     async def _wait_as(self, event: Queued | Loading | Reading) -> None:
         """Say what is waited for, once for each change."""
-        self._narrator.waiting(event)
         state = _state(event)
         if state == self._waits_as:
             return

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from npurun_tui.errors import NpurunError
-from npurun_tui.server.asking import Call, Done, Loading, Queued, Reading, Text, Thought
+from npurun_tui.server.asking import Call, Done, Text, Thought
 from npurun_tui.server.errors import error_document
 from npurun_tui.server.jsontext import encoded
 from npurun_tui.server.openai.answers import (
@@ -87,9 +87,6 @@ class ChatNarrator:
     def opening(self) -> bytes:
         """Nothing: the role comes with the first piece."""
         return b""
-
-    def waiting(self, event: Queued | Loading | Reading) -> None:
-        """Not told."""
 
     def piece(self, event: Piece) -> bytes:
         """A delta, or the two of a call; the first has the role before it."""
@@ -178,9 +175,6 @@ class TextNarrator:
     def opening(self) -> bytes:
         """The prompt, where it is to be echoed."""
         return self._chunks.chunk([_text_choice(self._echo)]) if self._echo else b""
-
-    def waiting(self, event: Queued | Loading | Reading) -> None:
-        """Not told."""
 
     def piece(self, event: Piece) -> bytes:
         """Some text; a raw prompt has no thoughts or calls."""
