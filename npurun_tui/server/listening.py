@@ -1,0 +1,120 @@
+"""The sockets and connections of one server, on its loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from npurun_tui.server.app import ServerApp
+from npurun_tui.server.config import Limits
+from npurun_tui.server.doors import Doors
+from npurun_tui.server.protocol import HardenedProtocol
+
+log = logging.getLogger(__name__)
+
+
+class Listener:
+    """Accepts connections for as long as the `async with` block lasts; at its end none is left."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        app: ServerApp,
+        sockets: Sequence[socket.socket],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self._limits = limits
+        self._app = app
+        self._sockets = sockets
+        self._tls = tls
+        self._state = ServerState()
+        self._servers: list[asyncio.Server] = []
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        config = _config(self._app, self._limits)
+        doors = Doors(self._limits)
+
+        def connect() -> HardenedProtocol:
+            return HardenedProtocol(config, self._state, self._limits, doors, loop)
+
+        for listening in self._sockets:
+            server = await loop.create_server(
+                connect,
+                sock=listening,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._limits.header_deadline if self._tls else None,
+                ssl_shutdown_timeout=1.0 if self._tls else None,
+            )
+            self._servers.append(server)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.drain(0, 1)
+
+    async def drain(self, finish: float, aborting: float) -> None:
+        """Accept nothing more, give requests `finish` seconds, then abort them and wait `aborting` seconds at most."""
+        for server in self._servers:
+            server.close()
+        for connection in self._connections():
+            connection.shutdown()
+        if not await self._ended(finish):
+            self._app.flights.abort_all()
+            await self._ended(aborting)
+        connections = self._connections()
+        for connection in connections:
+            connection.transport.abort()
+        for task in tuple(self._state.tasks):
+            task.cancel()
+        await self._ended(aborting)
+        async with asyncio.timeout(aborting):
+            for connection in connections:
+                await connection.gone.wait()
+        for server in self._servers:
+            await server.wait_closed()
+        self._servers.clear()
+
+    def _connections(self) -> list[HardenedProtocol]:
+        return [one for one in self._state.connections if isinstance(one, HardenedProtocol)]
+
+    async def _ended(self, seconds: float) -> bool:
+        """Whether every request has ended within so many seconds."""
+        tasks = set(self._state.tasks)
+        if not tasks:
+            return True
+        _, running = await asyncio.wait(tasks, timeout=seconds)
+        return not running
+
+
+def _config(app: ServerApp, limits: Limits) -> Config:
+    """uvicorn's part: it believes no proxy's headers, logs nothing of a request, and tells nothing of itself."""
+    config = Config(
+        app,
+        interface="asgi3",
+        loop="none",
+        http=HardenedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=limits.keep_alive,  # type: ignore[arg-type]  # it goes into call_later
+    )
+    config.load()
+    return config

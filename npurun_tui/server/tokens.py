@@ -1,0 +1,82 @@
+"""Tokens: how one is made, kept and compared, and who may do what with it.
+
+Only a token's sha256 is kept. A token of ours has 256 random bits, for which a plain hash is enough; for a word of the
+user's own choice guessing is slowed instead (`throttle`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import Final
+
+from npurun_tui.server.config import ServerConfig
+from npurun_tui.server.faults import Forbidden, TooManyTries, Unauthorised
+from npurun_tui.server.heads import Head
+from npurun_tui.server.routing import Scope
+from npurun_tui.server.throttle import Throttle
+
+PREFIX: Final = "npt_"
+"""Lets a leaked token be recognised for what it is."""
+
+
+def new_token() -> str:
+    """A new token; it is shown once and then only its hash is kept."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_token(token: str) -> bytes:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def credential_of(head: Head) -> str:
+    """The token that a request carries, in whichever header; empty where there is none.
+
+    Raises:
+        Unauthorised: it carries two different ones, so that a limit for one could be passed with the other
+            (CVE-2026-45339 in Open WebUI).
+    """
+    found = {value for value in (*head.all(b"x-api-key"), *head.all(b"api-key")) if value}
+    for value in head.all(b"authorization"):
+        scheme, _, token = value.partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            found.add(token.strip())
+    if len(found) > 1:
+        raise Unauthorised("The request carries two different tokens.")
+    return found.pop() if found else ""
+
+
+class TokenPolicy:
+    """Decides whether a request's token is enough for a route."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._infer = config.infer_token
+        self._admin = config.admin_token or config.infer_token
+        self._throttle = Throttle()
+
+    def check(self, head: Head, scope: Scope) -> None:
+        """Raises Unauthorised, Forbidden or TooManyTries unless the request may use routes of `scope`."""
+        needed = {"open": b"", "infer": self._infer, "admin": self._admin}[scope]
+        if not needed:
+            return
+        credential = credential_of(head)
+        if not credential:
+            raise Unauthorised("A token is needed.", mend="Send it as Authorization: Bearer TOKEN.")
+        if self._throttle.blocks(head.peer):
+            raise TooManyTries(
+                "Too many wrong tokens came from this address.", mend="Wait a minute."
+            )
+        digest = hashlib.sha256(credential.encode("latin-1")).digest()  # the bytes that were sent
+        may_infer, may_admin = _same(digest, self._infer), _same(digest, self._admin)
+        if may_admin or (may_infer and scope == "infer"):
+            return
+        if may_infer:
+            raise Forbidden("This token may not change models.", mend="Use the admin token.")
+        self._throttle.failed(head.peer, digest)
+        raise Unauthorised("The token is not the right one.")
+
+
+def _same(digest: bytes, kept: bytes) -> bool:
+    return hmac.compare_digest(digest, kept) if kept else False
