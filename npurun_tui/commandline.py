@@ -14,6 +14,7 @@ from npurun_tui.chat.fields import number, whole
 from npurun_tui.commandline_catalog import add_catalog
 from npurun_tui.commandline_convert import add_convert
 from npurun_tui.commandline_models import add_model_commands
+from npurun_tui.commandline_server import add_server_commands
 from npurun_tui.commandline_values import checked
 from npurun_tui.errors import UsageError
 from npurun_tui.settings import Paths, Settings
@@ -136,6 +137,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_catalog(commands, _Parser)
     add_convert(commands, _Parser)
     _add_run(commands)
+    add_server_commands(commands)
     _add_machine_commands(commands)
     return parser
 

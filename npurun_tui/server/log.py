@@ -37,8 +37,16 @@ _COPIED: Final = tuple(
 class RequestLog:
     """Owns the table of requests and the thread that writes it. All but `close` may be called from any thread."""
 
-    def __init__(self, database: Path, *, kept: int = KEPT) -> None:
-        """Nothing is opened before the first request has ended or is asked for."""
+    def __init__(
+        self,
+        database: Path,
+        *,
+        kept: int = KEPT,
+        heard: Callable[[RequestRow], None] = lambda _row: None,
+    ) -> None:
+        """Nothing is opened before the first request has ended or is asked for. `heard` is called once for each ended
+        request, in the log's own thread: it may block."""
+        self._heard = heard
         self._database = Database(database)
         self._table = RequestTable(self._database, kept=kept)
         self._live: dict[str, RequestRecord] = {}
@@ -132,21 +140,30 @@ class RequestLog:
     def _write(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._ended or self._closing)
-                if not self._ended:
-                    return
-                if not self._closing:
-                    self._changed.wait_for(lambda: self._closing, PAUSE)
-                self._writing = tuple(self._ended)
-                self._ended.clear()
-            written = self._write_batch(self._writing)
-            with self._changed:
-                if not written and not self._closing:
-                    self._ended.extendleft(reversed(self._writing))
+                if not self._writing:
+                    self._changed.wait_for(lambda: self._ended or self._closing)
+                    if not self._closing:
+                        self._changed.wait_for(lambda: self._closing, PAUSE)
+                    self._writing = tuple(self._ended)
+                    self._ended.clear()
+                    fresh = self._writing
+                else:
+                    fresh = ()
+            if not self._writing:
+                return
+            for row in fresh:
+                self._heard(row)
+            self._try(last=self._closing)
+
+    def _try(self, *, last: bool) -> None:
+        """One attempt; what fails is tried again, unless the log is being closed."""
+        written = self._write_batch(self._writing)
+        with self._changed:
+            if written or last:
                 self._writing = ()
-                self._changed.notify_all()
-                if not written:
-                    self._changed.wait_for(lambda: self._closing, PAUSE * 20)
+            self._changed.notify_all()
+            if not written and not last:
+                self._changed.wait_for(lambda: self._closing, PAUSE * 20)
 
     def _write_batch(self, rows: tuple[RequestRow, ...]) -> bool:
         try:

@@ -1,0 +1,171 @@
+"""`serve`: the HTTP server without a screen, until Ctrl+C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from npurun_tui import units
+from npurun_tui.commands.run import say
+from npurun_tui.errors import UsageError
+from npurun_tui.logs import configure_logging
+from npurun_tui.server.config import ServerConfig
+from npurun_tui.server.control import ServerControl
+from npurun_tui.server.log import RequestLog
+from npurun_tui.server.state import ServerState
+from npurun_tui.server.tokens import hash_token, new_token
+from npurun_tui.services import Services
+from npurun_tui.settings import Paths, Settings
+from npurun_tui.storage.requests import RequestRow
+from npurun_tui.text import one_line
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What clients have to show. Empty texts: nothing is asked for."""
+
+    infer: str = ""
+    admin: str = ""
+    new: bool = False
+    """`infer` was made here and nobody knows it yet."""
+
+    @classmethod
+    def chosen(cls, infer: str, admin: str, *, new: bool) -> Tokens:
+        """Raises UsageError for what no header can carry, and for a new token beside a given one."""
+        if new and infer:
+            raise UsageError("A token is given already.", mend="Leave out --new-token.")
+        for token in (infer, admin):
+            if token and not (token.isascii() and token.isprintable() and " " not in token):
+                raise UsageError(
+                    "A token may hold only letters, digits and signs that HTTP can carry.",
+                    mend="--new-token makes one.",
+                )
+        return cls(new_token() if new else infer, admin, new)
+
+    @property
+    def infer_hash(self) -> bytes:
+        """What the server keeps of `infer`."""
+        return hash_token(self.infer) if self.infer else b""
+
+    @property
+    def admin_hash(self) -> bytes:
+        """What the server keeps of `admin`."""
+        return hash_token(self.admin) if self.admin else b""
+
+
+def serve(config: ServerConfig, paths: Paths, settings: Settings, tokens: Tokens) -> int:
+    """Serve until interrupted; returns the exit status.
+
+    Raises:
+        CannotServe, ModelError: it cannot begin like this.
+    """
+    configure_logging(paths.log)
+    return asyncio.run(_serve(config, paths, settings, tokens))
+
+
+async def _serve(config: ServerConfig, paths: Paths, settings: Settings, tokens: Tokens) -> int:
+    services = Services(paths, settings)
+    control = ServerControl(services, request_log=RequestLog(paths.database, heard=_say_request))
+    stopping = asyncio.Event()
+    task = asyncio.current_task()
+
+    def interrupt() -> None:
+        if stopping.is_set() and task is not None:
+            task.cancel()  # pressed again: no more waiting for answers to end
+        stopping.set()
+
+    restore = _on_signals(interrupt)
+    control.subscribe(lambda status: stopping.set() if status.state is ServerState.FAILED else None)
+    try:
+        if config.model:
+            await asyncio.to_thread(services.spec_of, config.model)  # says at once what is not here
+        await control.start(config)
+        _greet(control.status.url, config, tokens)
+        await stopping.wait()
+        failed = control.status.state is ServerState.FAILED
+        say(control.status.reason if failed else _farewell(control.status.active))
+        return 1 if failed else 0
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            raise
+        return 130
+    finally:
+        restore()
+        try:
+            await control.aclose()
+        finally:
+            await services.aclose()
+
+
+def _greet(url: str, config: ServerConfig, tokens: Tokens) -> None:
+    say(f"npurun-tui serves at {url}")
+    say(f"  OpenAI clients: base URL {url}/v1    Ollama clients: OLLAMA_HOST={url}")
+    if tokens.new:
+        say(f"  token, shown only now: {tokens.infer}")
+    elif tokens.infer:
+        say("  a token is asked of every client")
+    else:
+        say("  no token is asked for")
+    if config.log_prompts:
+        say("  prompts are kept in the request log")
+    say("Ctrl+C stops it.")
+
+
+def _farewell(active: int) -> str:
+    if not active:
+        return "Stopping."
+    return f"Stopping: {units.count(active, 'request')} may finish; Ctrl+C again ends them now."
+
+
+def _say_request(row: RequestRow) -> None:
+    """One line for each answered request; called in the request log's thread."""
+    if row.path in ("/healthz", "/health", "/metrics"):
+        return  # asked every few seconds by those who watch
+    when = datetime.fromtimestamp(row.began).astimezone().strftime("%H:%M:%S")
+    say(f"{when} {row.status} {row.method} {one_line(row.path, 60)}{_figures(row)}")
+
+
+def _figures(row: RequestRow) -> str:
+    parts = [one_line(row.model, 40)] if row.model else []
+    if row.completion_tokens is not None:
+        cached = f" ({row.cached_tokens} cached)" if row.cached_tokens else ""
+        parts.append(f"{row.prompt_tokens}{cached} in, {row.completion_tokens} out")
+    if row.ttft_ms is not None:
+        parts.append(f"TTFT {units.duration(row.ttft_ms / 1000)}")
+    if row.decode_tps:
+        parts.append(units.rate(row.decode_tps))
+    if row.total_ms is not None:
+        parts.append(units.duration(row.total_ms / 1000))
+    if row.status >= 400:
+        parts.append(one_line(row.outcome, 100))
+    return f"  {' · '.join(parts)}" if parts else ""
+
+
+def _on_signals(callback: Callable[[], None]) -> Callable[[], None]:
+    """Have Ctrl+C and a request to end call `callback` on the loop; returns the way back."""
+    loop = asyncio.get_running_loop()
+    before: dict[signal.Signals, Any] = {}
+    if sys.platform == "win32":  # a handler runs in the main thread, between two bytecodes
+        names = (signal.SIGINT, signal.SIGBREAK)
+        before = {
+            name: signal.signal(name, lambda *_: loop.call_soon_threadsafe(callback))
+            for name in names
+        }
+    else:
+        names = (signal.SIGINT, signal.SIGTERM)
+        for name in names:
+            loop.add_signal_handler(name, callback)
+
+    def restore() -> None:
+        for name in names:
+            if name in before:
+                signal.signal(name, before[name])
+            else:
+                loop.remove_signal_handler(name)
+
+    return restore
