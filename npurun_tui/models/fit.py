@@ -6,10 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from npurun_tui import units
 from npurun_tui.models.catalog import CatalogEntry
+
+if TYPE_CHECKING:
+    from npurun_tui.models.store import InstalledModel
 
 _SPARE: Final = 1.1
 """Memory that a model takes, as a multiple of its files: they are held, and the KV cache comes on top."""
@@ -37,18 +40,39 @@ class Fit:
 
     runs: bool
     words: str
+    sure: bool = True
+    """False where nothing that is known speaks against it, and not enough is known to say that it runs."""
 
 
 def fit(entry: CatalogEntry, machine: MachineFacts) -> Fit:
     """Whether `entry`, in the variant for this machine, can run on it."""
     entry = entry.suited(machine.hexagons)
     if entry.installed_size * _SPARE > machine.memory:
-        return _too_large(entry, machine)
+        return _too_large(entry.installed_size, machine)
     return _on_cpu(machine) if entry.backend == "llama.cpp" else _on_npu(entry, machine)
 
 
-def _too_large(entry: CatalogEntry, machine: MachineFacts) -> Fit:
-    needed = int(entry.installed_size * _SPARE)
+def fit_of_installed(model: InstalledModel, machine: MachineFacts) -> Fit:
+    """As `fit`, for a model that no catalog has: its manifest does not say which Hexagon it was compiled for."""
+    if model.size * _SPARE > machine.memory:
+        return _too_large(model.size, machine)
+    if model.manifest.backend == "llama.cpp":
+        return _on_cpu(machine)
+    if model.processor != "NPU":
+        words = f"It is made for Genie on the {model.processor}; loading it shows whether it runs."
+        return Fit(runs=True, words=words, sure=False)
+    if not machine.hexagons:
+        return Fit(runs=False, words=f"It needs a Snapdragon's NPU. {machine.why_no_npu}".strip())
+    have = " or ".join(machine.hexagons)
+    return Fit(
+        runs=True,
+        words=f"The NPU here is a Hexagon {have}; the model does not say which one it is for.",
+        sure=False,
+    )
+
+
+def _too_large(size: int, machine: MachineFacts) -> Fit:
+    needed = int(size * _SPARE)
     have = units.size(machine.memory)
     words = f"It needs some {units.size(needed)} of memory; this machine has {have}."
     return Fit(runs=False, words=words)

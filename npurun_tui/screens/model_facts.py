@@ -84,6 +84,8 @@ def verdict(fit: Fit | None) -> str:
     """Whether a model runs here: a sign, and the sentence; empty while it is not known."""
     if fit is None:
         return ""
+    if not fit.sure:
+        return f"? {fit.words}"
     return f"✓ {fit.words}" if fit.runs else f"✗ It cannot run here. {fit.words}"
 
 

@@ -16,7 +16,7 @@ _Key = Callable[[ModelRow], str | int]
 _KEYS: Final[dict[str, _Key]] = {
     "State": lambda row: _GROUPS.get(row.kind, 2),
     "Model": lambda row: row.label,
-    "Runs": lambda row: {"✓ yes": 0, "✗ no": 1}.get(row.runs, 2),
+    "Runs": lambda row: {"✓ yes": 0, "?": 1, "✗ no": 2}.get(row.runs, 3),
     "Size": lambda row: row.count,
     "On": lambda row: row.backend,
     "Quant": lambda row: row.quant.lower(),

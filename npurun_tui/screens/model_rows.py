@@ -274,4 +274,6 @@ def _stopped(row: ModelRow, entry: CatalogEntry, here: int, failure: str) -> Mod
 def _runs(fit: Fit | None) -> str:
     if fit is None:
         return ""
+    if not fit.sure:
+        return "?"
     return "✓ yes" if fit.runs else "✗ no"

@@ -28,6 +28,8 @@ class ModelsState:
     entries: dict[str, CatalogEntry] = field(default_factory=dict)
     """The catalog, each model in the variant for this machine once that is known."""
     fits: dict[str, Fit] = field(default_factory=dict)
+    others: dict[str, Fit] = field(default_factory=dict)
+    """The same of what is installed and in no catalog."""
     checks: dict[str, Check] = field(default_factory=dict)
     imports: dict[str, Import] = field(default_factory=dict)
     rows: dict[str, ModelRow] = field(default_factory=dict)
@@ -52,6 +54,14 @@ class ModelsState:
 
     def suit(self) -> None:
         """Take up another catalog, or what this machine is."""
+        self._suit_catalog()
+        if self.machine is not None:
+            from npurun_tui.models.fit import fit_of_installed
+
+            others = [m for m in self.seen.installed if m.name not in self.entries]
+            self.others = {m.name: fit_of_installed(m, self.machine) for m in others}
+
+    def _suit_catalog(self) -> None:
         machine = self.machine
         made_from = (tuple(self.seen.catalog), machine)
         if made_from == self.suited:
@@ -75,7 +85,7 @@ class ModelsState:
                 seen.files,
                 tuple(self.entries.values()),
                 self.pulls.jobs,
-                self.fits,
+                {**self.others, **self.fits},
                 self.checks,
                 tuple(self.imports.values()),
                 self.kept,

@@ -224,6 +224,31 @@ def test_whether_it_runs_here_has_a_sign_and_a_word() -> None:
     assert (yes.runs, yes.progress) == ("✓ yes", "✓ It runs here.")
 
 
+@pytest.mark.parametrize(
+    ("npu", "machine", "runs", "words"),
+    [
+        (False, MachineFacts((), "", "", True, 1 << 40), "✓ yes", "on the CPU"),
+        (False, MachineFacts((), "", "", False, 1 << 40), "✗ no", "no build for this machine"),
+        (False, MachineFacts((), "", "", True, 900), "✗ no", "of memory"),
+        (True, MachineFacts((), "None was found.", "", True, 1 << 40), "✗ no", "None was found."),
+        (True, MachineFacts(("v73",), "", "", True, 1 << 40), "?", "Hexagon v73"),
+    ],
+)
+def test_a_model_that_no_catalog_has_says_what_is_known(
+    store: ModelStore, npu: bool, machine: MachineFacts, runs: str, words: str
+) -> None:
+    (add_npu_model if npu else add_cpu_model)(store.root, "own")
+    state = ModelsState(PullManager(store))
+    state.seen = look(store, lambda: [ENTRY])
+    state.suit()
+    assert state.make_rows()[0].runs == "", "this machine was not asked yet"
+    state.machine = machine
+    state.suit()
+    row = state.make_rows()[0]
+    assert (row.name, row.runs) == ("own", runs)
+    assert words in dict(row.facts)["Runs here"]
+
+
 def test_an_estimate_is_marked_and_nothing_is_called_verified() -> None:
     row = bundle_row()
     assert row.size == "≈2.53 GB"
