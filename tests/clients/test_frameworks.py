@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_langchain_openai(served: Served) -> None:
     from pydantic import BaseModel, SecretStr
 
     class Colour(BaseModel):
-        name: str
+        name: Literal["red", "green", "blue"]
 
     chat = ChatOpenAI(
         model=NAME,
