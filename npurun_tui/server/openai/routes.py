@@ -8,6 +8,9 @@ from npurun_tui.server.openai.chat import Chat, ChatRequest
 from npurun_tui.server.openai.completions import CompletionRequest, Completions
 from npurun_tui.server.openai.embeddings import Embed, EmbeddingList, EmbeddingRequest
 from npurun_tui.server.openai.models import ModelAnswer, ModelList, Models
+from npurun_tui.server.openai.responses.answer import ResponseAnswer
+from npurun_tui.server.openai.responses.request import ResponseRequest
+from npurun_tui.server.openai.responses.route import Responses
 from npurun_tui.server.routing import Answer, Route
 
 EVENTS = "text/event-stream"
@@ -72,6 +75,22 @@ def _answers(context: ServerContext) -> list[Route]:
                 200: (
                     Answer("The completion", TextCompletion),
                     Answer("The completion in chunks", media=EVENTS),
+                )
+            },
+            pictures=True,
+        ),
+        Route(
+            "POST",
+            "/v1/responses",
+            Responses(context).answer,
+            "openai",
+            "infer",
+            "Continue a conversation, statelessly",
+            body=ResponseRequest,
+            answers={
+                200: (
+                    Answer("The response", ResponseAnswer),
+                    Answer("The response in events", media=EVENTS),
                 )
             },
             pictures=True,

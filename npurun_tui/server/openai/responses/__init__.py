@@ -1,0 +1,1 @@
+"""`POST /v1/responses`, stateless: a client sends the whole conversation, and nothing is stored."""
