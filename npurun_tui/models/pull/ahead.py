@@ -38,7 +38,8 @@ class PartView:
     def __init__(self, part: Part, worker: Worker) -> None:
         self._part = part
         self._worker = worker
-        self._generation = part.generation
+        self.generation = part.generation
+        """Which file it is of: the part's own count when reading began."""
         self._total = part.total or 0
         self._file = part.path.open("rb")
         self._at = 0
@@ -47,9 +48,9 @@ class PartView:
         """As a file's; raises Stale, and Stopped where the worker is to stop."""
         left = self._total - self._at
         count = left if count < 0 else max(0, min(count, left))
-        while not self._part.wait_for(self._at, count, self._generation):
+        while not self._part.wait_for(self._at, count, self.generation):
             self._worker.check()
-        if self._part.generation != self._generation:
+        if self._part.generation != self.generation:
             raise Stale
         self._file.seek(self._at)
         data = self._file.read(count)
@@ -82,6 +83,7 @@ class Ahead:
         self._target = target
         self._title = title
         self._task: asyncio.Task[dict[str, str] | None] | None = None
+        self._generation = -1
         self.meter = Meter()
 
     def begin(self) -> None:
@@ -90,8 +92,18 @@ class Ahead:
             self._task = asyncio.create_task(self._run(), name="unpack ahead")
 
     async def result(self) -> dict[str, str] | None:
-        """Path -> sha256 of what was unpacked, all of it; None where it has to be done afterwards."""
-        return await self._task if self._task is not None else None
+        """Path -> sha256 of what was unpacked, all of it; None where it has to be done afterwards.
+
+        To be asked for when the part has been compared. The part may have been begun anew after the last member was
+        read: what was unpacked is then of the file that was thrown away, and so it goes too.
+        """
+        hashes = await self._task if self._task is not None else None
+        if hashes is None or self._generation == self._part.generation:
+            return hashes
+        _log.info("what was unpacked ahead is of a file that was thrown away")
+        with Worker() as worker:
+            await worker.run(self._clear)
+        return None
 
     async def aclose(self) -> None:
         """Stop, wait for the thread, and leave nothing of an attempt that did not end well."""
@@ -111,6 +123,7 @@ class Ahead:
     def _unpack(self, worker: Worker) -> dict[str, str]:
         view = PartView(self._part, worker)
         try:
+            self._generation = view.generation
             entries = read_directory(view, self._title)
             self.meter.total = sum(entry.size for entry in entries)
             self._room(self.meter.total + self._part.total_missing)
