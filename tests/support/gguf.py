@@ -17,6 +17,7 @@ def build_gguf(
     file_type: int = 3,
     tensor_bytes: int = 4096,
     seed: int = 1,
+    template: str = "",
 ) -> bytes:
     """A GGUF 3 file; `file_type` 3 is Q4_1. The tensor's data is noise, so that it does not compress."""
     tokens = b"".join(_string(f"token{i}") for i in range(vocabulary))
@@ -26,6 +27,8 @@ def build_gguf(
         _string(f"{architecture}.context_length") + _u32(_U32) + _u32(context),
         _string("tokenizer.ggml.tokens") + _u32(_ARRAY) + _u32(_STRING) + _u64(vocabulary) + tokens,
     ]
+    if template:
+        pairs.append(_string("tokenizer.chat_template") + _u32(_STRING) + _string(template))
     floats = tensor_bytes // 4
     tensor = _string("token_embd.weight") + _u32(1) + _u64(floats) + _u32(0) + _u64(0)
     header = b"GGUF" + _u32(3) + _u64(1) + _u64(len(pairs)) + b"".join(pairs) + tensor

@@ -26,12 +26,14 @@ async def named(context: ServerContext, *names: str | None) -> tuple[str, ModelC
 
 
 async def meant(context: ServerContext, name: str | None) -> tuple[str, ModelCard]:
-    """As `named`; a field that is absent, which Ollama refuses, means the loaded or the only model, as it does in the
-    Rust program."""
+    """As `named`; a field that is absent, which Ollama refuses, means the loaded, the server's or the only model, as it
+    does in the Rust program."""
     if name is None:
         running = await context.directory.running()
         if running:
             return running[0].card.name, running[0].card
+        if context.config.model:
+            return await named(context, context.config.model)
         cards = await context.directory.cards()
         if len(cards) == 1:
             return cards[0].name, cards[0]
