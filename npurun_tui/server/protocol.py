@@ -55,6 +55,8 @@ class HardenedProtocol(HttpToolsProtocol):
         """What else the client sends is thrown away."""
         self.gone = asyncio.Event()
         """Set when the connection is over."""
+        self._leaving = False
+        """The parser takes what follows for another protocol."""
         self._in_head = True
         self._head_bytes = 0
         self._header_count = 0
@@ -121,13 +123,18 @@ class HardenedProtocol(HttpToolsProtocol):
             self._check_unfinished_head()
 
     def _stay(self, rest: bytes) -> None:
-        """No other protocol is spoken here: answer as HTTP allows, and go on in this one with a new parser.
+        """No other protocol is spoken here: read the request again as if none had been asked for.
 
-        Java's HTTP client asks for HTTP/2 this way with every first request.
+        Java's client asks for HTTP/2 with its first requests. The parser then takes a body for the other protocol's.
         """
+        head = [b"%s %s HTTP/1.1\r\n" % (self.parser.get_method(), self.url)]
+        for name, value in self.headers:
+            if name not in (b"connection", b"upgrade", b"http2-settings"):
+                head.append(b"%s: %s\r\n" % (name, value))
         self.parser = httptools.HttpRequestParser(self)
-        if rest:
-            self.data_received(rest)
+        self._leaving = False
+        self._head_bytes = 0
+        self.data_received(b"".join([*head, b"\r\n", rest]))
 
     def _check_unfinished_head(self) -> None:
         if self._head_bytes > self._limits.header_bytes:
@@ -171,13 +178,16 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The parser: the head is whole."""
-        if not self.url.startswith(b"/"):
+        if not self.url.startswith(b"/") or self.parser.get_method() == b"CONNECT":
             self._stop(400, "The request's target is not a path: this is no proxy.")
         if sum(name == b"host" for name, _ in self.headers) != 1:
             self._stop(400, "A request needs exactly one Host.")
         codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
         if codings not in ([], [b"chunked"]):
             self._stop(400, "The body's transfer coding is not known here.")
+        if self.parser.should_upgrade():
+            self._leaving = True
+            return
         self._in_head = False
         self._head_bytes = 0
         self._disarm()
@@ -185,6 +195,8 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The parser: the request is whole."""
+        if self._leaving:
+            return
         super().on_message_complete()
         self._in_head = True
         self._head_bytes = 0
