@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 
+from npurun_tui.engine.messages import Constraint
 from npurun_tui.errors import EngineError
 
 
@@ -137,7 +138,10 @@ class Sampler:
 
     `seed` None is a random one. The random stream restarts from the seed at `reset`; a query does not restart it.
     `top_k` 1 is greedy (as is `temperature` 0); `top_k` 0 and `top_p` 1 switch these filters off.
-    `repetition_penalty` 1 is none; it looks at the last `penalize_last_n` tokens.
+    `repetition_penalty` 1 is none; it looks at the last `penalize_last_n` tokens, as do `presence_penalty` (taken from
+    the logits of what is there) and `frequency_penalty` (taken for each time that it is there), of which 0 is none.
+    `min_p` drops what is less probable than that part of the most probable token; 0 is off. An engine whose sampler
+    lacks one of these three, as Genie's does, goes on without it.
     """
 
     temperature: float = 0.8
@@ -146,6 +150,9 @@ class Sampler:
     seed: int | None = None
     repetition_penalty: float = 1.0
     penalize_last_n: int = 64
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +270,40 @@ class Dialog(ABC):
     def set_sampler(self, sampler: Sampler) -> None:
         """Use `sampler` from the next query on. A changed seed restarts the random stream."""
 
+    @property
+    def constrains(self) -> bool:
+        """True where `set_constraint` can be used."""
+        return False
+
+    def set_constraint(self, constraint: Constraint | None) -> None:
+        """Hold the answers of the queries that follow to `constraint`; None frees them.
+
+        Raises:
+            GenieError: -1 where this engine cannot, -8 for a schema or a grammar that it does not take, which it may
+                also say only when the next query begins.
+        """
+        if constraint is not None:
+            text = "this engine cannot hold an answer to a grammar."
+            raise GenieError(Status.ERROR_GENERAL, "GenieDialog_setGrammar", text)
+
+    @property
+    def embeds(self) -> bool:
+        """True where the model makes embeddings; it then gives no answers."""
+        return False
+
+    def embed(
+        self, texts: Sequence[str], *, truncate: bool = False
+    ) -> tuple[list[list[float]], int]:
+        """`(a vector of unit length for each of texts, tokens read in all)`.
+
+        Raises:
+            ContextOverflow: a text is longer than the window, and `truncate` does not say to cut it.
+            GenieError: -1 where the model makes none, -2 for a text without a token.
+        """
+        del texts, truncate
+        text = "this model makes no embeddings."
+        raise GenieError(Status.ERROR_GENERAL, "GenieEmbedding_generate", text)
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write the cache into the new folder `folder`, with `dialog.json` in it. Raises GenieError -6 when empty."""
@@ -312,6 +353,11 @@ class Dialog(ABC):
         Genie cannot: who needs to know then counts tokens, and takes a stop sequence in the last one for the limit.
         """
         return None
+
+    @property
+    def stop_sequence(self) -> str:
+        """Which stop sequence ended the last query; "" where none did or the engine cannot tell."""
+        return ""
 
     @abstractmethod
     def close(self) -> None:

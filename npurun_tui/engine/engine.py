@@ -23,6 +23,7 @@ from npurun_tui.engine.permit import OnWait, PermitLine
 from npurun_tui.engine.process import HostProcess
 from npurun_tui.engine.remote import RemoteDialog
 from npurun_tui.engine.spec import Backend, ModelSpec
+from npurun_tui.engine.template_facts import NO_TEMPLATE, TemplateFacts
 from npurun_tui.errors import EngineCrashed, EngineError, NpurunError
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,12 @@ class LoadedModel:
     load_ms: float
     place: str
     """Where it runs, in words: `CPU (llama.cpp)`, `NPU (Genie 1.21.0)`."""
+    constrains: bool = False
+    """An answer can be held to a schema or a grammar."""
+    embeds: bool = False
+    """It makes embeddings, and gives no answers."""
+    facts: TemplateFacts = NO_TEMPLATE
+    """What its chat template can do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +249,14 @@ class Engine:
             raise
         load_ms = (time.perf_counter() - began) * 1000
         model = LoadedModel(
-            spec.name, spec.backend, answer["context_size"], load_ms, answer["place"]
+            spec.name,
+            spec.backend,
+            answer["context_size"],
+            load_ms,
+            answer["place"],
+            constrains=answer["constrains"],
+            embeds=answer["embeds"],
+            facts=TemplateFacts(**answer["facts"]),
         )
         self._spec = spec
         self._dialog = RemoteDialog(host, silence=self._answer_timeout, busy=self._set_busy)

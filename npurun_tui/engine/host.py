@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from npurun_tui.engine import wire
+from npurun_tui.engine import message_json, wire
 from npurun_tui.engine.dialog import (
     Action,
     Dialog,
@@ -29,8 +29,9 @@ from npurun_tui.engine.dialog import (
     SentenceCode,
     Status,
 )
+from npurun_tui.engine.prompting import Prompter, prompter_for
 from npurun_tui.engine.spec import ModelSpec
-from npurun_tui.engine.templates import ChatTemplate, template_for
+from npurun_tui.engine.template_facts import template_facts
 from npurun_tui.errors import EngineError, NpurunError
 
 log = logging.getLogger("npurun_tui.engine.host")
@@ -44,7 +45,7 @@ class Host:
         self._sink = sink
         self._requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._dialog: Dialog | None = None
-        self._template: ChatTemplate | None = None
+        self._prompter: Prompter | None = None
         self._running = threading.Lock()
         self._query: int | None = None
         self._aborted: set[int] = set()
@@ -106,24 +107,40 @@ class Host:
 
         model = ModelSpec.from_json(spec)
         self._dialog = open_dialog(model)
-        self._template = template_for(self._dialog, model)
+        self._prompter = prompter_for(self._dialog, model)
         place, size = self._dialog.place, self._dialog.context_size
         log.info("loaded %s on %s, context %d", model.name, place, size)
-        return {"context_size": size, "place": place}
+        facts = template_facts(getattr(self._dialog, "chat_template", ""))
+        return {
+            "context_size": size,
+            "place": place,
+            "constrains": self._dialog.constrains,
+            "embeds": self._dialog.embeds,
+            "facts": asdict(facts),
+        }
 
-    def _op_render(self, number: int, messages: list[dict[str, str]]) -> str:
+    def _op_render(
+        self, number: int, messages: list[dict[str, Any]], extras: dict[str, Any]
+    ) -> str:
         del number
-        if self._template is None:
+        if self._prompter is None:
             raise GenieError(Status.ERROR_INVALID_HANDLE, "GenieDialog", "no model is loaded")
-        return self._template.render(messages)
+        talk = [message_json.decode_message(message) for message in messages]
+        return self._prompter.render(talk, message_json.decode_extras(extras))
 
     def _op_configure(
-        self, number: int, sampler: dict[str, Any], stop: list[str], max_tokens: int | None
+        self,
+        number: int,
+        sampler: dict[str, Any],
+        stop: list[str],
+        max_tokens: int | None,
+        constraint: dict[str, Any] | None,
     ) -> None:
         del number
         self._open.set_sampler(Sampler(**sampler))
         self._open.set_stop_sequences(stop)
         self._open.set_max_tokens(max_tokens)
+        self._open.set_constraint(message_json.decode_constraint(constraint))
 
     def _op_query(self, number: int, text: str, code: int) -> dict[str, Any]:
         dialog, generated = self._open, 0
@@ -156,7 +173,12 @@ class Host:
                 self._query = None
                 self._aborted.clear()
         return _outcome(
-            status, generated, dialog.context_occupancy, dialog.profile(), dialog.ending
+            status,
+            generated,
+            dialog.context_occupancy,
+            dialog.profile(),
+            dialog.ending,
+            dialog.stop_sequence,
         )
 
     def _op_opening(self, number: int, text: str) -> dict[str, Any]:
@@ -180,6 +202,15 @@ class Host:
         del number
         return self._open.tokenize(text)
 
+    def _op_count(self, number: int, text: str) -> int:
+        del number
+        return len(self._open.tokenize(text))
+
+    def _op_embed(self, number: int, texts: list[str], truncate: bool) -> dict[str, Any]:
+        del number
+        vectors, tokens = self._open.embed(texts, truncate=truncate)
+        return {"vectors": vectors, "tokens": tokens}
+
     def _op_detokenize(self, number: int, tokens: list[int]) -> str:
         del number
         return self._open.detokenize(tokens)
@@ -199,6 +230,7 @@ def _outcome(
     occupancy: int,
     profile: QueryProfile | None = None,
     ending: Ending | None = None,
+    stop_sequence: str = "",
 ) -> dict[str, Any]:
     return {
         "status": status.value,
@@ -206,6 +238,7 @@ def _outcome(
         "occupancy": occupancy,
         "profile": asdict(profile) if profile else None,
         "ending": ending,
+        "stop_sequence": stop_sequence,
     }
 
 

@@ -18,6 +18,9 @@ from npurun_tui.engine.dialog import (
     Start,
     Status,
 )
+from npurun_tui.engine.message_json import encode_constraint, encode_extras, encode_messages
+from npurun_tui.engine.messages import ChatMessage, Constraint, PromptExtras
+from npurun_tui.engine.plain import clean
 from npurun_tui.engine.process import HostProcess
 
 P = ParamSpec("P")
@@ -25,6 +28,11 @@ P = ParamSpec("P")
 ABORT_GRACE: Final = 15.0
 """Seconds that an aborted query has to end before the process is ended. Prefill on a wedged NPU ignores aborts."""
 
+
+NO_EXTRAS: Final = PromptExtras()
+
+TEXTS_AT_ONCE: Final = 4
+"""Texts of one call for embeddings: between two calls a cancellation is heard, and the silence starts anew."""
 
 RENDER_GRACE: Final = 1.0
 """Seconds that rendering goes on after somebody has stopped waiting for it; it takes milliseconds."""
@@ -43,6 +51,8 @@ class QueryOutcome:
     """The engine's figures of this very query; None where it has none."""
     ending: Ending | None = None
     """What ended it; None where the engine cannot tell."""
+    stop_sequence: str = ""
+    """Which stop sequence ended it; empty where none did or the engine cannot tell."""
 
 
 class RemoteDialog:
@@ -58,9 +68,17 @@ class RemoteDialog:
         self._silence = silence
         self._busy = busy or (lambda _running: None)
 
-    async def render(self, messages: Sequence[dict[str, str]]) -> str:
-        """The conversation as the model's own chat template writes it, with the assistant's turn opened."""
-        _, answer = self._host.begin("render", silence=self._silence, messages=list(messages))
+    async def render(
+        self, messages: Sequence[ChatMessage], extras: PromptExtras = NO_EXTRAS
+    ) -> str:
+        """The conversation as the model's own chat template writes it, with the assistant's turn opened.
+
+        Raises:
+            TemplateInvalid: the template refuses it.
+            EngineError: a tool, an argument or a variable is no JSON.
+        """
+        said, more = encode_messages(messages), encode_extras(extras)
+        _, answer = self._host.begin("render", silence=self._silence, messages=said, extras=more)
         try:
             text: str = await asyncio.shield(answer)
         except asyncio.CancelledError:
@@ -73,11 +91,19 @@ class RemoteDialog:
         return text
 
     async def configure(
-        self, sampler: Sampler, stop: Sequence[str] = (), max_tokens: int | None = None
+        self,
+        sampler: Sampler,
+        stop: Sequence[str] = (),
+        max_tokens: int | None = None,
+        constraint: Constraint | None = None,
     ) -> None:
-        """Set sampler, stop sequences and max tokens for the queries that follow."""
+        """Set sampler, stop sequences, max tokens and the constraint, or none, for the queries that follow."""
         await self._call(
-            "configure", sampler=asdict(sampler), stop=list(stop), max_tokens=max_tokens
+            "configure",
+            sampler=asdict(sampler),
+            stop=[clean(text) for text in stop],
+            max_tokens=max_tokens,
+            constraint=encode_constraint(constraint),
         )
 
     async def query(
@@ -162,6 +188,35 @@ class RemoteDialog:
         tokens: list[int] = await self._call("tokenize", text=text)
         return tokens
 
+    async def count_tokens(self, text: str) -> int:
+        """How many tokens `text` is; only the number crosses the pipe."""
+        count: int = await self._call("count", text=clean(text))
+        return count
+
+    async def embed(
+        self, texts: Sequence[str], *, truncate: bool = False
+    ) -> tuple[list[list[float]], int]:
+        """`(a vector of unit length for each of texts, tokens read in all)`.
+
+        A text that is longer than the window is cut with `truncate`.
+
+        Raises:
+            ContextOverflow: one is too long; no vector is given.
+            GenieError: the model makes no embeddings, or a text is empty.
+        """
+        vectors: list[list[float]] = []
+        tokens = 0
+        self._busy(True)
+        try:
+            for start in range(0, len(texts), TEXTS_AT_ONCE):
+                some = [clean(text) for text in texts[start : start + TEXTS_AT_ONCE]]
+                answer = await self._call("embed", texts=some, truncate=truncate)
+                vectors += answer["vectors"]
+                tokens += answer["tokens"]
+        finally:
+            self._busy(False)
+        return vectors, tokens
+
     async def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of `tokens`."""
         text: str = await self._call("detokenize", tokens=list(tokens))
@@ -207,4 +262,5 @@ def _outcome(document: dict[str, Any]) -> QueryOutcome:
         document["occupancy"],
         QueryProfile(**profile) if profile else None,
         Ending(ending) if ending else None,
+        document["stop_sequence"],
     )

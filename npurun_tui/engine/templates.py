@@ -10,40 +10,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from npurun_tui.engine.dialog import Dialog
 from npurun_tui.engine.jinja import MAX_PROMPT, environment
 from npurun_tui.engine.limits import memory_limit
-from npurun_tui.engine.spec import ModelSpec, SimpleTemplate
+from npurun_tui.engine.spec import SimpleTemplate
+from npurun_tui.engine.template_facts import wanted_variables
+from npurun_tui.engine.tool_prompt import Message
 from npurun_tui.errors import TemplateInvalid
 from npurun_tui.text import one_line
-
-Message = Mapping[str, str]
 
 MAX_MEMORY: Final = 512_000_000
 """Bytes that rendering may add to the process; a template can double a text in a loop."""
 
 WORD_JOINER: Final = "\u2060"
 
-
-class ChatTemplate(Protocol):
-    """Renders a conversation with the assistant's turn opened at its end."""
-
-    def render(self, messages: Sequence[Message]) -> str:
-        """The prompt text. Raises TemplateInvalid with the template's own complaint."""
+NO_VARIABLES: Final[Mapping[str, Any]] = {}
 
 
-def template_for(dialog: Dialog, spec: ModelSpec) -> ChatTemplate:
-    """The model's own Jinja template, else its manifest's simple one, else plain text."""
-    defuse = defuser(dialog.special_tokens)
-    source: str = getattr(dialog, "chat_template", "")
-    if source:
-        bos, eos = getattr(dialog, "bos_text", ""), getattr(dialog, "eos_text", "")
-        return JinjaTemplate(source, bos=bos, eos=eos, defuse=defuse)
-    if spec.template is not None:
-        return ManifestTemplate(spec.template, defuse)
-    return PlainTemplate()
+class Template(Protocol):
+    """Writes the messages of a conversation as one text, with the assistant's turn opened at its end."""
+
+    @property
+    def takes_tools(self) -> bool:
+        """It writes tools, calls and results in the model's own way."""
+
+    @property
+    def default_system(self) -> str:
+        """The system prompt of a conversation that has none, as far as it is a piece of its own."""
+
+    def fill(self, messages: Sequence[Message], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
+        """The prompt text; the texts are defused already. Raises TemplateInvalid with the template's own complaint."""
 
 
 def defuser(special: Sequence[str]) -> Callable[[str], str]:
@@ -62,31 +59,39 @@ def defuser(special: Sequence[str]) -> Callable[[str], str]:
 class JinjaTemplate:
     """The template of `tokenizer_config.json` or of a GGUF file's metadata."""
 
+    default_system = ""
+
     def __init__(self, source: str, *, bos: str, eos: str, defuse: Callable[[str], str]) -> None:
+        """Raises TemplateInvalid where `source` is no template."""
         from jinja2 import TemplateError
 
         self._defuse = defuse
+        jinja = environment()
+        self._reserved = frozenset(jinja.globals)
         self._values = {"bos_token": bos, "eos_token": eos}
         try:
-            self._template = environment().from_string(source)
-        except TemplateError as error:
+            self._template = jinja.from_string(source)
+        except (TemplateError, RecursionError) as error:
             raise TemplateInvalid(
                 f"The model's chat template is not valid: {one_line(str(error))}.",
                 mend="Pull the model again, or choose another one.",
             ) from error
+        self.takes_tools = "tools" in wanted_variables(source)
 
     def render(self, messages: Sequence[Message]) -> str:
+        """`fill` for messages whose texts are not defused yet."""
+        return self.fill(_defused(messages, self._defuse))
+
+    def fill(self, messages: Sequence[Message], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
         from jinja2 import TemplateError
 
-        conversation = [
-            {"role": message["role"], "content": self._defuse(message["content"])}
-            for message in messages
-        ]
+        values = {name: each for name, each in variables.items() if name not in self._reserved}
+        # What `transformers` always hands over, so that templates rely on it.
+        values = {"tools": None, "documents": None, **values, **self._values}
+        values |= {"messages": list(messages), "add_generation_prompt": True}
         try:
             with memory_limit(MAX_MEMORY):
-                text = self._template.render(
-                    messages=conversation, add_generation_prompt=True, **self._values
-                )
+                text = self._template.render(values)
         except (MemoryError, RecursionError) as error:
             raise TemplateInvalid(
                 "The model's chat template grows without end.", mend="Choose another model."
@@ -111,11 +116,19 @@ class JinjaTemplate:
 class ManifestTemplate:
     """The simple template of `npurun.json`, filled in one pass so that a message's own `{user}` stays text."""
 
+    takes_tools = False
+
     def __init__(self, template: SimpleTemplate, defuse: Callable[[str], str]) -> None:
         self._template = template
         self._defuse = defuse
+        self.default_system = template.system_prompt
 
     def render(self, messages: Sequence[Message]) -> str:
+        """`fill` for messages whose texts are not defused yet."""
+        return self.fill(_defused(messages, self._defuse))
+
+    def fill(self, messages: Sequence[Message], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
+        del variables
         template = self._template
         system = next(
             (m["content"] for m in messages if m["role"] == "system"), template.system_prompt
@@ -135,8 +148,8 @@ class ManifestTemplate:
 
     def _fill(self, shape: str, system: str, message: Message) -> str:
         values = {
-            "{system}": self._defuse(system),
-            f"{{{message['role']}}}": self._defuse(message["content"]),
+            "{system}": system,
+            f"{{{message['role']}}}": message["content"],
         }
         return re.sub(r"\{(?:system|user|assistant)\}", lambda m: values.get(m[0], m[0]), shape)
 
@@ -144,8 +157,20 @@ class ManifestTemplate:
 class PlainTemplate:
     """For a base model without any template: the last message as it stands."""
 
+    takes_tools = False
+    default_system = ""
+
     def render(self, messages: Sequence[Message]) -> str:
+        """`fill`: there is no turn that a text could open."""
+        return self.fill(messages)
+
+    def fill(self, messages: Sequence[Message], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
+        del variables
         return _bounded(messages[-1]["content"])
+
+
+def _defused(messages: Sequence[Message], defuse: Callable[[str], str]) -> list[Message]:
+    return [{**message, "content": defuse(message["content"])} for message in messages]
 
 
 def _bounded(text: str) -> str:

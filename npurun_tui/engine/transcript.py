@@ -27,6 +27,7 @@ from npurun_tui.engine.dialog import (
 )
 from npurun_tui.engine.engine import Permit
 from npurun_tui.engine.messages import ChatMessage, Constraint, PromptExtras
+from npurun_tui.engine.plain import clean
 from npurun_tui.engine.remote import QueryOutcome, RemoteDialog
 from npurun_tui.errors import ContextOverflow, EngineCrashed, EngineError
 
@@ -34,6 +35,8 @@ T = TypeVar("T")
 
 NOTHING: Final = QueryOutcome(Status.WARNING_ABORTED, 0, 0, None)
 """A query that was stopped before it began."""
+
+NOTHING_ASKED: Final = "There is nothing to answer: the prompt is empty."
 
 WINDOW_FULL: Final = "the context window is full"
 REFILLED: Final = "the cache could not be rewound, so the whole conversation was prefilled again"
@@ -54,11 +57,6 @@ _MENDABLE: Final = frozenset(
     }
 )
 """What a query of a dialog in a bad state fails with; other statuses say that the question was wrong."""
-
-
-def clean(text: str) -> str:
-    """`text` as an engine can take it: no NUL (it would end a C string), no lone surrogates."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,10 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TurnStats:
-    """Figures of one turn. Counts are the tokenizer's; rates and TTFT are the engine's, `total_ms` is the host's."""
+    """Figures of one turn. Counts are the tokenizer's; rates and TTFT are the engine's, `total_ms` is the host's.
+
+    What it took to bring a saved cache back is in the TTFT too.
+    """
 
     prompt_tokens: int
     cached_tokens: int
@@ -122,6 +123,8 @@ class Finished:
 
     reason: FinishReason
     stats: TurnStats
+    stop_sequence: str = ""
+    """Which of `TurnOptions.stop` ended it; empty where none did or the engine cannot tell."""
 
 
 OnEvent = Callable[[Prefill | Piece], None]
@@ -137,11 +140,15 @@ class Turn:
         context_size: int,
         messages: Sequence[ChatMessage],
         options: TurnOptions,
+        prompt: str | None = None,
     ) -> None:
+        """With `prompt` that is sent as it stands, and `messages` is not looked at."""
         self._permit = permit
         self._context_size = context_size
         self._messages = messages
         self._options = options
+        self.prompt = prompt
+        """The prompt's text; None until it is rendered."""
         self._stop = asyncio.Event()
         self._on_event: OnEvent = lambda _event: None
         self._first_token = 0.0
@@ -173,21 +180,22 @@ class Turn:
             if not outcome.generated:
                 raise await self._overflow(prompt)
             note = WINDOW_FULL
-        return Finished(self._reason(outcome), self._stats(outcome, began, note))
+        return Finished(
+            self._reason(outcome), self._stats(outcome, began, note), outcome.stop_sequence
+        )
 
     async def _prepare(self) -> str:
         """Set the dialog up and render the conversation."""
         await self._configure()
-        return await self._dialog.render(
-            [
-                {"role": message.role, "content": clean(message.content)}
-                for message in self._messages
-            ]
-        )
+        if self.prompt is None:
+            self.prompt = await self._dialog.render(self._messages, self._options.extras)
+        return self.prompt
 
     async def _configure(self) -> None:
         options = self._options
-        await self._dialog.configure(options.sampler, options.stop, options.max_tokens)
+        await self._dialog.configure(
+            options.sampler, options.stop, options.max_tokens, options.constraint
+        )
 
     async def _until_stopped(self, work: Coroutine[object, object, T]) -> T | None:
         """What `work` gives; None where `stop` came first."""
@@ -320,13 +328,28 @@ class Turn:
 def begin_turn(
     permit: Permit, context_size: int, messages: Sequence[ChatMessage], options: TurnOptions
 ) -> Turn:
-    """A turn for `messages`, whose last is the user's.
+    """A turn for `messages`, whose last is the user's or a tool's.
 
     Raises:
         EngineError: there is nothing to answer.
     """
-    if not messages or messages[-1].role != "user" or not messages[-1].content.strip():
+    last = messages[-1] if messages else None
+    if last is not None and last.role == "assistant":
         raise EngineError(
-            "There is nothing to answer: the prompt is empty.", mend="Type a question first."
+            "There is nothing to answer: the last message is the model's own.",
+            mend="End with a user's message or a tool's result.",
         )
+    if last is None or not (last.role == "tool" or (last.role == "user" and last.content.strip())):
+        raise EngineError(NOTHING_ASKED, mend="Type a question first.")
     return Turn(permit, context_size, messages, options)
+
+
+def begin_raw_turn(permit: Permit, context_size: int, prompt: str, options: TurnOptions) -> Turn:
+    """A turn for the text `prompt` as it stands: no chat template, and control tokens in it are just that.
+
+    Raises:
+        EngineError: it is empty.
+    """
+    if not prompt:
+        raise EngineError(NOTHING_ASKED, mend="Write a prompt.")
+    return Turn(permit, context_size, (), options, clean(prompt))

@@ -18,7 +18,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from npurun_tui.engine.spec import SimpleTemplate
-from npurun_tui.engine.templates import JinjaTemplate, ManifestTemplate, Message
+from npurun_tui.engine.templates import JinjaTemplate, ManifestTemplate
+from npurun_tui.engine.tool_prompt import Message
 from npurun_tui.errors import TemplateInvalid
 from npurun_tui.models.describe_files import is_text
 

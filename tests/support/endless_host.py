@@ -6,18 +6,19 @@ import sys
 
 from npurun_tui.engine import host
 from npurun_tui.engine.dialog import Dialog
+from npurun_tui.engine.prompting import Prompter
 from npurun_tui.engine.spec import ModelSpec
-from npurun_tui.engine.templates import ChatTemplate, JinjaTemplate
+from npurun_tui.engine.templates import JinjaTemplate
 
 
 def main() -> None:
     """Serve, with the template of the command line."""
     source = sys.argv.pop(1)
 
-    def template_for(_dialog: Dialog, _spec: ModelSpec) -> ChatTemplate:
-        return JinjaTemplate(source, bos="", eos="", defuse=str)
+    def prompter_for(_dialog: Dialog, _spec: ModelSpec) -> Prompter:
+        return Prompter(JinjaTemplate(source, bos="", eos="", defuse=str), str)
 
-    vars(host)["template_for"] = template_for
+    vars(host)["prompter_for"] = prompter_for
     host.main()
 
 
