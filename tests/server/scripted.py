@@ -145,12 +145,13 @@ class Shelf:
 
 @dataclass
 class Recorder:
-    """Keeps the records of requests that have ended."""
+    """Keeps the records of requests."""
 
+    open: list[RequestRecord] = field(default_factory=list)
     ended: list[RequestRecord] = field(default_factory=list)
 
     def opened(self, record: RequestRecord) -> None:
-        pass
+        self.open.append(record)
 
     def closed(self, record: RequestRecord) -> None:
         self.ended.append(record)
