@@ -36,7 +36,7 @@ EMBEDDING_ARCHITECTURES: Final = frozenset(
 
 _TOKENIZER_CONFIG: Final = "tokenizer_config.json"
 _COUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMBT])", re.IGNORECASE)
-_IN_NAME: Final = re.compile(r"(?:^|[-_.])(\d+(?:[.-]\d+)?[mb])(?=$|[-_.])", re.IGNORECASE)
+_IN_NAME: Final = re.compile(r"(?:^|[-_.])(\d+(?:\.\d+)?[mb])(?=$|[-_.])", re.IGNORECASE)
 _SCALE: Final = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
 _Key = tuple[tuple[str, int, int], ...]
@@ -202,7 +202,7 @@ def _digest(manifest: Manifest, capabilities: tuple[str, ...]) -> str:
 def _size_in_name(name: str) -> str:
     """`qwen-2-5-7b` -> `7B`; "unknown" where the name has no such part."""
     match = _IN_NAME.search(name)
-    return match[1].upper().replace("-", ".") if match else "unknown"
+    return match[1].upper() if match else "unknown"
 
 
 def _details(manifest: Manifest, header: GgufInfo | None, family: str) -> dict[str, Any]:

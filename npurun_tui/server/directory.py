@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Final
@@ -20,6 +20,7 @@ from npurun_tui.models.catalog import CatalogEntry, find
 from npurun_tui.models.copying import copy_model
 from npurun_tui.models.jobs import JobState, PullJob, PullManager
 from npurun_tui.models.names import fault_of_name
+from npurun_tui.models.pull import PullProgress
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.events import BEGINNING, Event, PullWords, layer_digest
 from npurun_tui.models.store import ModelStore
@@ -32,6 +33,9 @@ from npurun_tui.text import one_line
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+:/-]{0,254}")
 """What any server calls a model: `llama3.2:1b`, `hf.co/someone/Model-GGUF:Q4_K_M`. Ours are a part of these."""
+
+_STEPS: Final = 256
+"""Of a pull's progress that wait to be told; it says something ten times a second."""
 
 Expiry = Callable[[], float | None]
 """Unix time at which the loaded model leaves by itself; None where it stays. Called on the server's loop."""
@@ -168,7 +172,14 @@ class ModelDirectory:
     async def _follow(self, entry: CatalogEntry, words: PullWords, emit: Emit[Event]) -> None:
         """Start the pull, or join the one that runs, and tell of it. On the engine's loop."""
         name, moved = entry.name, asyncio.Event()
-        unsubscribe = self._pulls.subscribe(lambda job: moved.set() if job.name == name else None)
+        steps: deque[PullProgress] = deque(maxlen=_STEPS)
+
+        def hear(job: PullJob) -> None:
+            if job.name == name:
+                steps.extend((job.progress,) if job.progress else ())
+                moved.set()
+
+        unsubscribe = self._pulls.subscribe(hear)
         ours = self._readers[name] > 0 or name not in {job.name for job in self._pulls.open_jobs}
         self._readers[name] += 1
         job = self._pulls.start(entry)
@@ -177,8 +188,9 @@ class ModelDirectory:
             while job.state.open:
                 await moved.wait()
                 moved.clear()
-                for event in words.take(job.progress) if job.progress else ():
-                    emit(event)
+                while steps:
+                    for event in words.take(steps.popleft()):
+                        emit(event)
             _raise_unless_done(job)
             for event in words.closing():
                 emit(event)
