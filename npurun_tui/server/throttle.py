@@ -44,7 +44,8 @@ class Throttle:
         tries = self._fresh(key)
         if tries is None:
             tries = self._peers[key] = _Tries(self._now())
-        tries.digests.add(digest)
+        if len(tries.digests) < TRIES:
+            tries.digests.add(digest)
         self._peers.move_to_end(key)
         while len(self._peers) > PEERS:
             self._peers.popitem(last=False)

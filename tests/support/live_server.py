@@ -164,7 +164,7 @@ class Live:
         raw = await self.connect()
         try:
             await raw.send(head.replace("\n", "\r\n").encode("latin-1") + body)
-            return await raw.reply()
+            return await (raw.head() if head.startswith("HEAD") else raw.reply())
         finally:
             await raw.close()
 
