@@ -1,27 +1,41 @@
 """The inference behind every dialect: an `Ask` goes in, the answer's events come out.
 
 It lives on the server's loop; the engine lives on its own (`bridge`). Here the model's name is found, the request is
-checked, and the raw text of the answer becomes text, thoughts and calls; what touches the engine is in `turns`.
+checked, and the raw text of the answer becomes text, thoughts and calls (`pieces`); what touches the engine is in
+`turns` and `generation`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from npurun_tui.engine.engine import Engine
 from npurun_tui.engine.spec import ModelSpec
-from npurun_tui.engine.transcript import Finished, Piece, TurnOptions
-from npurun_tui.errors import ModelError, ModelNotFound
+from npurun_tui.engine.transcript import Piece
+from npurun_tui.errors import ModelError
 from npurun_tui.models.names import normalise
-from npurun_tui.server.asking import Ask, Done, Embeddings, Event, Text
+from npurun_tui.server.asking import Ask, Done, Embeddings, Event
 from npurun_tui.server.bridge import Bridge, Emit
 from npurun_tui.server.config import ServerConfig
-from npurun_tui.server.faults import BadRequest, UnknownModel, Unready, Unsupported
+from npurun_tui.server.faults import BadRequest, UnknownModel, Unready
+from npurun_tui.server.generation import (
+    Asked,
+    Began,
+    Ended,
+    Generation,
+    Signal,
+    nothing_to_answer,
+)
+from npurun_tui.server.pieces import AnswerReader
 from npurun_tui.server.sampling import sampler_of, stops_of
-from npurun_tui.server.turns import Asked, Began, EngineSide, Signal, is_length
+from npurun_tui.server.toolcalls.choice import constraint_of, tools_of
+from npurun_tui.server.turns import EngineSide
+from npurun_tui.text import one_line
 
 
 class Inference:
@@ -50,32 +64,22 @@ class Inference:
         del request_id
         began = time.perf_counter()
         asked = await self._asked(ask)
+        generation = Generation(asked, self._config)
+        reader = AnswerReader(asked, lambda: self._bridge.post(generation.stop))
 
         async def work(emit: Emit[Signal]) -> None:
-            await self._side.answer(asked, emit)
+            async with self._side.hold(asked.spec, asked.who, ask.keep_alive, emit) as held:
+                await generation.run(held, emit)
 
-        start = Began(0.0, 0.0)
         async with aclosing(self._bridge.stream(work)) as batches:
             async for batch in batches:
-                for signal in batch:
-                    if isinstance(signal, Piece):
-                        yield Text(signal.text)
-                    elif isinstance(signal, Began):
-                        start = signal
-                    elif isinstance(signal, Finished):
-                        yield Done(
-                            "length" if is_length(signal) else "stop",
-                            signal.stats,
-                            load_ms=start.load_ms,
-                            queue_ms=start.queue_ms,
-                            total_ms=(time.perf_counter() - began) * 1000,
-                            warnings=start.warnings,
-                        )
-                    else:
-                        yield signal
+                for signal in joined(batch):
+                    for event in _events(reader, signal, began):
+                        yield event
 
     async def load(self, model: str, keep_alive: float | None) -> float:
         """Have a model loaded; returns the milliseconds that it took (0 where it was)."""
+        _check_keep_alive(keep_alive)
         spec = await asyncio.to_thread(self._resolve, model)
 
         async def work() -> float:
@@ -92,9 +96,30 @@ class Inference:
     async def embed(
         self, model: str, texts: tuple[str, ...], *, truncate: bool, keep_alive: float | None
     ) -> Embeddings:
-        """One vector for each text."""
-        del texts, truncate, keep_alive
-        raise Unsupported(f"The model {model} makes no embeddings.", param="model")
+        """One vector for each text, as `Answerer.embed` says."""
+        began = time.perf_counter()
+        _check_keep_alive(keep_alive)
+        if not all(texts):
+            raise BadRequest("A text to embed may not be empty.", param="input")
+        spec = await asyncio.to_thread(self._resolve, model)
+        found = await self._bridge.call(
+            lambda: self._side.embed(
+                spec, f"HTTP: {spec.name}", texts, truncate=truncate, keep_alive=keep_alive
+            )
+        )
+        return replace(found, total_ms=(time.perf_counter() - began) * 1000)
+
+    async def warm_up(self) -> None:
+        """Load the configured model, and have it say one token where the configuration asks for that: the first real
+        request then waits for neither. Nothing without a configured model."""
+        if not self._config.model:
+            return
+        await self.load(self._config.model, None)
+        status = self._engine.status.model
+        if self._config.warmup and status is not None and not status.embeds:
+            ask = Ask(self._config.model, prompt="Hi", max_tokens=1, client="warm-up")
+            async for _ in self.answer(ask):
+                pass
 
     @property
     def expires(self) -> float | None:
@@ -104,16 +129,25 @@ class Inference:
     async def aclose(self) -> None:
         """Abort what runs, and end the keep-alive timer. What is loaded stays loaded."""
         await self._bridge.aclose()
-        await self._bridge.call(self._side.aclose)
+        try:
+            await self._bridge.call(self._side.aclose)
+        except Unready:
+            return  # the engine's loop has ended, and the timer with it
 
     # -- checks ----------------------------------------------------------------------------
 
     async def _asked(self, ask: Ask) -> Asked:
-        options = TurnOptions(
-            sampler_of(ask.sampling), stop=stops_of(ask.stop, self._config.limits.stops)
-        )
+        """`ask`, checked. Raises BadRequest, UnknownModel or Unready."""
+        _check_keep_alive(ask.keep_alive)
+        if ask.prompt is None and (fault := nothing_to_answer(ask.messages)):
+            raise BadRequest(fault, param="messages")
+        tools = tools_of(ask) if ask.prompt is None else ()
+        sampler = sampler_of(ask.sampling)
+        stops = stops_of(ask.stop, self._config.limits.stops)
+        constraint = constraint_of(ask, tools)
         spec = await asyncio.to_thread(self._resolve, ask.model)
-        return Asked(ask, spec, options, f"HTTP: {spec.name}")
+        who = f"{one_line(ask.client, 40) or 'HTTP'}: {spec.name}"
+        return Asked(ask, spec, sampler, stops, tools, constraint, who)
 
     def _resolve(self, name: str) -> ModelSpec:
         """The model that a client calls `name`; reads its manifest.
@@ -123,12 +157,11 @@ class Inference:
         """
         try:
             return self._spec_of(normalise(name) if name else self._default())
-        except ModelNotFound as error:
-            raise UnknownModel(error.message, mend=error.mend, param="model") from error
         except ModelError as error:
             raise UnknownModel(error.message, mend=error.mend, param="model") from error
 
     def _default(self) -> str:
+        """The loaded model, the configured one, or the only one."""
         loaded = self._engine.status.model
         if loaded is not None:
             return loaded.name
@@ -140,6 +173,47 @@ class Inference:
         if len(names) > 1:
             raise BadRequest("`model` is required: several models are installed.", param="model")
         return names[0]
+
+
+def joined(batch: list[Signal]) -> Iterator[Signal]:
+    """`batch` with neighbouring pieces as one: what arrived together costs the work of one."""
+    texts: list[str] = []
+    for signal in batch:
+        if isinstance(signal, Piece):
+            texts.append(signal.text)
+            continue
+        if texts:
+            yield Piece("".join(texts))
+            texts = []
+        yield signal
+    if texts:
+        yield Piece("".join(texts))
+
+
+def _events(reader: AnswerReader, signal: Signal, began: float) -> Iterator[Event]:
+    """What `signal` is to the client; `began` is on the clock of `time.perf_counter`."""
+    if isinstance(signal, Piece):
+        yield from reader.read(signal.text)
+    elif isinstance(signal, Began):
+        reader.begin(signal)
+    elif isinstance(signal, Ended):
+        yield from reader.end()
+        yield Done(
+            reader.reason(signal),
+            signal.finished.stats,
+            stop_sequence=signal.finished.stop_sequence,
+            load_ms=reader.began.load_ms,
+            queue_ms=reader.began.queue_ms,
+            total_ms=(time.perf_counter() - began) * 1000,
+            warnings=reader.warnings(signal),
+        )
+    else:
+        yield signal
+
+
+def _check_keep_alive(seconds: float | None) -> None:
+    if seconds is not None and math.isnan(seconds):
+        raise BadRequest("`keep_alive` must be a number of seconds.", param="keep_alive")
 
 
 def _nobody(_signal: Signal) -> None:

@@ -30,16 +30,22 @@ def sampler_of(wishes: Sampling) -> Sampler:
         BadRequest: one of them is out of range; `param` names it.
     """
     default = Sampler()
+    temperature = _number(
+        "temperature", wishes.temperature, 0, MAX_TEMPERATURE, default.temperature
+    )
     top_p = _number("top_p", wishes.top_p, 0, 1, default.top_p)
+    top_k = _top_k(wishes.top_k, default.top_k)
+    seed = seed_of(wishes.seed)
     return Sampler(
-        temperature=_number(
-            "temperature", wishes.temperature, 0, MAX_TEMPERATURE, default.temperature
-        ),
-        top_k=_top_k(wishes.top_k, default.top_k),
+        temperature=temperature,
+        top_k=top_k,
         top_p=max(top_p, 1e-6),  # 0 is meant as "the likeliest token only"
-        seed=seed_of(wishes.seed),
+        seed=None if temperature == 0 or top_k == 1 else seed,  # to change it can cost the cache
         repetition_penalty=_number("repeat_penalty", wishes.repeat_penalty, 0, 10, 1.0) or 1.0,
         penalize_last_n=_last_n(wishes.repeat_last_n, default.penalize_last_n),
+        min_p=_number("min_p", wishes.min_p, 0, 1, default.min_p),
+        presence_penalty=_number("presence_penalty", wishes.presence_penalty, -2, 2, 0.0),
+        frequency_penalty=_number("frequency_penalty", wishes.frequency_penalty, -2, 2, 0.0),
     )
 
 

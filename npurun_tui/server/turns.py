@@ -1,7 +1,5 @@
-"""One request on the engine's loop: the waiting line, the model, the turn.
-
-What happens is told to the server's side by `emit`; what the answer's text means is found out over there.
-"""
+"""The engine as the server's requests have it, on the engine's loop: the waiting line, the model, and what is done with
+both held."""
 
 from __future__ import annotations
 
@@ -9,71 +7,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
 from npurun_tui import units
-from npurun_tui.engine.engine import Engine, LoadedModel, Permit
+from npurun_tui.engine.engine import Engine, Permit
 from npurun_tui.engine.spec import ModelSpec
-from npurun_tui.engine.transcript import (
-    Finished,
-    FinishReason,
-    Piece,
-    Prefill,
-    Turn,
-    TurnOptions,
-    begin_turn,
-)
-from npurun_tui.errors import EngineCrashed, QueueFull
-from npurun_tui.server.asking import Ask, Loading, Queued, Reading
+from npurun_tui.errors import ContextOverflow, EngineCrashed, QueueFull
+from npurun_tui.server.asking import Embeddings, Loading, Queued
 from npurun_tui.server.bridge import Emit
 from npurun_tui.server.config import ServerConfig
-from npurun_tui.server.faults import Busy, EngineFault
+from npurun_tui.server.faults import Busy, ContextLength, EngineFault, Unsupported
+from npurun_tui.server.generation import Held, Signal
 from npurun_tui.server.residence import Residence
-from npurun_tui.server.sampling import max_tokens_of
-
-
-@dataclass(frozen=True, slots=True)
-class Began:
-    """The permit is held, the model loaded and the prompt made."""
-
-    queue_ms: float
-    load_ms: float
-    warnings: tuple[str, ...] = ()
-
-
-Signal = Queued | Loading | Reading | Began | Piece | Finished
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The permit, with the model loaded."""
-
-    permit: Permit
-    model: LoadedModel
-    queue_ms: float
-    load_ms: float
-
-
-@dataclass(eq=False)
-class Asked:
-    """A checked request on its way to the engine."""
-
-    ask: Ask
-    spec: ModelSpec
-    options: TurnOptions
-    who: str
-    turn: Turn | None = None
-    stopped: bool = False
-
-    def stop(self) -> None:
-        """End the answer with what has come."""
-        self.stopped = True
-        if self.turn is not None:
-            self.turn.stop()
 
 
 class EngineSide:
-    """Everything that touches the engine. Made on the server's loop, used on the engine's."""
+    """Everything that takes the permit. Made on the server's loop, used on the engine's."""
 
     def __init__(self, engine: Engine, config: ServerConfig) -> None:
         self.engine = engine
@@ -92,16 +40,6 @@ class EngineSide:
         """Unix time at which the loaded model goes; None where it stays. From any thread."""
         residence = self._residence
         return residence.expires if residence is not None else None
-
-    async def unload(self, name: str) -> None:
-        """Unload the model `name` as soon as the permit is free, whoever loaded it."""
-        loaded = self.engine.status.model
-        if loaded is None or loaded.name != name:
-            return
-        async with self.engine.permit(f"unloading {name}", however_long=True) as permit:
-            loaded = self.engine.status.model
-            if loaded is not None and loaded.name == name:
-                await permit.unload()
 
     async def aclose(self) -> None:
         """End the keep-alive timer."""
@@ -132,6 +70,46 @@ class EngineSide:
                 model, load_ms = await residence.load(permit, spec)
                 yield Held(permit, model, queue_ms, load_ms)
 
+    async def unload(self, name: str) -> None:
+        """Unload the model `name` as soon as the permit is free, whoever loaded it."""
+        loaded = self.engine.status.model
+        if loaded is None or loaded.name != name:
+            return
+        async with self.engine.permit(f"unloading {name}", however_long=True) as permit:
+            loaded = self.engine.status.model
+            if loaded is not None and loaded.name == name:
+                await permit.unload()
+
+    async def embed(
+        self,
+        spec: ModelSpec,
+        who: str,
+        texts: tuple[str, ...],
+        *,
+        truncate: bool,
+        keep_alive: float | None,
+    ) -> Embeddings:
+        """A vector for each text, under the permit.
+
+        Raises:
+            Unsupported: the model makes none. ContextLength: a text is too long.
+        """
+        async with self.hold(spec, who, keep_alive, _nobody) as held:
+            if not held.model.embeds:
+                raise Unsupported(
+                    f"{spec.name} makes no embeddings.",
+                    param="model",
+                    mend="Use an embedding model.",
+                )
+            try:
+                vectors, tokens = await held.permit.dialog.embed(texts, truncate=truncate)
+            except ContextOverflow as error:
+                window = held.model.context_size
+                raise ContextLength(error.message, needed=0, window=window) from error
+            except EngineCrashed as error:
+                raise EngineFault(error.message, mend=error.mend, code="engine_crashed") from error
+        return Embeddings(tuple(map(tuple, vectors)), tokens, held.load_ms)
+
     async def _permit(self, stack: AsyncExitStack, who: str, emit: Emit[Signal]) -> Permit:
         limit = self._config.queue_timeout
         line = self.engine.permit(
@@ -147,36 +125,6 @@ class EngineSide:
                 f"The engine was busy for {units.duration(limit)}.", mend="Try again later."
             ) from None
 
-    async def answer(self, asked: Asked, emit: Emit[Signal]) -> None:
-        """One whole answer."""
-        async with self.hold(asked.spec, asked.who, asked.ask.keep_alive, emit) as held:
-            try:
-                await self._turn(asked, held, emit)
-            except EngineCrashed as error:
-                raise EngineFault(error.message, mend=error.mend, code="engine_crashed") from error
 
-    async def _turn(self, asked: Asked, held: Held, emit: Emit[Signal]) -> None:
-        window = held.model.context_size
-        options = TurnOptions(
-            asked.options.sampler,
-            max_tokens_of(asked.ask.max_tokens, window),
-            asked.options.stop,
-        )
-        emit(Began(held.queue_ms, held.load_ms))
-        asked.turn = turn = begin_turn(held.permit, window, asked.ask.messages, options)
-        if asked.stopped:
-            turn.stop()
-        timer = asyncio.get_running_loop().call_later(self._config.limits.generation, turn.stop)
-        try:
-            emit(await turn.run(lambda event: emit(_signal(event))))
-        finally:
-            timer.cancel()
-
-
-def _signal(event: Prefill | Piece) -> Signal:
-    return Reading(event.done, event.total) if isinstance(event, Prefill) else event
-
-
-def is_length(finished: Finished) -> bool:
-    """True where a limit ended the answer: tokens, the window, or the clock."""
-    return finished.reason is not FinishReason.STOP
+def _nobody(_signal: Signal) -> None:
+    """Hears nothing."""
