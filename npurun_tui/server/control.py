@@ -30,6 +30,11 @@ PAUSE: Final = 0.1
 Listener = Callable[[ServerStatus], object]
 
 
+def _import_site() -> None:
+    """Load what a server is made of: half a second that no screen should stand still for."""
+    import npurun_tui.server.site  # noqa: F401
+
+
 class ServerControl:
     """Owns the server and the request log. Make it and use it on one event loop, and `aclose` it there."""
 
@@ -65,7 +70,14 @@ class ServerControl:
         counts = self._counts
         if counts is None:
             return self._status
-        return replace(self._status, active=counts.active, total=counts.total, failed=counts.failed)
+        return replace(
+            self._status,
+            active=counts.active,
+            total=counts.total,
+            failed=counts.failed,
+            prompt_tokens=counts.prompt_tokens,
+            completion_tokens=counts.completion_tokens,
+        )
 
     @property
     def _counts(self) -> Counts | None:
@@ -100,6 +112,7 @@ class ServerControl:
                 raise
 
     async def _start(self, config: ServerConfig) -> None:
+        await asyncio.to_thread(_import_site)
         from npurun_tui.server.running import RunningServer
         from npurun_tui.server.site import build_site, parts_of
 

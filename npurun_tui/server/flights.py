@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from npurun_tui.server.records import RequestRecord
@@ -50,6 +50,8 @@ class Counts:
     active: int = 0
     total: int = 0
     failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 class Flights:
@@ -71,7 +73,7 @@ class Flights:
         record.cancel = lambda: flight.abort(ABORTED_HERE)
         for observer in self._observers:
             observer.opened(record)
-        self._count(0, 0)
+        self._count()
         return flight
 
     def close(self, flight: Flight) -> None:
@@ -82,11 +84,19 @@ class Flights:
         record.phase = "done"
         for observer in self._observers:
             observer.closed(record)
-        self._count(1, int(record.status >= 400))
+        self._count(record)
 
-    def _count(self, ended: int, failed: int) -> None:
-        before = self.counts
-        self.counts = Counts(len(self._flights), before.total + ended, before.failed + failed)
+    def _count(self, ended: RequestRecord | None = None) -> None:
+        counts = replace(self.counts, active=len(self._flights))
+        if ended is not None:
+            counts = replace(
+                counts,
+                total=counts.total + 1,
+                failed=counts.failed + int(ended.status >= 400),
+                prompt_tokens=counts.prompt_tokens + (ended.prompt_tokens or 0),
+                completion_tokens=counts.completion_tokens + (ended.completion_tokens or 0),
+            )
+        self.counts = counts
         self._changed()
 
     def abort(self, request_id: str) -> bool:

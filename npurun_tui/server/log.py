@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,9 @@ PAUSE: Final = 0.1
 """Seconds between two calls of a listener, and for which ended requests are gathered before they are written."""
 UNWRITTEN: Final = 20_000
 """Ended requests that are held while the database cannot be written; the oldest of them are lost beyond that."""
+
+PROBES: Final = ("/healthz", "/health", "/metrics")
+"""Paths that watchers ask every few seconds."""
 
 _COPIED: Final = tuple(
     f.name for f in fields(RequestRow) if f.name not in ("request_id", "warnings")
@@ -54,6 +57,7 @@ class RequestLog:
         self._writing: tuple[RequestRow, ...] = ()
         self._changed = threading.Condition()
         self._closing = False
+        self._handed = self._written = 0
         self._listeners: list[_Listener] = []
         self._thread: threading.Thread | None = None
         self.fault = ""
@@ -69,9 +73,10 @@ class RequestLog:
     def closed(self, record: RequestRecord) -> None:
         """It has ended; `record` changes no more."""
         self._live.pop(record.id, None)
-        row = _row(record)
+        row = row_of(record)
         with self._changed:
             self._ended.append(row)
+            self._handed += 1
             if self._thread is None and not self._closing:
                 self._thread = threading.Thread(target=self._write, name="request log", daemon=True)
                 self._thread.start()
@@ -85,14 +90,22 @@ class RequestLog:
         records = sorted(self._live.values(), key=lambda record: -record.began_at)
         return [replace(record) for record in records]
 
-    def recent(self, limit: int = 500, words: str = "") -> list[RequestRow]:
+    def recent(
+        self, limit: int = 500, words: str = "", *, without: Sequence[str] = (), bodies: bool = True
+    ) -> list[RequestRow]:
         """What has ended, newest first, each of `words` in model, client, path, status... Blocks.
+
+        `without` leaves out paths; without `bodies` those are None, which is for lists: each may be megabytes.
 
         Raises:
             StorageError: the database cannot be read.
         """
         self.flush()
-        return self._table.newest(limit, words)
+        return self._table.newest(limit, words, without=without, bodies=bodies)
+
+    def body_of(self, request_id: str) -> bytes | None:
+        """The body of a request that has ended; None where it was not kept. Blocks; raises StorageError."""
+        return self._table.body_of(request_id)
 
     def subscribe(
         self, listener: Callable[[], None], loop: asyncio.AbstractEventLoop
@@ -115,11 +128,10 @@ class RequestLog:
     # --- the thread ----------------------------------------------------------------------------
 
     def flush(self, timeout: float = 10.0) -> None:
-        """Wait until everything that has ended is written, or cannot be."""
+        """Wait until everything that has ended by now is written, or cannot be."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: not (self._ended or self._writing) or bool(self.fault), timeout
-            )
+            handed = self._handed
+            self._changed.wait_for(lambda: self._written >= handed or bool(self.fault), timeout)
 
     def clear(self) -> None:
         """Forget what has ended. Blocks; raises StorageError."""
@@ -160,6 +172,7 @@ class RequestLog:
         written = self._write_batch(self._writing)
         with self._changed:
             if written or last:
+                self._written += len(self._writing)
                 self._writing = ()
             self._changed.notify_all()
             if not written and not last:
@@ -211,6 +224,7 @@ class _Listener:
             self._call()
 
 
-def _row(record: RequestRecord) -> RequestRow:
+def row_of(record: RequestRecord) -> RequestRow:
+    """`record` as it stands now, in the log's form."""
     values = {name: getattr(record, name) for name in _COPIED}
     return RequestRow(request_id=record.id, warnings="\n".join(record.warnings), **values)

@@ -42,6 +42,8 @@ class RequestRecord:
     stream: bool = False
     phase: Phase = "arrived"
     ahead: int = 0
+    read: float = 0.0
+    """Share of the prompt that is prefilled, 0 to 1, while the phase is `prefill`."""
     status: int = 0
     """HTTP's, 0 while there is none; 499 where the client left before there was one."""
     outcome: str = ""
@@ -80,8 +82,8 @@ def note(record: RequestRecord, event: Event) -> None:
     match event:
         case Queued(ahead):
             record.phase, record.ahead = "queued", ahead
-        case Reading():
-            record.phase = "prefill"
+        case Reading(done, total):
+            record.phase, record.read = "prefill", done / total if total else 0.0
         case Text() | Thought() | ToolCalled():
             if record.ttft_ms is None:
                 record.ttft_ms = (time.perf_counter() - record.began_at) * 1000

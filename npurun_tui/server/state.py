@@ -33,3 +33,6 @@ class ServerStatus:
     """Requests answered since it started."""
     failed: int = 0
     """Of these, with a status of 400 and more."""
+    prompt_tokens: int = 0
+    """Of all answers, those taken from a cache included."""
+    completion_tokens: int = 0

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.faults import Forbidden, TooManyTries, Unauthorised
-from npurun_tui.server.heads import Head
-from npurun_tui.server.routing import Scope
 from npurun_tui.server.throttle import Throttle
+
+if TYPE_CHECKING:  # a screen makes tokens before anything of a server is loaded
+    from npurun_tui.server.heads import Head
+    from npurun_tui.server.routing import Scope
 
 PREFIX: Final = "npt_"
 """Lets a leaked token be recognised for what it is."""

@@ -49,6 +49,7 @@ _INSERT: Final = (
     f"INSERT INTO request ({_COLUMNS}) VALUES ({', '.join('?' * len(fields(RequestRow)))})"  # noqa: S608 - names of ours
 )
 _NEWEST: Final = f"SELECT {_COLUMNS} FROM request"  # noqa: S608 - names of ours
+_LISTED: Final = _NEWEST.replace(" body,", " NULL,")
 _SEARCHED: Final = ("model", "client", "path", "peer", "dialect", "outcome", "CAST(status AS TEXT)")
 
 
@@ -67,10 +68,18 @@ class RequestTable:
                 "DELETE FROM request WHERE id <= (SELECT max(id) FROM request) - ?", (self._kept,)
             )
 
-    def newest(self, limit: int, words: str = "") -> list[RequestRow]:
-        """The last `limit` requests, newest first; each of `words` must stand in one of the searched columns."""
+    def newest(
+        self, limit: int, words: str = "", *, without: Sequence[str] = (), bodies: bool = True
+    ) -> list[RequestRow]:
+        """The last `limit` requests, newest first; each of `words` must stand in one of the searched columns.
+
+        Requests for the paths `without` are left out, and without `bodies` so are those, which may be megabytes.
+        """
         wanted = words.split()
         clauses, values = [], list[str]()
+        if without:
+            clauses.append(f"path NOT IN ({', '.join('?' * len(without))})")
+            values += without
         for word in wanted:
             clauses.append("(" + " OR ".join(f"{c} LIKE ? ESCAPE '!'" for c in _SEARCHED) + ")")
             escaped = word.replace("!", "!!").replace("%", "!%").replace("_", "!_")
@@ -78,9 +87,19 @@ class RequestTable:
         where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
         with self._database.reading() as connection:
             found = connection.execute(
-                f"{_NEWEST}{where} ORDER BY id DESC LIMIT ?", (*values, limit)
+                f"{_NEWEST if bodies else _LISTED}{where} ORDER BY id DESC LIMIT ?",
+                (*values, limit),
             )
             return [_row(row) for row in found]
+
+    def body_of(self, request_id: str) -> bytes | None:
+        """The kept body of a request; None where there is none."""
+        with self._database.reading() as connection:
+            found: tuple[bytes | None] | None = connection.execute(
+                "SELECT body FROM request WHERE request_id = ? ORDER BY id DESC LIMIT 1",
+                (request_id,),
+            ).fetchone()
+            return found[0] if found else None
 
     def count(self) -> int:
         """How many are kept."""
