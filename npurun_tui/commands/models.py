@@ -8,19 +8,19 @@ from typing import Any, Final
 from npurun_tui import units
 from npurun_tui.commands.tables import write_facts, write_json, write_line, write_table
 from npurun_tui.engine.spec import BACKEND_LABELS
-from npurun_tui.errors import HashMismatch, ModelNotFound, UsageError
+from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageError
 from npurun_tui.models.catalog import CatalogEntry, find
 from npurun_tui.models.fit import fit, machine_facts
 from npurun_tui.models.remote.known import known_catalog
 from npurun_tui.models.store import BrokenModel, InstalledModel, ModelStore
-from npurun_tui.models.verify import Verdict, verify
+from npurun_tui.models.verify import Verdict, covers_main, verify
 from npurun_tui.settings import Paths
 from npurun_tui.text import one_line
 
 _HASH_WORDS: Final = {
     "pinned": "sha256 pinned: compared with a value that was known before",
     "recorded": "sha256 recorded when it first came here",
-    "": "no sha256 known",
+    "": "sha256 in the manifest, of unknown origin",
 }
 
 
@@ -91,6 +91,7 @@ def show(paths: Paths, name: str, *, json: bool, verify: bool) -> int:
         ModelNotFound: neither knows it.
         ManifestInvalid, ModelFileDamaged: it is here and cannot be used.
         HashMismatch: with `verify`, a file is not what the manifest says; printed all the same.
+        ModelError: with `verify`, the manifest has no hash that would say so.
     """
     store = ModelStore(paths.models)
     try:
@@ -108,6 +109,12 @@ def show(paths: Paths, name: str, *, json: bool, verify: bool) -> int:
     if faults:
         raise HashMismatch(
             f"{model.name} is not what its manifest says: {one_line(', '.join(faults), 300)}.",
+            mend=_mend(paths, model.name),
+        )
+    if verify and not covers_main(model):
+        raise ModelError(
+            f"The manifest of {model.name} has no sha256 of {one_line(model.manifest.files.main, 200)}, "
+            "so nothing says whether that is whole.",
             mend=_mend(paths, model.name),
         )
     return 0
@@ -171,9 +178,6 @@ def _expected(entry: CatalogEntry) -> str:
 def _facts(model: InstalledModel, verdicts: dict[str, Verdict] | None) -> list[tuple[str, str]]:
     manifest = model.manifest
     template = manifest.template.template if manifest.template else ""
-    hashes = _HASH_WORDS[manifest.hash_origin]
-    if manifest.sha256 and not manifest.hash_origin:
-        hashes = "sha256 in the manifest, of unknown origin"
     facts = [
         ("name", model.name),
         ("backend", model.place),
@@ -193,10 +197,19 @@ def _facts(model: InstalledModel, verdicts: dict[str, Verdict] | None) -> list[t
         *(("flag", flag.words) for flag in manifest.flags),
         ("files", _files_words(manifest.sha256)),
         ("chat template", repr(template) if template else ""),
-        ("integrity", hashes),
+        ("integrity", _integrity(model)),
     ]
     facts += [(verdict.value, path) for path, verdict in (verdicts or {}).items()]
     return [(label, one_line(value, 500)) for label, value in facts]
+
+
+def _integrity(model: InstalledModel) -> str:
+    """What the manifest's hashes are worth: an origin without hashes is none."""
+    manifest = model.manifest
+    if not manifest.sha256:
+        return "no sha256 known"
+    words = _HASH_WORDS[manifest.hash_origin]
+    return words if covers_main(model) else f"{words}; none of the main file"
 
 
 def _files_words(hashes: dict[str, str]) -> str:

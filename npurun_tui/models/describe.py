@@ -22,7 +22,7 @@ from npurun_tui.models import bundles
 from npurun_tui.models.describe_files import Facts, check_paths, read_facts_file, read_text
 from npurun_tui.models.describe_template import cut_safely, from_affixes, from_tokens
 from npurun_tui.models.describe_values import Values, check_given, kind_of, offer_facts
-from npurun_tui.models.manifest import NO_SDK, Files, Manifest
+from npurun_tui.models.manifest import LOCAL, NO_SDK, Files, Manifest
 from npurun_tui.models.names import MAX_NAME, fault_of_name, normalise
 from npurun_tui.text import one_line
 
@@ -178,7 +178,7 @@ def _gguf(file: Path, name: str, given: dict[str, str]) -> Description:
         backend="llama.cpp",
         qnn_sdk=values["qnn_sdk"] or NO_SDK,
         template=template,
-        source="local",
+        source=LOCAL,
     )
     return Description(manifest, file.parent, origins, notes=tuple(notes))
 
@@ -214,7 +214,7 @@ def _bundle(path: Path, name: str, given: dict[str, str]) -> Description:
         backend="genie",
         qnn_sdk=values["qnn_sdk"] or NO_SDK,
         template=template,
-        source="local",
+        source=LOCAL,
         tiers=tiers,
     )
     return Description(manifest, root, values.origins, facts.graphs, tuple(notes))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from npurun_tui.errors import ManifestInvalid
 from npurun_tui.models.names import fault_of_relative_path
 from npurun_tui.text import one_line
 
+_MAX_FILE: Final = 1 << 20
 U32: Final = 2**32 - 1
 MAX_TEXT: Final = 500
 MAX_ITEMS: Final = 1000
@@ -53,6 +55,13 @@ class Fields:
             raise self.invalid(field, "is missing")
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= U32:
             raise self.invalid(field, "must be a whole number above 0")
+        return value
+
+    def bytes(self, field: str) -> int:
+        """A file's size: a whole number, 0 or above, that every reader of JSON keeps exactly."""
+        value = self._document.get(field)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 53:
+            raise self.invalid(field, "must be a number of bytes")
         return value
 
     def path(self, field: str) -> str:
@@ -111,3 +120,36 @@ class Fields:
     def names(self) -> list[str]:
         """The names of the fields that are there."""
         return list(self._document)
+
+
+def load_object(file: Path) -> dict[str, Any]:
+    """The JSON object in `file`. A BOM is accepted: Windows editors write one. Raises ManifestInvalid."""
+    shown = one_line(str(file), 400)
+    try:
+        if file.exists() and not file.is_file():  # opening a named pipe would wait for ever
+            raise ManifestInvalid(f"{shown} is not a file.")
+        with file.open("rb") as stream:
+            data = stream.read(_MAX_FILE + 1)
+    except FileNotFoundError:
+        raise ManifestInvalid(f"{shown} is missing.") from None
+    except OSError as error:
+        raise ManifestInvalid(f"{shown} cannot be read: {error.strerror or error}.") from error
+    if len(data) > _MAX_FILE:
+        raise ManifestInvalid(f"{shown} is larger than 1 MB, so it is not a manifest.")
+    try:
+        document = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise ManifestInvalid(f"{shown} is not UTF-8 text.") from None
+    except RecursionError:
+        raise ManifestInvalid(f"{shown} nests its values too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise ManifestInvalid(f"{shown} is not JSON: {error.msg} in line {error.lineno}.") from None
+    except ValueError:  # a number of thousands of digits, or NaN
+        raise ManifestInvalid(f"{shown} holds a number that is none.") from None
+    if not isinstance(document, dict):
+        raise ManifestInvalid(f"{shown} must hold one JSON object.")
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)

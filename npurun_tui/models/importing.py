@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Final, Literal
 
 from npurun_tui import units
-from npurun_tui.errors import DiskFull, ManifestInvalid, ModelError, ModelNotFound, UsageError
+from npurun_tui.errors import DiskFull, ModelError, ModelNotFound, UsageError
 from npurun_tui.files import is_disk_full
 from npurun_tui.models.bundles import set_flags
 from npurun_tui.models.describe import Description, describe
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME, Files, Flag, Manifest
 from npurun_tui.models.pull.install import UNPACKED, check_place, install, recover
+from npurun_tui.models.sizes import sizes_of
 from npurun_tui.models.store import InstalledModel, ModelStore
 from npurun_tui.models.transfer import Item, Transfer, item_of, items_below, sync_folders
 from npurun_tui.text import one_line
@@ -246,13 +247,13 @@ def _complete(
 
 
 def _write(manifest: Manifest, folder: Path) -> None:
-    """Write it, and see that it can be read: a bundle's figures may be none (2**40 tokens). Raises ManifestInvalid."""
-    manifest.write(folder)
-    try:
-        Manifest.read(folder)
-    except ManifestInvalid:
-        (folder / FILE_NAME).unlink()
-        raise
+    """Write it, with the files' sizes, where it can be read back: a bundle's figures may be none (2**40 tokens).
+
+    Raises ManifestInvalid; an older manifest in `folder` is then still there.
+    """
+    complete = replace(manifest, sizes=sizes_of(folder, manifest.sha256))
+    complete.check(folder)
+    complete.write(folder)
 
 
 def _remove(items: list[Item], root: Path | None) -> None:

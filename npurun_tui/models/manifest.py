@@ -1,9 +1,9 @@
 """`npurun.json`: what a model's folder says of itself, read and written so that the Rust program reads it too.
 
 The Rust program's fields are kept as it has them. Ours stand beside them and it ignores them: `backend` ("genie"
-where absent), `quant_label`, `hash_origin`, `licence`, `source`, `parameters`, `archive_sha256`, `tiers`, `flags`. A
-manifest may come from anywhere, so everything in it is checked before any of it is used, and every fault is one
-sentence that names the file and field.
+where absent), `quant_label`, `hash_origin`, `licence`, `source`, `parameters`, `archive_sha256`, `sizes`, `tiers`,
+`flags`. A manifest may come from anywhere, so everything in it is checked before any of it is used, and every fault is
+one sentence that names the file and field.
 """
 
 from __future__ import annotations
@@ -12,24 +12,27 @@ import json
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, cast
+from typing import Any, Final, Literal, cast
 
 from npurun_tui.engine.spec import Backend, ModelSpec, SimpleTemplate
-from npurun_tui.errors import ManifestInvalid, ModelFileDamaged
+from npurun_tui.errors import ModelFileDamaged
 from npurun_tui.files import write_atomic
-from npurun_tui.models.fields import MAX_ADDRESS, Fields
+from npurun_tui.models.fields import MAX_ADDRESS, Fields, load_object
 from npurun_tui.models.names import fault_of_relative_path
 from npurun_tui.models.quantisation import RUST_KINDS, rust_kind
+from npurun_tui.models.sizes import check_sizes
 from npurun_tui.text import one_line
 
 FILE_NAME: Final = "npurun.json"
 NO_SDK: Final = "0.0.0"
 """The `qnn_sdk` of a model that needs no QNN SDK; the Rust program insists on three numbers."""
 
+LOCAL: Final = "local"
+"""The `source` of a model that was made of files on this machine."""
+
 HashOrigin = Literal["pinned", "recorded", ""]
 """`pinned`: compared with a value known before the pull. `recorded`: computed on the first one."""
 
-_MAX_FILE: Final = 1 << 20
 _MAX_TEMPLATE: Final = 65_536
 _MAX_HASHES: Final = 10_000
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -97,6 +100,8 @@ class Manifest:
     """The word in the Rust program's `quant`; empty: the nearest to `quant`."""
     archive_sha256: str = ""
     """Of the archive that it came in, as 64 lowercase hex digits; empty where there was none."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Relative path -> bytes, of the files that nobody edits (`models.sizes`)."""
     tiers: tuple[int, ...] = ()
     """The context lengths that its graphs were compiled for, in tokens, ascending; empty where it has none."""
     flags: tuple[Flag, ...] = ()
@@ -110,7 +115,7 @@ class Manifest:
             ManifestInvalid: there is none, it cannot be read, or a field cannot be true.
         """
         file = folder / FILE_NAME
-        return _parse(Fields(file, _load(file)))
+        return _parse(Fields(file, load_object(file)))
 
     def to_json(self) -> dict[str, Any]:
         """The document of `npurun.json`, keys in the order that people read them."""
@@ -132,11 +137,17 @@ class Manifest:
         for key in ("hash_origin", "licence", "source", "parameters", "archive_sha256"):
             if value := getattr(self, key):
                 document[key] = value
+        if self.sizes:
+            document["sizes"] = self.sizes
         if self.tiers:
             document["tiers"] = list(self.tiers)
         if self.flags:
             document["flags"] = [asdict(flag) for flag in self.flags]
         return document
+
+    def check(self, folder: Path) -> None:
+        """See whether `read` would take what `write` would put into `folder`. Raises ManifestInvalid."""
+        _parse(Fields(folder / FILE_NAME, self.to_json()))
 
     def write(self, folder: Path) -> None:
         """Write `npurun.json` into `folder`, atomically and durably. Raises OSError."""
@@ -147,7 +158,7 @@ class Manifest:
         """What the engine needs to load the model that lies in `folder`; `context` and `threads` 0 choose.
 
         Raises:
-            ModelFileDamaged: the file that the engine opens first is not there or empty.
+            ModelFileDamaged: as `main_file`.
         """
         main = main_file(self, folder)
         return ModelSpec(
@@ -165,52 +176,21 @@ def main_file(manifest: Manifest, folder: Path) -> Path:
     """The file that the engine opens first.
 
     Raises:
-        ModelFileDamaged: it is not there or empty.
+        ModelFileDamaged: it is not there or empty, or a file has another size than when it was installed.
     """
     path = folder / manifest.files.main
+    mend = f"`npurun-tui pull {one_line(folder.name, 100)} --force` replaces it."
+    if manifest.source == LOCAL:
+        mend = "Bring it here again from where it came: `npurun-tui convert manifest --force`."
     try:
         present = path.is_file() and path.stat().st_size > 0
     except OSError:
         present = False
     if not present:
-        raise ModelFileDamaged(
-            f"The model file {path} is missing or empty.",
-            mend="Remove the model and pull it again.",
-        )
+        shown = one_line(str(path), 400)
+        raise ModelFileDamaged(f"The model file {shown} is missing or empty.", mend=mend)
+    check_sizes(folder, manifest.sizes, mend)
     return path
-
-
-def _load(file: Path) -> dict[str, Any]:
-    """The JSON object in `file`. A BOM is accepted: Windows editors write one."""
-    shown = one_line(str(file), 400)
-    try:
-        if file.exists() and not file.is_file():  # opening a named pipe would wait for ever
-            raise ManifestInvalid(f"{shown} is not a file.")
-        with file.open("rb") as stream:
-            data = stream.read(_MAX_FILE + 1)
-    except FileNotFoundError:
-        raise ManifestInvalid(f"{shown} is missing.") from None
-    except OSError as error:
-        raise ManifestInvalid(f"{shown} cannot be read: {error.strerror or error}.") from error
-    if len(data) > _MAX_FILE:
-        raise ManifestInvalid(f"{shown} is larger than 1 MB, so it is not a manifest.")
-    try:
-        document = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
-    except UnicodeDecodeError:
-        raise ManifestInvalid(f"{shown} is not UTF-8 text.") from None
-    except RecursionError:
-        raise ManifestInvalid(f"{shown} nests its values too deeply.") from None
-    except json.JSONDecodeError as error:
-        raise ManifestInvalid(f"{shown} is not JSON: {error.msg} in line {error.lineno}.") from None
-    except ValueError:  # a number of thousands of digits, or NaN
-        raise ManifestInvalid(f"{shown} holds a number that is none.") from None
-    if not isinstance(document, dict):
-        raise ManifestInvalid(f"{shown} must hold one JSON object.")
-    return document
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def _parse(fields: Fields) -> Manifest:
@@ -243,6 +223,7 @@ def _parse(fields: Fields) -> Manifest:
         source=fields.text("source", default="", limit=MAX_ADDRESS),
         parameters=fields.text("parameters", default="", limit=64),
         archive_sha256=_hash(fields, "archive_sha256") if fields.has("archive_sha256") else "",
+        sizes=_sizes(fields.object("sizes")),
         tiers=fields.numbers("tiers"),
         flags=tuple(_flag(item) for item in fields.objects("flags")),
     )
@@ -301,14 +282,23 @@ def _template_document(template: SimpleTemplate) -> dict[str, str]:
     return document
 
 
-def _hashes(section: Fields) -> dict[str, str]:
+def _paths(section: Fields) -> list[str]:
+    """The names of `section`'s fields, each of which must be a path inside the model's folder."""
     names = section.names()
     if len(names) > _MAX_HASHES:
         raise section.invalid("", f"has more than {_MAX_HASHES:,} entries")
     for name in names:
         if fault := fault_of_relative_path(name):
             raise section.invalid(name, fault)
-    return {name: _hash(section, name) for name in names}
+    return names
+
+
+def _sizes(section: Fields) -> dict[str, int]:
+    return {name: section.bytes(name) for name in _paths(section)}
+
+
+def _hashes(section: Fields) -> dict[str, str]:
+    return {name: _hash(section, name) for name in _paths(section)}
 
 
 def _hash(section: Fields, name: str) -> str:

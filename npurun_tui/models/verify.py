@@ -55,6 +55,11 @@ def hashed_files(model: InstalledModel) -> dict[str, str]:
     return {fields.get(key) or key: value for key, value in model.manifest.sha256.items()}
 
 
+def covers_main(model: InstalledModel) -> bool:
+    """Whether the file that the engine opens first is among those that the manifest has a hash of."""
+    return model.manifest.files.main in hashed_files(model)
+
+
 def _open(path: Path) -> BinaryIO:
     """The file at `path`, if it is one: opening a named pipe would wait for ever. Raises OSError."""
     descriptor = os.open(

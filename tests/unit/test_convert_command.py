@@ -167,7 +167,7 @@ def test_inspect_compares(
         assert main(["convert", "inspect", target]) == 0
         assert capsys.readouterr().out.count(" same ") == 6
     shard = folder / "bundle" / "model_part_1_of_2.bin"
-    shard.write_bytes(shard.read_bytes() + b"?")
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
     (folder / "bundle" / "config.json").unlink()
     capsys.readouterr()
     assert main(["convert", "inspect", "phi", "--json"]) == 1
@@ -178,6 +178,9 @@ def test_inspect_compares(
     assert document["verification"]["bundle/config.json"] == "missing"
     assert "not what its manifest says" in error
     assert main(["convert", "inspect", "phi", "--no-verify"]) == 0
+    shard.write_bytes(shard.read_bytes()[:-1])
+    assert main(["convert", "inspect", "phi", "--no-verify"]) == 1
+    assert "when it was installed" in capsys.readouterr().err
 
 
 def test_inspect_of_what_is_not_there(

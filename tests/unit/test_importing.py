@@ -365,6 +365,31 @@ def test_a_folder_becomes_a_model_where_it_lies(store: ModelStore, source: Path)
     assert rust_faults(Manifest.read(folder).to_json()) == []
 
 
+def test_a_manifest_that_cannot_be_made_anew_stays(store: ModelStore, source: Path) -> None:
+    folder = store.root / "mine"
+    shutil.copytree(source, folder)
+    adopt(folder, store, quant="w4a16")
+    before = (folder / "npurun.json").read_bytes()
+    config = folder / "genie_config.json"
+    config.write_text(config.read_text().replace("151936", str(2**40)))
+    with pytest.raises(ModelError, match="vocab"):
+        adopt(folder, store, quant="w4a16", force=True)
+    assert (folder / "npurun.json").read_bytes() == before
+
+
+def test_weights_that_were_cut_are_damage_and_an_edited_config_is_none(
+    store: ModelStore, source: Path
+) -> None:
+    model = import_model(source, store, quant="w4a16")
+    config = model.folder / "bundle" / "genie_config.json"
+    config.write_text(config.read_text() + "\n")
+    assert store.get("source").manifest.sizes == model.manifest.sizes
+    os.truncate(model.folder / "bundle" / "model_part_1_of_2.bin", 10)
+    with pytest.raises(ModelFileDamaged, match=r"has 10 B .* convert manifest --force"):
+        store.get("source")
+    assert [broken.name for broken in store.scan()[1]] == ["source"]
+
+
 def test_a_bare_bundle_and_a_gguf_in_place(store: ModelStore, source: Path) -> None:
     shutil.copytree(source, store.root / "bare")
     assert adopt(store.root / "bare", store, quant="w4a16").manifest.files.genie_config == (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ def cpu_manifest() -> Manifest:
         files=Files(model="Smol.Q4_1.gguf"),
         backend="llama.cpp",
         sha256={"Smol.Q4_1.gguf": "c" * 64},
+        sizes={"Smol.Q4_1.gguf": 5_000_000_000},
         hash_origin="pinned",
         licence="Apache-2.0",
         source="pip:x==1",
@@ -103,6 +105,7 @@ def test_what_is_written_satisfies_the_rust_program_and_comes_back_whole(tmp_pat
     assert document["files"] == {"model": "Smol.Q4_1.gguf"}
     again = Manifest.read(tmp_path)
     assert again.to_json() == manifest.to_json()
+    assert again.sizes == manifest.sizes
     assert (again.quant, again.hash_origin, again.licence) == ("Q4_1", "pinned", "Apache-2.0")
 
 
@@ -179,6 +182,11 @@ BROKEN: list[tuple[object, str]] = [
     (changed(sha256={"a.bin": "A" * 64}), "sha256.a.bin must be 64 lowercase hexadecimal digits"),
     (changed(sha256={"a.bin": "a" * 63}), "sha256.a.bin must be 64"),
     (changed(sha256={"../a.bin": "a" * 64}), "sha256.../a.bin leads out"),
+    (changed(sizes=[]), "sizes must be an object"),
+    (changed(sizes={"a.bin": -1}), "sizes.a.bin must be a number of bytes"),
+    (changed(sizes={"a.bin": True}), "sizes.a.bin must be"),
+    (changed(sizes={"a.bin": 2**60}), "sizes.a.bin must be"),
+    (changed(sizes={"../a.bin": 1}), "sizes.../a.bin leads out"),
     (changed(licence=["MIT"]), "licence must be a text"),
 ]
 
@@ -248,7 +256,7 @@ def test_a_path_that_passes_stays_below_its_folder(path: str) -> None:
 
 def test_the_spec_of_a_cpu_model(tmp_path: Path) -> None:
     (tmp_path / "Smol.Q4_1.gguf").write_bytes(b"GGUF")
-    spec = cpu_manifest().spec(tmp_path, context=2048, threads=3)
+    spec = replace(cpu_manifest(), sizes={}).spec(tmp_path, context=2048, threads=3)
     assert spec.backend == "llama.cpp"
     assert spec.model_file == tmp_path / "Smol.Q4_1.gguf"
     assert spec.model_file.is_absolute()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -223,6 +225,41 @@ def test_show_finds_a_file_that_changed(
         commands.show(paths, NAME, json=True, verify=True)
     document = json.loads(capsys.readouterr().out)
     assert document["verification"] == {"Tiny.Q4_1.gguf": "differs"}
+
+
+@pytest.mark.parametrize("hashes", [{}, {"npurun.txt": "a" * 64}])
+def test_verifying_what_has_no_hash_is_no_success(
+    installed: ModelStore,
+    paths: Paths,
+    capsys: pytest.CaptureFixture[str],
+    hashes: dict[str, str],
+) -> None:
+    model = installed.get(NAME)
+    (model.folder / "npurun.txt").write_bytes(b"")
+    empty = hashlib.sha256(b"").hexdigest()
+    replace(model.manifest, sha256=dict.fromkeys(hashes, empty)).write(model.folder)
+    with pytest.raises(ModelError, match=r"no sha256 of Tiny\.Q4_1\.gguf"):
+        commands.show(paths, NAME, json=False, verify=True)
+    capsys.readouterr()
+    assert commands.show(paths, NAME, json=False, verify=False) == 0
+    words = "none of the main file" if hashes else "no sha256 known"
+    assert words in capsys.readouterr().out
+
+
+def test_a_file_that_was_cut_is_damage_and_is_replaced(
+    installed: ModelStore, tiny: TinyModel, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = installed.get(NAME).folder / "Tiny.Q4_1.gguf"
+    os.truncate(file, 100_000)
+    capsys.readouterr()
+    assert commands.list_models(paths, json=False) == 0
+    assert "tiny-test is damaged" in capsys.readouterr().out
+    with pytest.raises(ModelError, match="--force"):
+        pull_entry(tiny.entry, installed, JsonReport(NAME), PullRequest(NAME))
+    with pytest.raises(ModelError, match=r"has 100 kB and had 305 kB .* --force"):
+        installed.get(NAME)
+    assert pull_entry(tiny.entry, installed, JsonReport(NAME), PullRequest(NAME, force=True)) == 0
+    assert installed.get(NAME).manifest.sizes == {"Tiny.Q4_1.gguf": len(tiny.gguf)}
 
 
 def test_show_a_hostile_manifest_is_printable(

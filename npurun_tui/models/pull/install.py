@@ -19,6 +19,7 @@ from npurun_tui.models.bundles import CONFIG, TOKENIZER, find_bundle, read_facts
 from npurun_tui.models.catalog import CatalogEntry
 from npurun_tui.models.layout import Layout
 from npurun_tui.models.manifest import FILE_NAME, NO_SDK, Files, Manifest
+from npurun_tui.models.sizes import sizes_of
 from npurun_tui.models.trees import remove_tree
 from npurun_tui.text import one_line
 
@@ -57,6 +58,7 @@ def write_manifest(entry: CatalogEntry, folder: Path, file_name: str, sha256: st
         files=Files(model=file_name),
         backend=entry.backend,
         sha256={file_name: sha256},
+        sizes=sizes_of(folder, [file_name]),
         hash_origin="pinned" if entry.pinned else "recorded",
         licence=entry.licence,
         source=str(entry.source),
@@ -102,6 +104,7 @@ def write_bundle_manifest(
         source=str(entry.source),
         parameters=entry.parameters,
         archive_sha256=archive_sha256,
+        sizes=sizes_of(folder, known),
         tiers=facts.graphs.contexts,
         flags=flags,
     ).write(folder)
