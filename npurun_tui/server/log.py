@@ -172,8 +172,8 @@ class RequestLog:
         written = self._write_batch(self._writing)
         with self._changed:
             if written or last:
-                self._written += len(self._writing)
                 self._writing = ()
+                self._written = self._handed - len(self._ended)
             self._changed.notify_all()
             if not written and not last:
                 self._changed.wait_for(lambda: self._closing, PAUSE * 20)
