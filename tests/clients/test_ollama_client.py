@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Iterator
 
 import ollama
 import pytest
@@ -17,8 +19,9 @@ SHORT = {"temperature": 0, "num_predict": 8}
 
 
 @pytest.fixture
-def client(served: Served) -> ollama.Client:
-    return ollama.Client(host=served.url)
+def client(served: Served) -> Iterator[ollama.Client]:
+    with ollama.Client(host=served.url) as client:
+        yield client
 
 
 def test_list_show_and_ps(client: ollama.Client) -> None:
@@ -63,8 +66,6 @@ def test_load_and_formats(client: ollama.Client) -> None:
         },
         options={"temperature": 0, "num_predict": 40},
     )
-    import json
-
     assert json.loads(answer.message.content or "")["colour"] in ("red", "green")
 
 
@@ -79,11 +80,11 @@ def test_errors_are_sentences(client: ollama.Client) -> None:
 
 
 async def test_a_broken_off_stream_frees_the_permit(served: Served) -> None:
-    client = ollama.AsyncClient(host=served.url)
     long = {"temperature": 1, "num_predict": 2000}
-    stream = await client.generate(NAME, "Tell a very long story.", options=long, stream=True)
-    async for _ in stream:
-        break
-    await stream.aclose()  # type: ignore[attr-defined]  # it is an async generator
-    answer = await asyncio.wait_for(client.generate(NAME, "Hi", options=SHORT), 20)
+    async with ollama.AsyncClient(host=served.url) as client:
+        stream = await client.generate(NAME, "Tell a very long story.", options=long, stream=True)
+        async for _ in stream:
+            break
+        await stream.aclose()  # type: ignore[attr-defined]  # it is an async generator
+        answer = await asyncio.wait_for(client.generate(NAME, "Hi", options=SHORT), 20)
     assert answer.response
