@@ -174,7 +174,7 @@ async def test_a_pull_from_a_client_is_a_pull_of_the_program(
     index.faults.append(pause_after(SOME, gate))
     events: list[dict[str, Any]] = []
     async for event in scene.directory.pull(f"{NAME}:latest"):
-        events.append(event)  # noqa: PERF401 - the gate opens on the way
+        events.append(event)
         if event.get("completed", 0) >= SOME:
             gate.set()
     said = [event["status"] for event in events if "digest" not in event]
