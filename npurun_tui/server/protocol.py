@@ -153,7 +153,6 @@ class HardenedProtocol(HttpToolsProtocol):
             raise Refused
         super().on_message_begin()
         self._header_count = 0
-        self._head_bytes = min(self._head_bytes, self._limits.header_bytes)
         self._counted = 0
         self._await_head()
 

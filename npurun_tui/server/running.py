@@ -73,7 +73,7 @@ class RunningServer:
         self._thread.start()
         try:
             return await asyncio.shield(asyncio.wrap_future(self._ready))
-        except asyncio.CancelledError:
+        except BaseException:
             await self.stop()
             raise
 

@@ -66,6 +66,15 @@ async def test_a_large_head_is_refused(size: int) -> None:
         await raw.close()
 
 
+async def test_a_large_head_is_refused_before_it_is_whole() -> None:
+    async with serving() as live:
+        raw = await live.connect()
+        for size, status in ((100, 200), (40_000, 431)):
+            await raw.send(b"GET /open HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * size)
+            await raw.send(b"\r\n\r\n" if status == 200 else b"")
+            assert (await raw.reply()).status == status
+
+
 async def test_a_long_target_is_refused() -> None:
     async with serving() as live:
         reply = await live.ask(f"GET /{'a' * 40_000} HTTP/1.1")
