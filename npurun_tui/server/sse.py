@@ -124,6 +124,7 @@ class EventStream(Response):
             async with aclosing(cast("AsyncGenerator[Event, None]", self._events)) as events:
                 async for event in events:
                     if isinstance(event, Text | Thought | Call):
+                        await self._begin()
                         await self._write(self._narrator.piece(event))
                     elif isinstance(event, Done):
                         await self._finish(event)
@@ -135,6 +136,7 @@ class EventStream(Response):
             await self._fail(error)
 
     async def _finish(self, done: Done) -> None:
+        await self._begin()
         notes = words((*self._notes, *done.warnings))
         last = comment(f"warning {notes}") if notes else b""
         await self._write(last + self._narrator.end(done), last=True)
@@ -147,6 +149,7 @@ class EventStream(Response):
         self._waits_as = state
         early = isinstance(event, Loading) or (isinstance(event, Queued) and not event.ahead)
         if self._begun or not early:
+            await self._begin()
             await self._write(comment(state))
 
     async def _fail(self, error: NpurunError) -> None:
@@ -174,26 +177,39 @@ class EventStream(Response):
         loop = asyncio.get_running_loop()
         await asyncio.sleep(GRACE)
         if not self._begun:
+            await self._begin()
             await self._write(comment(self._waits_as or "waiting"))
         while True:
             await asyncio.sleep(max(self._said_at + HEARTBEAT - loop.time(), 0.0))
             if loop.time() >= self._said_at + HEARTBEAT:
                 await self._write(self._narrator.heartbeat)
 
-    async def _write(self, body: bytes, *, last: bool = False) -> None:
-        """One chunk, behind the head where that is not written yet."""
+    async def _begin(self) -> None:
+        """Write the head, and what can be said before anything is known; once, and before the first piece is told:
+        events are numbered in the order in which they are made."""
+        if self._begun:
+            return
         async with self._lock:
-            if self._ended or not (body or last):
+            if self._begun or self._ended:
                 return
-            if not self._begun:
-                await self._send(
-                    {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-                )
-                self._begun = True
-                body = self._narrator.opening() + body
-            self._ended = last
-            self._said_at = asyncio.get_running_loop().time()
-            await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+            await self._send(
+                {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+            )
+            self._begun = True
+            opening = self._narrator.opening()
+            if opening:
+                await self._chunk(opening)
+
+    async def _write(self, body: bytes, *, last: bool = False) -> None:
+        """One chunk of a stream that has begun."""
+        async with self._lock:
+            if self._begun and not self._ended and (body or last):
+                await self._chunk(body, last=last)
+
+    async def _chunk(self, body: bytes, *, last: bool = False) -> None:
+        self._ended = last
+        self._said_at = asyncio.get_running_loop().time()
+        await self._send({"type": "http.response.body", "body": body, "more_body": not last})
 
 
 def _task(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

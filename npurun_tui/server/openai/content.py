@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -143,8 +142,8 @@ def arguments_of(arguments: str | dict[str, Any] | None, param: str) -> dict[str
     if not (arguments or "").strip():
         return {}
     try:
-        value = json.loads(arguments or "")
-    except (ValueError, RecursionError):
+        value = msgspec.json.decode(arguments or "")
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise BadRequest(f"{param}: the call's arguments are not a JSON object.", param=param)
