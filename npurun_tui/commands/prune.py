@@ -6,7 +6,7 @@ import sys
 
 from npurun_tui import units
 from npurun_tui.commands.tables import write_json, write_line
-from npurun_tui.errors import UsageError
+from npurun_tui.errors import ModelBusy, UsageError
 from npurun_tui.models.prune import Leftover, leftovers, remove_leftover
 from npurun_tui.models.remote.known import known_catalog
 from npurun_tui.models.store import ModelStore
@@ -30,22 +30,35 @@ def prune(paths: Paths, *, everything: bool, yes: bool, json: bool) -> int:
     if doomed and not yes and not _confirmed():
         sys.stderr.write("Nothing was removed.\n")
         return 1
-    freed = sum(remove_leftover(store, each) for each in doomed)
+    removed, busy, freed = [], [], 0
+    for each in doomed:
+        try:
+            freed += remove_leftover(store, each)
+        except ModelBusy as error:
+            busy.append(each)
+            sys.stderr.write(f"{_name(each)} is left alone: {one_line(str(error), 300)}\n")
+        else:
+            removed.append(each)
     if json:
-        names = [each.name or each.path.name for each in doomed]
-        write_json({"removed": names, "freed": freed, "kept": [each.name for each in kept]})
-    elif doomed:
+        lists = {"removed": removed, "busy": busy, "kept": kept}
+        names = {
+            key: [each.name or each.path.name for each in found] for key, found in lists.items()
+        }
+        write_json({**names, "freed": freed})
+    elif removed:
         write_line(f"{units.size(freed)} are free again.")
     return 0
+
+
+def _name(leftover: Leftover) -> str:
+    return one_line(leftover.name or leftover.path.name, 60)
 
 
 def _tell(doomed: list[Leftover], kept: list[Leftover]) -> None:
     if not doomed:
         write_line("There is nothing to remove.")
     for each in doomed:
-        write_line(
-            f"{one_line(each.name or each.path.name, 60)}: {each.what}, {units.size(each.size)}"
-        )
+        write_line(f"{_name(each)}: {each.what}, {units.size(each.size)}")
     for each in kept:
         write_line(
             f"{each.name}: {each.what}, {units.size(each.size)}; kept, `--all` removes it too"

@@ -13,7 +13,8 @@ from npurun_tui.errors import ModelBusy, ModelError
 from npurun_tui.models.layout import kept_bytes
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.names import fault_of_name
-from npurun_tui.models.pull.install import recover
+from npurun_tui.models.pull.install import UNPACKED, recover
+from npurun_tui.models.pull.recorded import half_written, remove_half_written
 from npurun_tui.models.store import ModelStore
 from npurun_tui.models.trees import remove_tree, tree_size
 from npurun_tui.text import one_line
@@ -37,33 +38,49 @@ def leftovers(store: ModelStore, known: Collection[str]) -> list[Leftover]:
         Leftover(path, "", "a deletion that was cut short", tree_size(path))
         for path in _folders(store.layout.trash)
     ]
+    found += [
+        Leftover(path, "", "a record that was cut short while it was written", path.stat().st_size)
+        for path in half_written(store.root)
+    ]
     for folder in _folders(store.layout.partial_root):
         found += _partial(folder, installed, known)
     return found
 
 
 def remove_leftover(store: ModelStore, leftover: Leftover) -> int:
-    """Delete it; returns the bytes freed, 0 where a pull works on it right now.
+    """Delete it; returns the bytes freed, 0 where it is gone already.
 
     Raises:
+        ModelBusy: a pull works on it right now, or has fetched more since it was looked at.
         ModelError: it could not be deleted.
     """
     try:
-        if not leftover.name:
-            remove_tree(leftover.path)
-            with suppress(OSError):  # there is more in it
-                leftover.path.parent.rmdir()
-            return leftover.size
-        with model_lock(store.layout.partial_root, leftover.name):
-            recover(
-                store.layout, leftover.name
-            )  # an older model that was moved aside comes back first
-            remove_tree(leftover.path)
-    except ModelBusy:
-        return 0
+        if leftover.name:
+            return _remove_partial(store, leftover)
+        if leftover.path.parent == store.root:
+            return remove_half_written(store.root, leftover.path)
+        remove_tree(leftover.path)
+        with suppress(OSError):  # there is more in it
+            leftover.path.parent.rmdir()
     except OSError as error:
         shown = one_line(str(leftover.path), 300)
         raise ModelError(f"{shown} could not be deleted: {error.strerror or error}.") from error
+    return leftover.size
+
+
+def _remove_partial(store: ModelStore, leftover: Leftover) -> int:
+    with model_lock(store.layout.partial_root, leftover.name):
+        if not leftover.path.is_dir():
+            return 0
+        # Whoever was asked said yes to what was there then, and a pull may have come and gone meanwhile.
+        kept = _kept(leftover.path)
+        if kept > (leftover.size if leftover.resumable else 0):
+            raise ModelBusy(
+                f"A pull of {leftover.name} has fetched more meanwhile.",
+                mend="`npurun-tui prune` looks again.",
+            )
+        recover(store.layout, leftover.name)  # an older model that was moved aside comes back first
+        remove_tree(leftover.path)
     return leftover.size
 
 
@@ -73,7 +90,9 @@ def _partial(folder: Path, installed: Collection[str], known: Collection[str]) -
         return []  # nothing of ours is called so
     kept = _kept(folder)
     if not kept:
-        return [Leftover(folder, name, "what an unpacking left", tree_size(folder))]
+        unpacked = (folder / UNPACKED).is_dir()
+        what = "what an unpacking left" if unpacked else "a pull that had fetched nothing"
+        return [Leftover(folder, name, what, tree_size(folder))]
     what = "an unfinished download"
     if name in installed:
         what = "an unfinished download of a model that is installed"

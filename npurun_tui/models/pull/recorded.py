@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from npurun_tui.errors import ModelError
+from npurun_tui.errors import ModelBusy, ModelError
 from npurun_tui.files import write_atomic
 from npurun_tui.text import one_line
 
@@ -42,6 +42,28 @@ def recorded(root: Path, address: str) -> Recorded | None:
     if not isinstance(digest, str) or not _SHA256.fullmatch(digest) or type(size) is not int:
         return None
     return Recorded(digest, size)
+
+
+def half_written(root: Path) -> list[Path]:
+    """What a kill in the middle of `record` has left; at this moment perhaps of one that runs."""
+    return sorted(root.glob(f".{FILE}.*"))
+
+
+def remove_half_written(root: Path, path: Path) -> int:
+    """Delete one of these; returns the bytes freed. Raises OSError, ModelBusy where records are written right now."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(
+            root / f"{FILE}.lock", blocking=False
+        ):  # nobody writes: what is there is dead
+            size = path.stat().st_size
+            path.unlink()
+    except Timeout:
+        raise ModelBusy("A pull ends at this moment.", mend="Prune again.") from None
+    except FileNotFoundError:
+        return 0
+    return size
 
 
 def record(root: Path, address: str, what: Recorded) -> None:
