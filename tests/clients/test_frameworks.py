@@ -30,8 +30,8 @@ def test_framework(served: Served, script: str) -> None:
 def test_llm(served: Served, tmp_path: Path) -> None:
     environ = {"OLLAMA_HOST": served.url, "LLM_USER_PATH": str(tmp_path)}
     listed = _run(["-m", "llm", "models"], environ)
-    assert f"Ollama: {NAME}" in listed.stdout, listed.stderr
-    asked = ["-m", "llm", "-m", f"{NAME}:latest", "-o", "num_predict", "8", "Say hello."]
+    assert f"{NAME}:latest" in listed.stdout, listed.stderr
+    asked = ["-m", "llm", "-m", f"ollama/{NAME}", "-o", "num_predict", "8", "Say hello."]
     done = _run(asked, environ)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

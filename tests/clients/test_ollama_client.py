@@ -85,6 +85,6 @@ async def test_a_broken_off_stream_frees_the_permit(served: Served) -> None:
         stream = await client.generate(NAME, "Tell a very long story.", options=long, stream=True)
         async for _ in stream:
             break
-        await stream.aclose()  # type: ignore[attr-defined]  # it is an async generator
+        await stream.aclose()
         answer = await asyncio.wait_for(client.generate(NAME, "Hi", options=SHORT), 20)
     assert answer.response
