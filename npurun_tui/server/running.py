@@ -78,13 +78,25 @@ class RunningServer:
             raise
 
     async def stop(self) -> None:
-        """Accept nothing more, let requests finish for `limits.shutdown` seconds, then abort them."""
+        """Accept nothing more, let requests finish for `limits.shutdown` seconds, then abort them.
+
+        Cancelling this aborts them at once; the server then ends by itself.
+        """
         if self._thread.ident is None:
             return
         self._asked = True
         self._on_loop(lambda: self._stop.set() if self._stop is not None else None)
-        await asyncio.shield(asyncio.wrap_future(self._over))
+        try:
+            await asyncio.shield(asyncio.wrap_future(self._over))
+        except asyncio.CancelledError:
+            self._abort_all()
+            raise
         self._thread.join()
+
+    def _abort_all(self) -> None:
+        site = self._site
+        if site is not None:
+            self._on_loop(site.app.flights.abort_all)
 
     def abort(self, request_id: str) -> None:
         """End one request, soon; nothing where it has ended."""
@@ -115,7 +127,7 @@ class RunningServer:
         try:
             with asyncio.Runner() as runner:
                 runner.run(self._main())
-        except Exception as unforeseen:  # noqa: BLE001 - the thread's last line of defence; it is handed on
+        except (Exception, asyncio.CancelledError) as unforeseen:  # noqa: BLE001 - handed on: the thread ends here
             error = unforeseen
         finally:
             self._loop = None
