@@ -111,16 +111,16 @@ def card(name: str, *, context: int = 512) -> ModelCard:
         context=context,
         embedding_length=64,
         vocabulary=49152,
-        capabilities=("completion", "tools"),
+        capabilities=("completion", "tools", *(["thinking"] if "think" in name else [])),
         template="{{ messages }}",
     )
 
 
 @dataclass
 class Shelf:
-    """`Directory` of two models."""
+    """`Directory` of three models."""
 
-    names: tuple[str, ...] = ("small", "qwen/three:4b")
+    names: tuple[str, ...] = ("small", "qwen/three:4b", "thinker")
 
     async def cards(self) -> Sequence[ModelCard]:
         return [card(name) for name in self.names]
@@ -171,18 +171,6 @@ class Served:
         return await self.http.post(path, json=body, **more)
 
 
-class _Server(uvicorn.Server):
-    """Says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        self.up.set()
-
-
 @asynccontextmanager
 async def served(
     script: Iterable[Step] = HELLO, *, limits: Limits | None = None
@@ -191,14 +179,15 @@ async def served(
     answerer, recorder = Scripted(tuple(script)), Recorder()
     context = ServerContext(ServerConfig(limits=limits or Limits()), answerer, Shelf())
     app = build_app(context, [*openai.routes(context), *anthropic.routes(context)], [recorder])
-    server = _Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off"))
-    running = asyncio.create_task(server.serve())
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off")
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()  # without the loop around it, whose ticks a test would wait for
     try:
-        await asyncio.wait_for(server.up.wait(), 10)
         port = server.servers[0].sockets[0].getsockname()[1]
-        url = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+        url = f"http://127.0.0.1:{port}"  # plain HTTP: certificates would only take time to load
+        async with httpx.AsyncClient(base_url=url, timeout=20, verify=False) as http:  # noqa: S501
             yield Served(url, answerer, recorder, http)
     finally:
-        server.should_exit = True
-        await running
+        await server.shutdown()

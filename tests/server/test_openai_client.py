@@ -73,7 +73,7 @@ async def test_models() -> None:
         one = await connected.models.retrieve("qwen/three:4b")
         with pytest.raises(openai.NotFoundError, match="not installed") as missing:
             await connected.models.retrieve("none")
-    assert [model.id for model in models] == ["small", "qwen/three:4b"]
+    assert [model.id for model in models] == ["small", "qwen/three:4b", "thinker"]
     assert (one.object, one.owned_by, one.created) == ("model", "npurun", 1_700_000_000)
     assert missing.value.code == "model_not_found"
 

@@ -34,7 +34,7 @@ from npurun_tui.server.openai.fields import (
     whole,
 )
 from npurun_tui.server.openai.stream import TextNarrator, text_finish
-from npurun_tui.server.records import observe
+from npurun_tui.server.records import RequestRecord, observe
 from npurun_tui.server.respond import Telling, json_response, model_name, respond
 
 MOST_PROMPTS = 64
@@ -112,6 +112,7 @@ class Completions:
         usage = body.stream_options is not None and body.stream_options.usage
         if not record.stream:
             answers = await unless_gone(request, self._each(request, ask, prompts))
+            _note(record, answers)
             notes = tuple(note for answer in answers for note in answer.done.warnings)
             echoes = prompts if body.echo else ("",) * len(prompts)
             return json_response(_completion(id_, created, model, echoes, answers), notes=notes)
@@ -129,6 +130,15 @@ class Completions:
             events = self._context.answerer.answer(replace(ask, prompt=prompt), record.id)
             answers.append(await collect(observe(record, events)))
         return answers
+
+
+def _note(record: RequestRecord, answers: list[Collected]) -> None:
+    """The record of several answers has the sum of them, not the last."""
+    stats = summed([answer.done.stats for answer in answers])
+    record.prompt_tokens, record.cached_tokens = stats.prompt_tokens, stats.cached_tokens
+    record.completion_tokens, record.decode_tps = stats.completion_tokens, stats.decode_tps
+    record.queue_ms = sum(answer.done.queue_ms for answer in answers)
+    record.load_ms = sum(answer.done.load_ms for answer in answers)
 
 
 def _completion(
