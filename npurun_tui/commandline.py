@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from npurun_tui import __version__
@@ -17,6 +16,7 @@ from npurun_tui.commandline_models import add_model_commands
 from npurun_tui.commandline_server import add_server_commands
 from npurun_tui.commandline_values import checked
 from npurun_tui.errors import UsageError
+from npurun_tui.files import from_home
 from npurun_tui.settings import Paths, Settings
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _genie_abi_build(options: argparse.Namespace, paths: Paths, settings: Settin
     from npurun_tui.commands.genie_abi import build
 
     del paths, settings
-    return build(Path(options.out).expanduser().absolute(), options.api)
+    return build(from_home(options.out).absolute(), options.api)
 
 
 # --- the parser --------------------------------------------------------------------------------

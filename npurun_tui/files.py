@@ -39,6 +39,11 @@ def keep_private(path: Path) -> None:
             path.chmod(0o600)
 
 
+def from_home(path: str | Path) -> Path:
+    """`path` with a leading `~` or `~user` spelled out; as it is where there is no such user: nothing lies there."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises for an unknown user
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename inside `folder` durable. Windows has no such call and needs none."""
     if os.name == "nt":

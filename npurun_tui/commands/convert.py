@@ -12,6 +12,7 @@ from npurun_tui import units
 from npurun_tui.commands.models import model_document
 from npurun_tui.commands.tables import write_facts, write_json, write_line
 from npurun_tui.errors import UsageError
+from npurun_tui.files import from_home
 from npurun_tui.models.importing import How, adopt, import_model
 from npurun_tui.models.store import InstalledModel, ModelStore
 from npurun_tui.settings import Paths
@@ -40,7 +41,7 @@ def manifest(  # noqa: PLR0913 - all but three have defaults
         ModelError, ModelFileDamaged, ModelBusy, DiskFull: as `import_model` and `adopt`.
     """
     store = ModelStore(paths.models)
-    path = path.expanduser().absolute()
+    path = from_home(path).absolute()
     telling = progress_on_terminal(quiet=json)
     if how == "in-place":
         if name and name.removesuffix(":latest") != path.name:

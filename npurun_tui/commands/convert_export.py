@@ -22,6 +22,7 @@ from npurun_tui.commands.convert_python import Interpreter, find_interpreter, ru
 from npurun_tui.commands.models import model_document
 from npurun_tui.commands.tables import write_json, write_line, write_table
 from npurun_tui.errors import ModelError, NpurunError, UsageError
+from npurun_tui.files import from_home
 from npurun_tui.models.bundles import CONFIG
 from npurun_tui.models.describe import examine
 from npurun_tui.models.importing import How, import_model
@@ -115,7 +116,7 @@ def export(paths: Paths, request: Request, *, json: bool) -> int:
     recipe = _recipe(request.slug)
     if request.out is None:
         raise UsageError("convert export needs a folder for the bundle.", mend="Add -o DIR.")
-    out = request.out.expanduser().absolute()
+    out = from_home(request.out).absolute()
     report: dict[str, Any] = {"slug": recipe.slug, "checks": [], "model": None}
     try:
         model = _export(recipe, request, out, ModelStore(paths.models), report)

@@ -11,7 +11,8 @@ from npurun_tui import units
 from npurun_tui.commands.tables import write_facts, write_json, write_line
 from npurun_tui.engine.genie.processor import processor_of
 from npurun_tui.engine.spec import BACKEND_LABELS
-from npurun_tui.errors import HashMismatch, ModelNotFound
+from npurun_tui.errors import HashMismatch, ModelNotFound, UsageError
+from npurun_tui.files import from_home
 from npurun_tui.models.describe import Description, examine
 from npurun_tui.models.manifest import FILE_NAME, NO_SDK, Manifest, main_file
 from npurun_tui.models.names import fault_of_name
@@ -33,7 +34,9 @@ def inspect(paths: Paths, target: str, *, check: bool, json: bool) -> int:
     """
     model = _installed(ModelStore(paths.models), target)
     if model is None:
-        path = Path(target).expanduser().absolute()
+        if not target.strip():
+            raise UsageError("convert inspect needs a model's name, a folder or a .gguf file.")
+        path = from_home(target).absolute()
         if not os.path.lexists(path / FILE_NAME):
             return _tell_description(examine(path), json=json)
         model = _lying(path)

@@ -46,8 +46,10 @@ class BundleFacts:
     graphs: Graphs
 
 
-def find_bundle(folder: Path) -> Path:
+def find_bundle(folder: Path, called: str) -> Path:
     """The folder of the bundle in `folder`: itself, or the one folder in it that has a `genie_config.json`.
+
+    `called` is what a person knows it by, and stands in the sentence where there is none.
 
     Raises:
         ModelFileDamaged: there is none, or more than one.
@@ -58,7 +60,7 @@ def find_bundle(folder: Path) -> Path:
     found = [entry for entry in sorted(folder.iterdir()) if (entry / CONFIG).is_file()]
     if len(found) != 1:
         many = f"{len(found)} folders with" if found else "no folder with"
-        raise ModelFileDamaged(f"It holds {many} a {CONFIG}, so it is no Genie bundle.")
+        raise ModelFileDamaged(f"{called} holds {many} a {CONFIG}, so it is no Genie bundle.")
     return found[0]
 
 

@@ -18,6 +18,7 @@ from npurun_tui.engine.genie.graphs import Graphs
 from npurun_tui.engine.genie.vocabulary import Vocabulary, read_vocabulary
 from npurun_tui.engine.spec import SimpleTemplate
 from npurun_tui.errors import ModelError, ModelFileDamaged
+from npurun_tui.files import from_home
 from npurun_tui.models import bundles
 from npurun_tui.models.describe_files import Facts, check_paths, read_facts_file, read_text
 from npurun_tui.models.describe_template import cut_safely, from_affixes, from_tokens
@@ -95,7 +96,7 @@ def examine(
     check_given(arch, quant, qnn_sdk)
     values = {"arch": arch, "quant": quant, "qnn_sdk": qnn_sdk}
     try:
-        path = path.expanduser().absolute()
+        path = from_home(path).absolute()
         name = normalise(name) if name else _name_of(path)
         file = _gguf_in(path)
         return _gguf(file, name, values) if file else _bundle(path, name, values)
@@ -133,6 +134,8 @@ def _gguf_in(path: Path) -> Path | None:
             )
         return files[0] if files else None
     if not path.is_file():
+        if path.exists():
+            raise ModelFileDamaged(f"{shown} is neither a folder nor a regular file.")
         raise ModelFileDamaged(f"There is no file or folder {shown}.")
     if path.suffix.lower() != ".gguf":
         raise ModelFileDamaged(
@@ -152,7 +155,12 @@ def _gguf(file: Path, name: str, given: dict[str, str]) -> Description:
             f"{shown} is one of {int(shard[2])} parts of a model.",
             mend="Merge them with llama.cpp's llama-gguf-split first.",
         )
-    header = read_gguf(file, vocabulary=True)
+    try:
+        header = read_gguf(file, vocabulary=True)
+    except (
+        ModelFileDamaged
+    ) as error:  # it is the user's own: there is no model to remove, and no pull
+        raise ModelFileDamaged(error.message, mend="Get the file again from its source.") from error
     if header.context_length <= 0:
         raise ModelFileDamaged(f"{shown} does not say how long its context window is.")
     values, notes = Values(given), []
@@ -187,7 +195,7 @@ def _gguf(file: Path, name: str, given: dict[str, str]) -> Description:
 
 
 def _bundle(path: Path, name: str, given: dict[str, str]) -> Description:
-    root = bundles.find_bundle(path)
+    root = bundles.find_bundle(path, one_line(str(path), 300))
     facts = bundles.read_facts(root)
     document = bundles.load_config(root / bundles.CONFIG)
     check_paths(root, document)

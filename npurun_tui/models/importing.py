@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from npurun_tui import units
 from npurun_tui.errors import DiskFull, ModelError, ModelNotFound, UsageError
-from npurun_tui.files import is_disk_full
+from npurun_tui.files import from_home, is_disk_full
 from npurun_tui.models.bundles import set_flags
 from npurun_tui.models.describe import Description, describe
 from npurun_tui.models.lock import model_lock
@@ -91,7 +91,7 @@ def adopt(
         UsageError: it lies elsewhere.
         ModelFileDamaged, ModelError: as `import_model`; with an `npurun.json` there only `force` goes on.
     """
-    folder = folder.expanduser().absolute()
+    folder = from_home(folder).absolute()
     if not folder.is_dir() or folder.parent.resolve() != store.root.resolve():
         raise UsageError(
             f"{one_line(str(folder), 300)} is no folder directly below the models' folder.",

@@ -194,6 +194,42 @@ def test_inspect_of_what_is_not_there(
     assert "is not JSON" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["convert", "inspect", "~nobody-here/x"],
+        ["convert", "manifest", "~nobody-here/x"],
+        ["convert", "manifest", "~nobody-here/x", "--in-place"],
+        ["convert", "export", "qwen-2-5-7b", "--skip-compile", "-o", "~nobody-here/x"],
+        ["genie-abi", "build", "--out", "~nobody-here/x", "--api", "9"],
+    ],
+)
+def test_the_home_of_nobody(
+    home: Path,
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(home)
+    assert main(arguments) in {1, 2}
+    error = capsys.readouterr().err
+    assert error.splitlines()[-1].startswith("npurun-tui: ")
+    assert "crash" not in error
+
+
+def test_places_with_no_model_are_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "empty").mkdir()
+    assert main(["convert", "inspect", str(home / "empty")]) == 1
+    assert f"{home / 'empty'} holds no folder with a genie_config.json" in capsys.readouterr().err
+    assert main(["convert", "inspect", " "]) == 2
+    assert "needs a model's name" in capsys.readouterr().err
+    (home / "cut.gguf").write_bytes(build_gguf()[:40])
+    assert main(["convert", "manifest", str(home / "cut.gguf")]) == 1
+    assert "Get the file again from its source." in capsys.readouterr().err
+    assert main(["convert", "inspect", os.devnull]) == 1
+    assert "is neither a folder nor a regular file" in capsys.readouterr().err
+
+
 def test_hostile_texts_are_printable(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = {"config.json": {"model_type": "\x1b]0;t\x07x\nname  forged"}}
     assert main(["convert", "inspect", str(make_bundle(home / "b", files=files))]) == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from npurun_tui.files import is_disk_full, sync_folder, write_atomic
+from npurun_tui.files import from_home, is_disk_full, sync_folder, write_atomic
 
 KILLED_WHILE_WRITING = """
 import os, sys
@@ -57,3 +57,9 @@ def test_syncing_a_folder_needs_one(tmp_path: Path) -> None:
     sync_folder(tmp_path)
     with pytest.raises(FileNotFoundError):
         sync_folder(tmp_path / "missing")
+
+
+def test_the_home_of_nobody_stays_as_it_is() -> None:
+    assert from_home("~nobody-here/x") == Path("~nobody-here/x")
+    assert from_home("~/x") == Path.home() / "x"
+    assert from_home("a/~/x") == Path("a/~/x")

@@ -18,6 +18,7 @@ from npurun_tui.engine.genie import layout
 from npurun_tui.engine.genie.binary import ARM64, built_for
 from npurun_tui.engine.genie.machine import NATIVE_PYTHON, Machine, this_machine
 from npurun_tui.errors import EngineUnavailable
+from npurun_tui.files import from_home
 from npurun_tui.text import one_line
 
 EXPLICIT: Final = "NPURUN_GENIE_LIB"
@@ -136,11 +137,11 @@ def _look(
     environ: Mapping[str, str], machine: Machine, usual: Sequence[Path] | None
 ) -> Iterator[Candidate]:
     if explicit := environ.get("NPURUN_GENIE_LIB"):
-        path = Path(explicit).expanduser().absolute()
+        path = from_home(explicit).absolute()
         file = path / layout.library_name(machine.system) if path.is_dir() else path
         yield _examine(file, EXPLICIT, machine)
     if root := environ.get("QNN_SDK_ROOT"):
-        yield _sdk(Path(root).expanduser().absolute(), NAMED_SDK, machine)
+        yield _sdk(from_home(root).absolute(), NAMED_SDK, machine)
     places = usual_folders(machine.system) if usual is None else usual
     for root_folder in sdk_roots(places):
         yield _sdk(root_folder, USUAL_SDK, machine)

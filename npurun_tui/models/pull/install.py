@@ -79,7 +79,7 @@ def write_bundle_manifest(
         ModelFileDamaged: there is no bundle in it, or a file that its config names is missing.
         OSError: a file could not be written.
     """
-    root = find_bundle(folder / BUNDLE)
+    root = find_bundle(folder / BUNDLE, one_line(entry.source.filename, 100))
     facts = read_facts(root, check)
     flags = set_flags(root, facts.graphs)
     inside = root.relative_to(folder).as_posix()
