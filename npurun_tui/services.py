@@ -49,13 +49,16 @@ class Services:
     @cached_property
     def engine(self) -> Engine:
         """The one shared engine; its process starts only when a model is loaded."""
+        from npurun_tui.engine.conversations import ConversationCache
         from npurun_tui.engine.engine import Engine
 
+        limit = self.settings.cache_limit_mb * 1_000_000
         return Engine(
             log=self.paths.engine_log,
             max_queue=self.settings.max_queue,
             load_timeout=self.settings.load_timeout,
             answer_timeout=self.settings.answer_timeout,
+            conversations=ConversationCache(self.paths.conversations, limit),
         )
 
     @cached_property

@@ -48,6 +48,11 @@ class Paths:
         return self.state / "engine.log"
 
     @property
+    def conversations(self) -> Path:
+        """Saved caches of conversations, in a folder for each process that runs."""
+        return self.state / "conversations"
+
+    @property
     def remembered(self) -> Path:
         return self.state / "remembered.json"
 
@@ -78,6 +83,7 @@ _MOST = {
     "max_queue": 10_000,
     "load_timeout": 1_000_000,
     "answer_timeout": 1_000_000,
+    "cache_limit_mb": 10_000_000,
 }
 """Above these a slip of the finger would take all memory, abort the native library, or overflow a clock."""
 
@@ -98,6 +104,8 @@ class Settings:
     """Seconds without a sign of life while a model loads before the engine process is ended."""
     answer_timeout: float = 120.0
     """Seconds without a token or prefill progress before the engine process is ended."""
+    cache_limit_mb: int = 2048
+    """Megabytes on the disk for the caches of conversations that another one interrupted; 0 keeps none."""
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod

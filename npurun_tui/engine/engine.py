@@ -18,11 +18,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from npurun_tui.engine.conversations import ConversationCache
 from npurun_tui.engine.listeners import tell
 from npurun_tui.engine.permit import OnWait, PermitLine
 from npurun_tui.engine.process import HostProcess
 from npurun_tui.engine.remote import RemoteDialog
-from npurun_tui.engine.spec import Backend, ModelSpec
+from npurun_tui.engine.spec import Backend, ModelSpec, fingerprint
 from npurun_tui.engine.template_facts import NO_TEMPLATE, TemplateFacts
 from npurun_tui.errors import EngineCrashed, EngineError, NpurunError
 
@@ -88,12 +89,15 @@ class Permit:
         reload: Callable[[ModelSpec], Awaitable[LoadedModel]],
         unload: Callable[[], Awaitable[None]],
         dialog: Callable[[], RemoteDialog],
+        conversations: ConversationCache | None = None,
     ) -> None:
         self._load = load
         self._reload = reload
         self._spec: ModelSpec | None = None
         self._unload = unload
         self._dialog = dialog
+        self.conversations = conversations
+        """Saved caches of earlier conversations; None where none are kept."""
         self._held = True
 
     async def load(self, spec: ModelSpec) -> LoadedModel:
@@ -148,9 +152,14 @@ class Engine:
         load_timeout: float = 300.0,
         answer_timeout: float = 120.0,
         command: tuple[str, ...] = (),
+        conversations: ConversationCache | None = None,
     ) -> None:
-        """`command` starts another host than ours (a benchmark's); it is given the log file's path."""
+        """`command` starts another host than ours (a benchmark's); it is given the log file's path.
+
+        `conversations` becomes the engine's own: it is closed with it.
+        """
         self._log = log
+        self._conversations = conversations
         self._command = command
         self._load_timeout = load_timeout
         self._answer_timeout = answer_timeout
@@ -207,7 +216,13 @@ class Engine:
         """
         line = self._line.hold(who, on_wait, however_long=however_long, max_waiting=max_waiting)
         async with line:
-            permit = Permit(self._load, self._load_anew, self._unload, self._dialog_or_raise)
+            permit = Permit(
+                self._load,
+                self._load_anew,
+                self._unload,
+                self._dialog_or_raise,
+                self._conversations,
+            )
             try:
                 yield permit
             finally:
@@ -219,7 +234,11 @@ class Engine:
         if self._restart is not None:
             self._restart.cancel()
             await asyncio.wait({self._restart})
-        await self._unload()
+        try:
+            await self._unload()
+        finally:
+            if self._conversations is not None:
+                await self._conversations.aclose()
 
     # -- what a permit does ----------------------------------------------------------------
 
@@ -237,6 +256,7 @@ class Engine:
         began = time.perf_counter()
         try:
             await self._end(before)
+            snapshots_of = fingerprint(spec)
             self._host = host = await self._start()
             answer = await host.call("load", silence=self._load_timeout, spec=spec.to_json())
         except NpurunError as error:
@@ -259,7 +279,12 @@ class Engine:
             facts=TemplateFacts(**answer["facts"]),
         )
         self._spec = spec
-        self._dialog = RemoteDialog(host, silence=self._answer_timeout, busy=self._set_busy)
+        self._dialog = RemoteDialog(
+            host,
+            silence=self._answer_timeout,
+            busy=self._set_busy,
+            snapshots_of=snapshots_of if answer["rewinds_restored"] else "",
+        )
         host.exited.add_done_callback(lambda why: self._exited(host, why.result()))
         self._set(state=EngineState.READY, model=model, loading="", reason="")
         return model

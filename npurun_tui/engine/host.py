@@ -114,6 +114,7 @@ class Host:
         return {
             "context_size": size,
             "place": place,
+            "rewinds_restored": self._dialog.rewinds_restored,
             "constrains": self._dialog.constrains,
             "embeds": self._dialog.embeds,
             "facts": asdict(facts),
@@ -219,9 +220,9 @@ class Host:
         del number
         self._open.save(Path(folder))
 
-    def _op_restore(self, number: int, folder: str) -> None:
+    def _op_restore(self, number: int, folder: str, random: bool) -> None:
         del number
-        self._open.restore(Path(folder))
+        self._open.restore(Path(folder), random=random)
 
 
 def _outcome(

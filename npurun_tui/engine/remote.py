@@ -18,6 +18,7 @@ from npurun_tui.engine.dialog import (
     Start,
     Status,
 )
+from npurun_tui.engine.held import EMPTY, Held, after_query
 from npurun_tui.engine.message_json import encode_constraint, encode_extras, encode_messages
 from npurun_tui.engine.messages import ChatMessage, Constraint, PromptExtras
 from npurun_tui.engine.plain import clean
@@ -58,15 +59,24 @@ class QueryOutcome:
 class RemoteDialog:
     """One loaded model in one engine process. Every call may raise EngineCrashed or GenieError.
 
-    `busy` is told when a query starts and ends.
+    `busy` is told when a query starts and ends. `snapshots_of` names what snapshots of this dialog can be restored
+    into; it is empty where a snapshot may not be chosen by a guess (`Dialog.rewinds_restored`).
     """
 
     def __init__(
-        self, host: HostProcess, *, silence: float, busy: Callable[[bool], None] | None = None
+        self,
+        host: HostProcess,
+        *,
+        silence: float,
+        busy: Callable[[bool], None] | None = None,
+        snapshots_of: str = "",
     ) -> None:
         self._host = host
         self._silence = silence
         self._busy = busy or (lambda _running: None)
+        self.snapshots_of = snapshots_of
+        self.held: Held | None = EMPTY
+        """The text in the cache; None where it is not known."""
 
     async def render(
         self, messages: Sequence[ChatMessage], extras: PromptExtras = NO_EXTRAS
@@ -121,11 +131,19 @@ class RemoteDialog:
         """
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
+        before, self.held = self.held, None
+        said: list[str] = []
+
+        def hear(piece: str, kind: int) -> None:
+            said.append(piece)
+            if on_token is not None:
+                on_token(piece, kind)
+
         self._busy(True)
         number, answer = self._host.begin(
             "query",
             silence=self._silence,
-            on_token=_guard(on_token, failed),
+            on_token=_guard(hear, failed),
             on_progress=_guard(on_progress, failed),
             text=text,
             code=int(code),
@@ -143,6 +161,10 @@ class RemoteDialog:
         finally:
             stopping.cancel()
             self._busy(False)
+            if answer.done() and answer.exception() is None:
+                outcome = _outcome(answer.result())
+                ended = (outcome.status, outcome.generated, outcome.occupancy)
+                self.held = after_query(before, text, code, "".join(said), ended)
 
     async def _abort(self, number: int, answer: asyncio.Future[Any]) -> None:
         """Have the query ended, where it is not yet."""
@@ -172,11 +194,15 @@ class RemoteDialog:
 
     async def reset(self) -> None:
         """Empty the KV cache."""
+        self.held = None
         await self._call("reset")
+        self.held = EMPTY
 
     async def rebuild(self) -> None:
         """Empty the KV cache by the surest way short of a new process; seconds on the NPU."""
+        self.held = None
         await self._call("rebuild")
+        self.held = EMPTY
 
     async def occupancy(self) -> int:
         """Tokens in the KV cache."""
@@ -227,8 +253,15 @@ class RemoteDialog:
         await self._call("save", folder=str(folder))
 
     async def restore(self, folder: Path) -> None:
-        """Bring back what `save` wrote."""
-        await self._call("restore", folder=str(folder))
+        """Bring back what `save` wrote, the place in the random stream included."""
+        self.held = None
+        await self._call("restore", folder=str(folder), random=True)
+
+    async def adopt(self, folder: Path, held: Held) -> None:
+        """Bring back the cache that `save` wrote when it held `held`; the random stream stays as it is."""
+        self.held = None
+        await self._call("restore", folder=str(folder), random=False)
+        self.held = held
 
     def _call(self, operation: str, **arguments: Any) -> Awaitable[Any]:
         return self._host.call(operation, silence=self._silence, **arguments)

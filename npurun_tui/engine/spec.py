@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -60,3 +61,17 @@ class ModelSpec:
             threads=document["threads"],
             template=SimpleTemplate(**template) if template else None,
         )
+
+
+def fingerprint(spec: ModelSpec) -> str:
+    """What a saved cache of `spec` can be restored into: the same file, not changed since, with the same window; ""
+    where that cannot be told."""
+    file = spec.model_file
+    if file is None:
+        return ""
+    try:
+        status = file.stat()
+    except OSError:  # the load itself will say what is wrong
+        return ""
+    stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return json.dumps([spec.backend, str(file), *stamp, spec.context])

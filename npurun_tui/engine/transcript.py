@@ -152,6 +152,8 @@ class Turn:
         self._stop = asyncio.Event()
         self._on_event: OnEvent = lambda _event: None
         self._first_token = 0.0
+        self._made_ready = 0.0
+        """Seconds that it took to bring a saved cache back, or to save another conversation's."""
 
     @property
     def _dialog(self) -> RemoteDialog:
@@ -213,6 +215,11 @@ class Turn:
 
     async def _ask(self, prompt: str) -> tuple[QueryOutcome, str]:
         """The answer and what to say of how it came, climbing from the cheapest way to the surest."""
+        try:
+            if await self._until_stopped(self._make_ready(prompt)) is None:
+                return NOTHING, ""
+        except EngineCrashed:
+            return await self._ask_anew(prompt)
         start, trusts_empty = await self._dialog.opening(prompt)
         note = f"prefilled whole: {start.why}" if start.why else ""
         rungs: list[tuple[Opening, str]] = [(start.how, note)]
@@ -230,9 +237,20 @@ class Turn:
             silent = outcome.status is Status.SUCCESS and not outcome.generated
             if not (how is Opening.REWIND and silent and not trusts_empty):
                 return outcome, said
+        return await self._ask_anew(prompt)
+
+    async def _ask_anew(self, prompt: str) -> tuple[QueryOutcome, str]:
+        """The answer of a new engine process."""
         if await self._until_stopped(self._restart()) is None:
             return NOTHING, RESTARTED
         return await self._query(prompt, SentenceCode.COMPLETE), RESTARTED
+
+    async def _make_ready(self, prompt: str) -> bool:
+        """Have the cache hold what is cheapest to go on from, where conversations are kept."""
+        if self._permit.conversations is not None:
+            took = await self._permit.conversations.make_ready(self._dialog, prompt)
+            self._made_ready = took
+        return True
 
     async def _restart(self) -> bool:
         """Have the model in a new process, set up as before; up to half a minute on the NPU, so it can be stopped."""
@@ -265,7 +283,11 @@ class Turn:
         return how in (Opening.REWIND, Opening.REBUILD)
 
     async def _query(self, prompt: str, code: SentenceCode) -> QueryOutcome:
-        return await self._dialog.query(prompt, code, self._on_token, self._on_progress, self._stop)
+        dialog = self._dialog
+        outcome = await dialog.query(prompt, code, self._on_token, self._on_progress, self._stop)
+        if self._permit.conversations is not None:
+            self._permit.conversations.learn(dialog, outcome)
+        return outcome
 
     def _on_token(self, text: str, code: int) -> None:
         now = time.perf_counter()
@@ -304,7 +326,7 @@ class Turn:
             cached_tokens=profile.cached_tokens,
             prefilled_tokens=profile.prompt_tokens,
             completion_tokens=profile.generated_tokens,
-            ttft_ms=profile.ttft_us / 1000,
+            ttft_ms=profile.ttft_us / 1000 + self._made_ready * 1000 if profile.ttft_us else 0.0,
             prefill_tps=profile.prefill_tps,
             decode_tps=profile.decode_tps,
             total_ms=(time.perf_counter() - began) * 1000,
