@@ -89,6 +89,7 @@ class HostProcess(asyncio.SubprocessProtocol):
             raise self._crash() from None
         except asyncio.CancelledError:
             self.kill("its start was cancelled")
+            await asyncio.wait({self.exited})
             raise
 
     @property

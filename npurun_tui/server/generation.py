@@ -255,6 +255,15 @@ class Generation:
         self._emit(event if isinstance(event, Piece) else Reading(event.done, event.total))
 
 
+async def warm_up(held: Held) -> None:
+    """Have a model that was just loaded say one token to nobody."""
+    if held.model.embeds:
+        return
+    options = TurnOptions(max_tokens=1)
+    turn = begin_raw_turn(held.permit, held.model.context_size, "Hello", options)
+    await turn.run(lambda _event: None)
+
+
 def nothing_to_answer(messages: tuple[ChatMessage, ...]) -> str:
     """Why `messages` cannot be answered, as a sentence; empty where they can."""
     if not messages:

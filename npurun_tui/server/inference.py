@@ -30,6 +30,7 @@ from npurun_tui.server.generation import (
     Generation,
     Signal,
     nothing_to_answer,
+    warm_up,
 )
 from npurun_tui.server.pieces import AnswerReader
 from npurun_tui.server.sampling import sampler_of, stops_of
@@ -78,12 +79,17 @@ class Inference:
                         yield event
 
     async def load(self, model: str, keep_alive: float | None) -> float:
-        """Have a model loaded; returns the milliseconds that it took (0 where it was)."""
+        """Have a model loaded; returns the milliseconds that it took (0 where it was).
+
+        A loaded one says a token where the configuration asks for that: its first answer then has nothing to set up.
+        """
         _check_keep_alive(keep_alive)
         spec = await asyncio.to_thread(self._resolve, model)
 
         async def work() -> float:
             async with self._side.hold(spec, f"loading {spec.name}", keep_alive, _nobody) as held:
+                if held.load_ms and self._config.warmup:
+                    await warm_up(held)
                 return held.load_ms
 
         return await self._bridge.call(work)
@@ -108,18 +114,6 @@ class Inference:
             )
         )
         return replace(found, total_ms=(time.perf_counter() - began) * 1000)
-
-    async def warm_up(self) -> None:
-        """Load the configured model, and have it say one token where the configuration asks for that: the first real
-        request then waits for neither. Nothing without a configured model."""
-        if not self._config.model:
-            return
-        await self.load(self._config.model, None)
-        status = self._engine.status.model
-        if self._config.warmup and status is not None and not status.embeds:
-            ask = Ask(self._config.model, prompt="Hi", max_tokens=1, client="warm-up")
-            async for _ in self.answer(ask):
-                pass
 
     @property
     def expires(self) -> float | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,10 +16,67 @@ from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.errors import ModelNotFound
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.inference import Inference
+from tests.support.playing_host import Script, heard
 
 T = TypeVar("T")
 
 MakeInference = Callable[..., Inference]
+"""Takes `ServerConfig`'s settings as keywords."""
+
+
+@dataclass
+class Stage:
+    """An inference over an engine whose model plays a part."""
+
+    inference: Inference
+    engine: Engine
+    path: Path
+
+    def heard(self) -> list[dict[str, Any]]:
+        """The queries that the model has had, and how each was set up."""
+        return heard(self.path)
+
+
+Play = Callable[..., Awaitable[Stage]]
+"""Takes a `Script`, and `ServerConfig`'s settings as keywords."""
+
+
+@pytest.fixture
+async def play(engine_loop: asyncio.AbstractEventLoop, tmp_path: Path) -> AsyncIterator[Play]:
+    """Stages a script; the models `played` and `other` are the same part with windows of 4,096 and 1,024 tokens."""
+    stages: list[Stage] = []
+    specs = {
+        name: ModelSpec(name, "genie", tmp_path, context=context)
+        for name, context in (("played", 4096), ("other", 1024))
+    }
+
+    def spec_of(name: str) -> ModelSpec:
+        if name not in specs:
+            raise ModelNotFound(f"The model {name} is not installed.")
+        return specs[name]
+
+    async def start(script: Script, **settings: object) -> Stage:
+        path = tmp_path / f"script{len(stages)}.json"
+        command = script.command(path)
+
+        async def make() -> Engine:
+            return Engine(log=tmp_path / "engine.log", answer_timeout=60, command=command)
+
+        made = await over_there(engine_loop, make)
+        inference = Inference(
+            made,
+            engine_loop,
+            spec_of=spec_of,
+            installed=lambda: list(specs),
+            config=ServerConfig(**settings),  # type: ignore[arg-type]
+        )
+        stages.append(Stage(inference, made, path))
+        return stages[-1]
+
+    yield start
+    for stage in stages:
+        await stage.inference.aclose()
+        await over_there(engine_loop, stage.engine.aclose)
 
 
 @pytest.fixture
