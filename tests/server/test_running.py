@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from npurun_tui.errors import EngineError
-from npurun_tui.server.binding import CannotServe, url_of
+from npurun_tui.server.binding import CannotServe, bind, url_of
 from npurun_tui.server.config import Limits, ServerConfig
 from npurun_tui.server.running import RunningServer, Site
 from npurun_tui.server.tokens import hash_token
@@ -91,6 +91,13 @@ async def test_a_chosen_port_is_kept_and_localhost_has_all_its_addresses() -> No
         assert (await live.ask("GET /open HTTP/1.1")).status == 200
     async with serving(port=live.port) as again:
         assert again.port == live.port
+
+
+def test_answers_are_sent_without_waiting_for_more() -> None:
+    """asyncio switches Nagle's algorithm off for sockets that name their protocol."""
+    for listening in bind("localhost", 0):
+        with listening:
+            assert listening.proto == socket.IPPROTO_TCP
 
 
 async def test_a_failure_of_the_parts_is_the_starts() -> None:
