@@ -33,6 +33,7 @@ from npurun_tui.settings import Paths, Settings
 from npurun_tui.stylesheets import stylesheets
 from npurun_tui.text import one_line
 from npurun_tui.units import count
+from npurun_tui.widgets.alt_digits import free_alt_digits
 from npurun_tui.widgets.notices import say
 from npurun_tui.widgets.status_bar import StatusBar
 
@@ -138,6 +139,7 @@ class WorkbenchApp(App[None]):
     def __init__(self, paths: Paths, settings: Settings, *, model: str | None = None) -> None:
         """`model` is opened in the Chat tab at start."""
         super().__init__(css_path=list(stylesheets()))
+        free_alt_digits()
         self.services = Services(paths, settings)
         self.crash: Path | None = None
         """The crash file, where there was a fault of our own."""

@@ -40,6 +40,15 @@ def terminal(request: pytest.FixtureRequest, env: dict[str, str]) -> Iterator[Te
         yield terminal
 
 
+def test_alt_and_a_digit_open_tabs_without_the_kitty_protocol(terminal: Terminal) -> None:
+    terminal.wait_for(NAME)
+    terminal.send("2")
+    terminal.wait_for("Ask something")
+    terminal.send("\x1b1")
+    terminal.wait_for("▸1 Models")
+    assert "¡" not in terminal.text
+
+
 def test_from_an_empty_home_to_an_answer(terminal: Terminal, env: dict[str, str]) -> None:
     terminal.wait_until(lambda text: NAME in text and "CPU" in text)
     terminal.send("p")
