@@ -52,9 +52,11 @@ class _Kept:
 class Cards:
     """The cards of one store's models. Usable from any thread."""
 
-    def __init__(self, store: ModelStore, *, context: int = 0) -> None:
-        """`context` is the setting for the CPU engine's window, in tokens; 0 leaves it to the engine."""
+    def __init__(self, store: ModelStore, *, context: int = 0, tools: bool = True) -> None:
+        """`context` is the setting for the CPU engine's window, in tokens; 0 leaves it to the engine. Without `tools`
+        no model has that capability, since the server ignores them."""
         self._store = store
+        self._tools = tools
         self._context = context
         self._kept: dict[str, _Kept] = {}
         self._lock = threading.Lock()
@@ -95,19 +97,19 @@ class Cards:
             kept = self._kept.get(model.name)
         if kept is not None and kept.key == key:
             return kept.card
-        card = make_card(model, self._context)
+        card = make_card(model, self._context, tools=self._tools)
         with self._lock:
             self._kept[model.name] = _Kept(key, card)
         return card
 
 
-def make_card(model: InstalledModel, context: int = 0) -> ModelCard:
+def make_card(model: InstalledModel, context: int = 0, *, tools: bool = True) -> ModelCard:
     """The card of one installed model. Raises ModelFileDamaged, OSError."""
     manifest = model.manifest
     header = read_gguf(_main(model)) if manifest.backend == "llama.cpp" else None
     family = (header.architecture if header else "") or manifest.arch
     template = _template(model, header)
-    capabilities = _capabilities(family, template)
+    capabilities = _capabilities(family, template, tools)
     return ModelCard(
         name=model.name,
         digest=_digest(manifest, capabilities),
@@ -184,11 +186,11 @@ def _bundle_template(config: Path) -> str:
     return chosen_template(document.get("chat_template")) if isinstance(document, dict) else ""
 
 
-def _capabilities(family: str, template: str) -> tuple[str, ...]:
+def _capabilities(family: str, template: str, tools: bool) -> tuple[str, ...]:
     if family in EMBEDDING_ARCHITECTURES:
         return ("embedding",)
     facts = template_facts(template)
-    found = {"completion": True, "tools": facts.tools, "thinking": facts.thinking}
+    found = {"completion": True, "tools": tools and facts.tools, "thinking": facts.thinking}
     return tuple(name for name, has in found.items() if has)
 
 

@@ -84,18 +84,18 @@ class ModelDirectory:
         engine_loop: asyncio.AbstractEventLoop,
         catalog: Callable[[], Sequence[CatalogEntry]],
         *,
-        context: int = 0,
+        cards: Cards | None = None,
         expires: Expiry = _stays,
         changed: Callable[[], None] = _unheard,
     ) -> None:
-        """`pulls` and `engine` live on `engine_loop`. `catalog` blocks and is called in a thread. `context` is the
-        setting for the CPU engine's window. `changed` is called on `engine_loop` when a model has come or gone."""
+        """`pulls` and `engine` live on `engine_loop`. `catalog` blocks and is called in a thread. `cards` is given
+        where settings decide what is on them. `changed` is called on `engine_loop` when a model has come or gone."""
         self._store = store
         self._pulls = pulls
         self._engine = engine
         self._bridge = Bridge(engine_loop)
         self._catalog = catalog
-        self._cards = Cards(store, context=context)
+        self._cards = cards or Cards(store)
         self._expires = expires
         self._changed = changed
         self._readers: Counter[str] = Counter()

@@ -48,6 +48,7 @@ def parts_of(services: Services, engine_loop: asyncio.AbstractEventLoop) -> Make
     engine, store, pulls = services.engine, services.store, services.pulls
 
     def make(config: ServerConfig) -> Parts:
+        from npurun_tui.server.cards import Cards
         from npurun_tui.server.directory import ModelDirectory, catalog_here
         from npurun_tui.server.inference import Inference
 
@@ -64,10 +65,15 @@ def parts_of(services: Services, engine_loop: asyncio.AbstractEventLoop) -> Make
             engine,
             engine_loop,
             lambda: catalog_here(services.paths),
-            context=services.settings.context,
+            cards=Cards(store, context=services.settings.context, tools=config.tools != "ignore"),
             expires=lambda: inference.expires,
         )
-        return Parts(inference, directory, lambda: engine.status, inference.aclose)
+
+        async def aclose() -> None:
+            await directory.aclose()
+            await inference.aclose()
+
+        return Parts(inference, directory, lambda: engine.status, aclose)
 
     return make
 

@@ -113,6 +113,7 @@ class Site:
     pulls: PullManager
     recorder: Ended
     http: httpx.AsyncClient
+    config: ServerConfig
 
     async def post(self, path: str, body: Any, **more: Any) -> httpx.Response:
         """POST JSON."""
@@ -150,7 +151,9 @@ async def site(
             Listener(context.config.limits, app, sockets, None),
             httpx.AsyncClient(base_url=url, timeout=20) as http,
         ):
-            yield Site(url, store, answerer, directory, engine, pulls, recorder, http)
+            yield Site(
+                url, store, answerer, directory, engine, pulls, recorder, http, context.config
+            )
     finally:
         for listening in sockets:
             listening.close()

@@ -63,6 +63,13 @@ def test_a_gguf_model(store: ModelStore) -> None:
     assert card.size > 4096
 
 
+def test_a_server_that_ignores_tools_says_so(store: ModelStore) -> None:
+    add_model(store, "able", template=TOOLS_TEMPLATE)
+    able, unable = Cards(store).one("able"), Cards(store, tools=False).one("able")
+    assert unable.capabilities == ("completion", "thinking")
+    assert able.digest != unable.digest
+
+
 def test_the_window_is_what_the_engine_would_open(store: ModelStore) -> None:
     assert dialog.LARGEST_DEFAULT_CONTEXT == LARGEST_DEFAULT_CONTEXT
     add_model(store, "long", context=131_072)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import cast
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.responses import Response
 
 from npurun_tui.server.asking import Ask, Call, Done, Event, Text, Thought
 from npurun_tui.server.bodies import read_body
+from npurun_tui.server.clients import short_client
 from npurun_tui.server.collected import collect
 from npurun_tui.server.context import ModelCard, ServerContext, record_of
 from npurun_tui.server.disconnect import unless_gone
@@ -146,6 +148,7 @@ class Answering:
 
     async def _answer(self, request: Request, ask: Ask, words: Words, *, stream: bool) -> Response:
         record = record_of(request)
+        ask = replace(ask, client=short_client(record.client))
         events = observe(record, self._context.answerer.answer(ask, record.id))
         if stream:
             return NdjsonStream(_lines(events, words), record)
