@@ -1,0 +1,197 @@
+"""Every route of a whole server, found by itself: none is open that should not be, none builds a path of a request."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import npurun_tui.server
+from npurun_tui.engine.engine import EngineStatus
+from npurun_tui.server.config import ServerConfig
+from npurun_tui.server.context import ServerContext
+from npurun_tui.server.control import ServerControl
+from npurun_tui.server.health import HealthPages
+from npurun_tui.server.metrics import Metrics
+from npurun_tui.server.routing import Route
+from npurun_tui.server.site import Parts, all_routes
+from npurun_tui.server.tokens import hash_token
+from npurun_tui.services import Services
+from npurun_tui.settings import Paths, Settings
+from tests.server.scripted import Scripted, Shelf
+
+OPEN = {"/", "/health", "/healthz", "/openapi.json", "/api/version"}
+"""All that anybody may ask; each is harmless, and looked at before it is put here."""
+ADMIN = {"/api/pull", "/api/delete", "/api/copy"}
+"""All that changes what is on the disk."""
+
+
+def routes() -> list[Route]:
+    context = ServerContext(ServerConfig(), Scripted(), Shelf())
+    engine = EngineStatus
+    return all_routes(context, HealthPages(context, engine), Metrics(engine))
+
+
+ROUTES = [pytest.param(one, id=f"{one.method} {one.path}") for one in routes()]
+
+
+@asynccontextmanager
+async def whole(
+    home: Path, *, real: bool = False, **settings: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A whole server; `real` has this machine's parts (and no model), else scripted ones."""
+    paths = Paths(home / "models", home / "data", home / "state", home / "config.toml")
+    services = Services(paths, Settings())
+
+    async def close() -> None:
+        """Nothing to close."""
+
+    scripted = Parts(Scripted(), Shelf(), EngineStatus, close)
+    control = ServerControl(services, parts=None if real else lambda _: scripted)
+    await control.start(replace(ServerConfig(port=0), **settings))
+    try:
+        async with httpx.AsyncClient(base_url=control.status.url, timeout=20) as client:
+            yield client
+    finally:
+        await control.aclose()
+        await services.aclose()
+
+
+def path_of(route: Route) -> str:
+    return route.path.replace("{id:path}", "small")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_no_route_is_reached_past_the_guard(route: Route, tmp_path: Path) -> None:
+    async with whole(
+        tmp_path, infer_token=hash_token("infer"), admin_token=hash_token("admin")
+    ) as client:
+
+        async def status(**headers: str) -> int:
+            answer = await client.request(route.method, path_of(route), headers=headers)
+            return answer.status_code
+
+        key = {"Authorization": "Bearer admin"}
+        assert await status(Host="evil.example", **key) == 403
+        assert await status(Origin="https://evil.example", **key) == 403
+        assert await status(**{"Sec-Fetch-Site": "cross-site"}, **key) == 403
+        assert await status(**{"Content-Encoding": "gzip"}, **key) == 415
+        expected = {"open": {200}, "infer": {401}, "admin": {401}}[route.scope]
+        assert await status() in expected
+        if route.scope == "admin":
+            assert await status(Authorization="Bearer infer") == 403
+
+
+def test_what_is_open_and_what_is_an_admins() -> None:
+    assert {route.path for route in routes() if route.scope == "open"} <= OPEN
+    assert {route.path for route in routes() if route.scope == "admin"} == ADMIN
+
+
+HOSTILE = (
+    "../../etc/passwd",
+    "..",
+    "/etc/passwd",
+    "a/../../b",
+    "..\\..\\b",
+    "C:\\windows",
+    "\\\\?\\C:\\x",
+    "CON",
+    "nul",
+    "a\x1b[31m",
+    "name ",
+    "name.",
+    "file:stream:x",
+    "http://169.254.169.254/latest",
+    "https://evil.example/model",
+    "x" * 10_000,
+    "%2e%2e%2f",
+    "",
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_no_name_in_a_request_becomes_a_path_or_an_address(name: str, tmp_path: Path) -> None:
+    async with whole(tmp_path, real=True) as client:
+        before = sorted(tmp_path.rglob("*"))
+        chat = {"model": name, "messages": [{"role": "user", "content": "x"}], "max_tokens": 1}
+        requests: list[tuple[str, str, dict[str, Any]]] = [
+            ("POST", "/api/show", {"model": name}),
+            ("POST", "/api/pull", {"model": name, "stream": False}),
+            ("DELETE", "/api/delete", {"model": name}),
+            ("POST", "/api/copy", {"source": name, "destination": "x"}),
+            ("POST", "/api/copy", {"source": "x", "destination": name}),
+            ("POST", "/api/chat", {**chat, "stream": False}),
+            ("POST", "/api/generate", {"model": name, "prompt": "x", "stream": False}),
+            ("POST", "/api/embed", {"model": name, "input": "x"}),
+            ("POST", "/v1/chat/completions", chat),
+            ("POST", "/v1/completions", {"model": name, "prompt": "x"}),
+            ("POST", "/v1/embeddings", {"model": name, "input": "x"}),
+            ("POST", "/v1/responses", {"model": name, "input": "x"}),
+            ("POST", "/v1/messages", chat),
+        ]
+        for method, path, body in requests:
+            answer = await client.request(method, path, json=body)
+            refused = (400, 404) if name else (400, 404, 503)  # no name means the loaded model
+            assert answer.status_code in refused, (path, answer.status_code, answer.text)
+            assert str(tmp_path) not in answer.text
+            assert "\x1b" not in answer.text
+        after = [one for one in sorted(tmp_path.rglob("*")) if one not in before]
+        assert {one.name for one in after} <= {
+            "data", "state", "models", "npurun-tui.db", "npurun-tui.db-wal", "npurun-tui.db-shm",
+            "npurun-tui.db-journal", "engine.log",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/models/..%2f..%2fetc%2fpasswd", "/v1/models/%00", "/v1/models/C:%5Cx"]
+)
+async def test_no_path_of_a_url_becomes_one_of_the_disk(path: str, tmp_path: Path) -> None:
+    async with whole(tmp_path, real=True) as client:
+        answer = await client.get(path)
+        assert answer.status_code in (400, 404)
+
+
+def chats(**more: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    base = {
+        "model": "small",
+        "messages": [{"role": "user", "content": "x"}],
+        "stream": False,
+        **more,
+    }
+    yield "/v1/chat/completions", base
+    yield "/api/chat", base
+    yield "/v1/messages", {**base, "max_tokens": 5}
+
+
+async def test_messages_and_tools_are_counted(tmp_path: Path) -> None:
+    message = {"role": "user", "content": "x"}
+    async with whole(tmp_path) as client:
+        for path, body in chats(messages=[message] * 2000):
+            assert (await client.post(path, json=body)).status_code == 200, path
+        for path, body in chats(messages=[message] * 2001):
+            assert (await client.post(path, json=body)).status_code == 400, path
+        for path, body in chats():
+            tool: dict[str, Any] = {"type": "function", "function": {"name": "f", "parameters": {}}}
+            if path == "/v1/messages":
+                tool = {"name": "f", "input_schema": {"type": "object"}}
+            body["tools"] = [tool] * 257
+            assert (await client.post(path, json=body)).status_code == 400, path
+
+
+def test_nothing_serves_files_or_reads_forms() -> None:
+    """CVE-2025-62727 and CVE-2025-54121 in Starlette were in parts that are not used here."""
+    folder = Path(npurun_tui.server.__file__).parent
+    forbidden = {"FileResponse", "StaticFiles", "form", "Jinja2Templates", "UploadFile"}
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            name = getattr(node, "attr", None) or getattr(node, "id", None)
+            names = {
+                alias.name for alias in getattr(node, "names", ()) if isinstance(alias, ast.alias)
+            }
+            assert not forbidden & {name, *names}, file
