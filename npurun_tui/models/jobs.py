@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from npurun_tui.errors import NpurunError, PullFailed
 from npurun_tui.models.catalog import CatalogEntry
+from npurun_tui.models.manifest import FILE_NAME
 from npurun_tui.models.pull import Phase, PullProgress, pull
 from npurun_tui.models.pull.limiter import RateLimiter
 from npurun_tui.models.pull.policy import Policy
@@ -52,6 +53,8 @@ class PullJob:
         self.progress: PullProgress | None = None
         self.error: NpurunError | None = None
         """Why it failed; None unless the state is FAILED."""
+        self.arrived = False
+        """It was stopped, but only when the model was in place already."""
         self._meter = SpeedMeter()
 
     @property
@@ -77,6 +80,10 @@ class PullJob:
         self._meter.add(progress.phase, progress.done)
         self.progress = progress
 
+    def begin_again(self) -> None:
+        """Forget how far it was: it waits for its turn once more."""
+        self.state, self.progress, self.error, self.arrived = JobState.QUEUED, None, None, False
+
 
 Listener = Callable[[PullJob], None]
 
@@ -101,6 +108,8 @@ class PullManager:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping: dict[str, JobState] = {}
         self._cleaning: set[str] = set()
+        self._again: set[str] = set()
+        """The pulls that were asked for once more while they were being stopped."""
         self._slots = asyncio.Semaphore(parallel)
         self._listeners: list[Listener] = []
         self.limiter = limiter or RateLimiter()
@@ -117,16 +126,26 @@ class PullManager:
         return [job for job in self._jobs.values() if job.state.open]
 
     def start(self, entry: CatalogEntry, *, force: bool = False) -> PullJob:
-        """Pull `entry`; where a pull of it runs or waits, that one is returned. Needs a running event loop."""
+        """Pull `entry`; where a pull of it runs or waits, that one is returned. Needs a running event loop.
+
+        One that is just being stopped begins again when it has.
+        """
         job = self._jobs.get(entry.name)
         if job is not None and job.state.open:
+            if entry.name in self._stopping or entry.name in self._cleaning:
+                self._again.add(entry.name)
+                job.entry, job.force = entry, force or job.force
             return job
         job = self._jobs[entry.name] = PullJob(entry, force=force)
+        self._begin(job)
+        return job
+
+    def _begin(self, job: PullJob) -> None:
+        entry = job.entry
         task = asyncio.get_running_loop().create_task(self._run(job), name=f"pull {entry.name}")
         self._tasks[entry.name] = task
         task.add_done_callback(lambda task: self._ended(job, task))
         self._tell(job)
-        return job
 
     def pause(self, name: str) -> None:
         """Stop the pull of `name`; what it fetched stays. Nothing happens where none runs."""
@@ -138,6 +157,7 @@ class PullManager:
 
     def _stop(self, name: str, state: JobState) -> None:
         task = self._tasks.get(name)
+        self._again.discard(name)
         if task is None or name in self._cleaning:
             return
         again = name in self._stopping
@@ -176,6 +196,23 @@ class PullManager:
             await self._pull(job)
 
     async def _pull(self, job: PullJob) -> None:
+        before = await asyncio.to_thread(self._mark, job.name)
+        try:
+            await self._follow(job)
+        except asyncio.CancelledError:
+            after = await asyncio.to_thread(self._mark, job.name)
+            job.arrived = after is not None and after != before
+            raise
+
+    def _mark(self, name: str) -> tuple[int, int] | None:
+        """What another manifest in the model's folder would change."""
+        try:
+            facts = (self._store.layout.model(name) / FILE_NAME).lstat()
+        except OSError:
+            return None
+        return facts.st_ino, facts.st_mtime_ns
+
+    async def _follow(self, job: PullJob) -> None:
         steps = pull(
             job.entry, self._store, force=job.force, policy=self._policy, limiter=self.limiter
         )
@@ -193,8 +230,7 @@ class PullManager:
         def cleaned(_: asyncio.Task[None]) -> None:
             self._cleaning.discard(job.name)
             self._tasks.pop(job.name, None)
-            job.state = JobState.CANCELLED
-            self._tell(job)
+            self._stopped(job, JobState.CANCELLED)
 
         cleaning.add_done_callback(cleaned)
 
@@ -208,16 +244,28 @@ class PullManager:
         self._tasks.pop(job.name, None)
         asked = self._stopping.pop(job.name, JobState.PAUSED)
         error = None if task.cancelled() else task.exception()
-        if task.cancelled() and asked is JobState.CANCELLED:
-            self._clean(job)
+        if task.cancelled() and not job.arrived:
+            if asked is JobState.CANCELLED:
+                self._clean(job)
+            else:
+                self._stopped(job, asked)
             return
-        if task.cancelled():
-            job.state = asked
-        elif error is None:
+        self._again.discard(job.name)
+        if error is None:
             job.state = JobState.DONE
         else:
             job.state = JobState.FAILED
             job.error = error if isinstance(error, NpurunError) else _unforeseen(job, error)
+        self._tell(job)
+
+    def _stopped(self, job: PullJob, state: JobState) -> None:
+        """It has come to rest, as was asked; or goes on, where that was asked since."""
+        if job.name in self._again:
+            self._again.discard(job.name)
+            job.begin_again()
+            self._begin(job)
+            return
+        job.state = state
         self._tell(job)
 
     def _tell(self, job: PullJob) -> None:

@@ -13,7 +13,9 @@ import pytest
 
 from npurun_tui.errors import HashMismatch, PullFailed
 from npurun_tui.models.jobs import JobState, PullJob, PullManager
+from npurun_tui.models.layout import Layout
 from npurun_tui.models.pull import Phase, PullProgress
+from npurun_tui.models.pull.install import install
 from npurun_tui.models.speed import SpeedMeter
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import Index, pause_after
@@ -106,6 +108,59 @@ async def test_pause_keeps_the_part_and_start_goes_on(
     again = pulls.start(tiny.entry)
     await pulls.wait(NAME)
     assert again.state is JobState.DONE
+    assert_installed(tiny, store)
+
+
+@pytest.mark.parametrize("how", [JobState.PAUSED, JobState.CANCELLED])
+async def test_what_is_asked_for_while_it_is_being_stopped_goes_on(
+    index: Index, tiny: TinyModel, store: ModelStore, pulls: PullManager, how: JobState
+) -> None:
+    job = await begun(index, pulls, tiny)
+    (pulls.pause if how is JobState.PAUSED else pulls.cancel)(NAME)
+    assert pulls.start(tiny.entry) is job
+    await pulls.wait(NAME)
+    assert job.state is JobState.DONE
+    assert_installed(tiny, store)
+
+
+async def test_the_last_word_counts(
+    index: Index, tiny: TinyModel, store: ModelStore, pulls: PullManager
+) -> None:
+    job = await begun(index, pulls, tiny)
+    pulls.pause(NAME)
+    pulls.start(tiny.entry)
+    pulls.pause(NAME)
+    await pulls.wait(NAME)
+    assert job.state is JobState.PAUSED
+    assert store.partials() == {NAME: SOME}
+
+
+@pytest.mark.parametrize("how", [JobState.PAUSED, JobState.CANCELLED])
+async def test_a_stop_that_comes_too_late_is_an_end(
+    index: Index,
+    tiny: TinyModel,
+    store: ModelStore,
+    pulls: PullManager,
+    monkeypatch: pytest.MonkeyPatch,
+    how: JobState,
+) -> None:
+    """The model is put in place, and only then is the pull stopped."""
+    loop = asyncio.get_running_loop()
+    asked = threading.Event()
+
+    def stop() -> None:
+        (pulls.pause if how is JobState.PAUSED else pulls.cancel)(NAME)
+        asked.set()
+
+    def late(layout: Layout, name: str) -> None:
+        install(layout, name)
+        loop.call_soon_threadsafe(stop)
+        assert asked.wait(10)
+
+    monkeypatch.setattr("npurun_tui.models.pull.pipeline.install", late)
+    job = pulls.start(tiny.entry)
+    await pulls.wait(NAME)
+    assert job.state is JobState.DONE
     assert_installed(tiny, store)
 
 
