@@ -17,8 +17,8 @@ from npurun_tui.server.bodies import BodyGate
 from npurun_tui.server.context import ServerContext
 from npurun_tui.server.disconnect import ClientGone
 from npurun_tui.server.errors import error_response, fault_of
-from npurun_tui.server.faults import EngineFault, Unready
-from npurun_tui.server.flights import Flight, Flights, Observer
+from npurun_tui.server.faults import Aborted, EngineFault, Unready
+from npurun_tui.server.flights import STOPPED, Flight, Flights, Observer
 from npurun_tui.server.guard import Admitted, Guard
 from npurun_tui.server.heads import Head
 from npurun_tui.server.hosts import is_loopback
@@ -85,7 +85,8 @@ class ServerApp:
             if not flight.was_aborted():
                 exchange.left()
                 raise
-            await exchange.refuse(Unready(f"The request was ended: {flight.reason}."))
+            stopped = flight.reason == STOPPED
+            await exchange.refuse((Unready if stopped else Aborted)(f"Ended: {flight.reason}."))
             exchange.record.outcome = flight.reason
         except Exception:
             record = exchange.record

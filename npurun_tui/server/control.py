@@ -152,8 +152,10 @@ class ServerControl:
 
     async def aclose(self) -> None:
         """Stop the server and write the log's last lines."""
-        await self.stop()
-        await asyncio.to_thread(self.log.close)
+        try:
+            await self.stop()
+        finally:
+            await asyncio.to_thread(self.log.close)
 
     # --- news ----------------------------------------------------------------------------------
 

@@ -122,7 +122,7 @@ def error_headers(fault: RequestFault) -> dict[str, str]:
             headers["allow"] = ", ".join(fault.allowed)
         case _:
             pass
-    if fault.status == 500 or fault.code == "template_invalid":
+    if fault.status == 500 or fault.code in ("template_invalid", "request_aborted"):
         # The same prompt would fail again, each time at the cost of a prefill or of the engine's process.
         headers["x-should-retry"] = "false"
     return headers

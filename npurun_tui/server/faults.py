@@ -149,6 +149,14 @@ class NotHere(RequestFault):
     code = "not_implemented"
 
 
+class Aborted(RequestFault):
+    """Somebody at this machine has ended the request; asking again would not be meant."""
+
+    status = 503
+    kind = "server_error"
+    code = "request_aborted"
+
+
 class Unready(RequestFault):
     """No model can be loaded now, or the server is shutting down; it is answered with `Retry-After`."""
 

@@ -53,7 +53,7 @@ class HostList:
         """`bound` is the address the server listens on, `allowed` are the names its user adds."""
         own = socket.gethostname().lower()
         names = {bound.lower(), own, f"{own.partition('.')[0]}.local", FROM_CONTAINERS}
-        names |= {name.lower() for name in allowed}
+        names |= {host_name(name) or name.lower() for name in allowed}
         self._names = (names | LOOPBACK) - {"", "0.0.0.0", "::"}  # noqa: S104 - removed, not bound
 
     def check(self, head: Head) -> None:

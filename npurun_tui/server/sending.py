@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Final
 
 from starlette.types import Message, Send
@@ -23,6 +26,11 @@ def common_headers(version: str) -> RawHeaders:
     return (*_ALWAYS, (b"server", name.encode()))
 
 
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
+
+
 class Sender:
     """A request's `send`."""
 
@@ -38,7 +46,7 @@ class Sender:
         """Send one message of the answer."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            own = list(message.get("headers", ()))
+            own = [*message.get("headers", ()), (b"date", _date(int(time.time())))]
             set_already = {name for name, _ in own}
             own += [header for header in self.headers if header[0] not in set_already]
             message = {**message, "headers": own}

@@ -147,6 +147,8 @@ async def test_a_request_is_aborted_from_the_table(stage: Stage) -> None:
         await stage.control.abort(record.id)
         answer = await request
         assert answer.status_code == 503
+        assert answer.headers["x-should-retry"] == "false"
+        assert answer.json()["error"]["code"] == "request_aborted"
         await until(lambda: not stage.control.log.live())
         rows = await asyncio.to_thread(stage.control.log.recent)
         assert rows[0].outcome == "aborted here"

@@ -84,10 +84,14 @@ async def test_what_only_looks_like_ours_is_refused(host: str) -> None:
 
 
 async def test_further_names_are_allowed_exactly() -> None:
-    async with serving(allowed_hosts=("Models.example",)) as live:
+    async with serving(
+        allowed_hosts=("Models.example", "other.example:8443", "[2001:db8::1]")
+    ) as live:
         for host, status in (
             ("models.example", 200),
             ("models.example:443", 200),
+            ("other.example", 200),
+            ("[2001:db8::1]:80", 200),
             ("x.models.example", 403),
             ("models.example.evil", 403),
         ):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -191,6 +193,7 @@ async def test_every_answer_has_the_security_headers(line: str) -> None:
         headers = (await live.ask(f"{line} HTTP/1.1\nContent-Length: 0")).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cache-control"] == "no-store"
+        assert parsedate_to_datetime(headers["date"]).tzinfo is UTC
         assert headers["cross-origin-resource-policy"] == "same-origin"
         assert re.fullmatch(r"npurun-tui/[0-9.a-z+]+", headers["server"])
 
