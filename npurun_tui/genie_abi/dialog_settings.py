@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from npurun_tui.engine.dialog import GenieError, Status
+from npurun_tui.engine.messages import Constraint
 from npurun_tui.genie_abi.dialogs import NativeDialog, Tokenizer, limit
 from npurun_tui.genie_abi.failure import AbiError, general, invalid_argument
 from npurun_tui.genie_abi.library import Library, parse
@@ -75,13 +77,30 @@ def set_text(library: Library, handle: Any, *pointers: Any) -> int:
 
 
 def set_grammar(library: Library, handle: Any, kind: Any, file: Any) -> int:
-    """`GenieDialog_setGrammar`: none can be set here; removing none succeeds."""
-    library.get(handle, NativeDialog)
+    """`GenieDialog_setGrammar`: a JSON schema or a grammar, read at once; both pointers NULL remove it."""
+    native = library.get(handle, NativeDialog)
     null = library.ffi.NULL
-    if kind == null and file == null:
-        return 0
-    library.need(kind, file)
-    raise general("Grammars are not implemented on the CPU.")
+    constraint = None
+    if not (kind == null and file == null):
+        library.need(kind, file)
+        constraint = _constraint(library.text(kind), Path(library.text(file, "path")))
+    _as_status(lambda: native.dialog.set_constraint(constraint))
+    return 0
+
+
+def _constraint(kind: str, file: Path) -> Constraint:
+    if kind not in ("json-schema", "ebnf"):
+        raise general("Grammars of this kind are not implemented on the CPU.")
+    try:
+        text = file.read_text("utf-8")
+        document = json.loads(text) if kind == "json-schema" else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise general(f"The grammar cannot be read: {error}") from error
+    if kind == "ebnf":
+        return Constraint(grammar=text)
+    if not isinstance(document, dict):
+        raise AbiError(Status.ERROR_JSON_SCHEMA, "A schema is a JSON object.")
+    return Constraint(json_schema=document)
 
 
 # --- save, restore, tokens -----------------------------------------------------------------------

@@ -132,6 +132,11 @@ def test_the_penalty_looks_at_so_many_tokens(dialog: Dialog) -> None:
         Sampler(top_p=float("nan")),
         Sampler(repetition_penalty=0.0),
         Sampler(penalize_last_n=-1),
+        Sampler(min_p=1.5),
+        Sampler(min_p=float("nan")),
+        Sampler(presence_penalty=2.5),
+        Sampler(presence_penalty=float("nan")),
+        Sampler(frequency_penalty=float("-inf")),
     ],
 )
 def test_settings_out_of_range_are_refused(dialog: Dialog, sampler: Sampler) -> None:

@@ -62,6 +62,29 @@ def test_no_penalty_costs_nothing() -> None:
     )
 
 
+def test_each_penalty_is_one_by_itself() -> None:
+    for sampler in (Sampler(presence_penalty=-0.5), Sampler(frequency_penalty=-0.5)):
+        fields = request_fields(sampler, 1)
+        assert fields["samplers"][0] == "penalties"
+        assert fields["presence_penalty"] + fields["frequency_penalty"] == -0.5
+        assert fields["repeat_penalty"] == 1.0
+
+
+def test_min_p_comes_after_top_p() -> None:
+    fields = request_fields(Sampler(min_p=0.1), 1)
+    assert fields["samplers"] == ["top_k", "top_p", "min_p", "temperature"]
+    assert fields["min_p"] == 0.1
+
+
+def test_what_llama_cpp_could_not_hold_is_brought_into_its_range() -> None:
+    sampler = Sampler(1e300, 1 << 60, repetition_penalty=1e-300, penalize_last_n=1 << 60)
+    fields = request_fields(sampler, 1)
+    assert fields["top_k"] == 0x7FFF_FFFF
+    assert fields["temperature"] == 1e6
+    assert fields["repeat_penalty"] == 1e-3
+    assert fields["repeat_last_n"] == 1 << 17
+
+
 def test_threads_as_wished_or_at_least_one() -> None:
     assert choose_threads(3) == 3
     assert choose_threads() >= 1

@@ -49,6 +49,50 @@ def server_of(dialog: CpuDialog) -> LlamaServer:
     return dialog._loaded
 
 
+# --- what only this engine has -------------------------------------------------------------------
+
+
+@pytest.mark.model
+def test_which_stop_sequence_ended_it(dialog: CpuDialog) -> None:
+    dialog.set_max_tokens(12)
+    dialog.set_stop_sequences(["no such text", " 8", " 7, 8"])
+    dialog.query("1, 2, 3, 4, 5, 6,")
+    assert dialog.stop_sequence == " 7, 8"
+    dialog.set_stop_sequences([])
+    dialog.query("1, 2, 3, 4, 5, 6,", SentenceCode.REWIND)
+    assert dialog.stop_sequence == ""
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    "penalty", [Sampler(0, presence_penalty=2.0), Sampler(0, frequency_penalty=2.0)]
+)
+def test_what_was_said_is_said_less(dialog: CpuDialog, penalty: Sampler) -> None:
+    def said() -> str:
+        texts: list[str] = []
+        dialog.reset()
+        dialog.query("dog cat dog cat dog cat dog", on_text=lambda text, _: texts.append(text))
+        return "".join(texts)
+
+    dialog.set_max_tokens(12)
+    plain = said()
+    dialog.set_sampler(penalty)
+    assert said() != plain
+
+
+@pytest.mark.model
+def test_the_most_probable_alone_where_min_p_is_1(dialog: CpuDialog) -> None:
+    def said(sampler: Sampler) -> str:
+        texts: list[str] = []
+        dialog.set_sampler(sampler)
+        dialog.reset()
+        dialog.query("Once upon a", on_text=lambda text, _: texts.append(text))
+        return "".join(texts)
+
+    greedy = said(Sampler(temperature=0))
+    assert said(Sampler(1.5, top_k=0, top_p=1.0, min_p=1.0, seed=4)) == greedy
+
+
 # --- the port ----------------------------------------------------------------------------------
 
 

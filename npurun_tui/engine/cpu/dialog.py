@@ -17,9 +17,10 @@ from typing import Final
 
 from npurun_tui.engine import checks
 from npurun_tui.engine.cpu import sampling, snapshot
+from npurun_tui.engine.cpu.constraining import ConstraintRefused, Constraints
 from npurun_tui.engine.cpu.gguf import GgufInfo, header_digest, read_gguf
 from npurun_tui.engine.cpu.planning import Conversation, Planner
-from npurun_tui.engine.cpu.query import Query, QueryRunner, Settings
+from npurun_tui.engine.cpu.query import Outcome, Query, QueryRunner, Settings
 from npurun_tui.engine.cpu.record import CacheRecord
 from npurun_tui.engine.cpu.server import LlamaServer, runtime_version
 from npurun_tui.engine.cpu.stream import CompletionStream, ServerFailure
@@ -36,6 +37,7 @@ from npurun_tui.engine.dialog import (
     SentenceCode,
     Status,
 )
+from npurun_tui.engine.messages import Constraint
 from npurun_tui.engine.spec import BACKEND_LABELS, ModelSpec
 from npurun_tui.errors import EngineLoadFailed
 from npurun_tui.text import one_line
@@ -67,19 +69,20 @@ class CpuDialog(Dialog):
         self._loaded: LlamaServer | None = server
         self._settings = Settings()
         self._conversation = Conversation(sampling.RandomStream(None))
-        self._profile: QueryProfile | None = None
-        self._ending: Ending | None = None
+        self._constraints = Constraints(server.tokenize)
+        self._outcome = Outcome()
         self._runner = QueryRunner(
             Planner(server.tokenize, self._info),
             self._conversation,
             self._settings,
+            self._constraints,
             context=self._context,
             end_tokens=self._info.end_tokens,
             on_end=self._set_outcome,
         )
         self._snapshots = snapshot.Snapshots()
         self._lock = threading.Lock()
-        self._running: CompletionStream | None = None
+        self._running: tuple[CompletionStream, ...] = ()
 
     # --- what the model is ---------------------------------------------------------------------
 
@@ -129,6 +132,15 @@ class CpuDialog(Dialog):
             self._conversation.random = sampling.RandomStream(sampler.seed)
         self._settings.sampler = sampler
 
+    @property
+    def constrains(self) -> bool:
+        return True
+
+    def set_constraint(self, constraint: Constraint | None) -> None:
+        self._server("GenieDialog_setGrammar")
+        checks.check_constraint(constraint)
+        self._constraints.set(constraint)
+
     # --- the conversation ----------------------------------------------------------------------
 
     def query(
@@ -141,21 +153,25 @@ class CpuDialog(Dialog):
         query = Query(text, code, on_text, on_progress, time.perf_counter())
         call = "GenieDialog_query"
         server = self._server(call)
-        self._set_outcome(None, None)
+        self._set_outcome(Outcome())
         checks.check_query(text, code, empty=not len(self._conversation.record))
-        stream = server.stream()
+        stream, probe = server.stream(), server.stream()
         with self._lock:
-            self._running = stream
+            self._running = (probe, stream)
         try:
-            return self._runner.run(query, stream)
+            return self._runner.run(query, stream, probe)
         except ServerFailure as error:
-            self._set_outcome(None, None)
+            self._set_outcome(Outcome())
             query.end(SentenceCode.ABORT)
             raise GenieError(Status.ERROR_GENERAL, call, error.message) from error
+        except ConstraintRefused:
+            query.end(SentenceCode.ABORT)
+            raise
         finally:
             with self._lock:
-                self._running = None
+                self._running = ()
             stream.close()
+            probe.close()
 
     def signal(self, action: Action) -> None:
         call = "GenieDialog_signal"
@@ -163,8 +179,8 @@ class CpuDialog(Dialog):
         if action != Action.ABORT:
             raise GenieError(Status.ERROR_INVALID_ARGUMENT, call, "this engine cannot pause.")
         with self._lock:
-            if self._running is not None:
-                self._running.cancel()
+            for stream in self._running:
+                stream.cancel()
 
     def reset(self) -> None:
         call = "GenieDialog_reset"
@@ -198,12 +214,17 @@ class CpuDialog(Dialog):
 
     def profile(self) -> QueryProfile | None:
         self._server("GenieProfile_getJsonData")
-        return self._profile
+        return self._outcome.profile
 
     @property
     def ending(self) -> Ending | None:
         self._server("GenieDialog_getValue")
-        return self._ending
+        return self._outcome.ending
+
+    @property
+    def stop_sequence(self) -> str:
+        self._server("GenieDialog_getValue")
+        return self._outcome.stop_sequence
 
     def close(self) -> None:
         server, self._loaded = self._loaded, None
@@ -262,8 +283,8 @@ class CpuDialog(Dialog):
             raise GenieError(Status.ERROR_INVALID_HANDLE, call, "the model was unloaded.")
         return self._loaded
 
-    def _set_outcome(self, profile: QueryProfile | None, ending: Ending | None) -> None:
-        self._profile, self._ending = profile, ending
+    def _set_outcome(self, outcome: Outcome) -> None:
+        self._outcome = outcome
 
 
 @contextmanager

@@ -81,6 +81,11 @@ class Generation:
         self._release(self._stops.flush())
         return Ending.ABORT
 
+    @property
+    def stop_sequence(self) -> str:
+        """The stop sequence that ended it; "" where none did."""
+        return self._stops.matched
+
     def kept_pieces(self) -> list[Piece]:
         """The pieces that lie before the stop sequence (all of them where there was none)."""
         if not self._matched:

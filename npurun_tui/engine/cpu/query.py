@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from npurun_tui.engine.cpu import sampling
+from npurun_tui.engine.cpu.constraining import Constraints
 from npurun_tui.engine.cpu.generation import Generation, Piece
 from npurun_tui.engine.cpu.planning import Conversation, Plan, Planner
 from npurun_tui.engine.cpu.stops import StopFilter
@@ -45,6 +46,15 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is told of a query afterwards."""
+
+    profile: QueryProfile | None = None
+    ending: Ending | None = None
+    stop_sequence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One query's arguments."""
 
@@ -70,23 +80,26 @@ class QueryRunner:
         planner: Planner,
         conversation: Conversation,
         settings: Settings,
+        constraints: Constraints,
         *,
         context: int,
         end_tokens: AbstractSet[int],
-        on_end: Callable[[QueryProfile | None, Ending | None], None],
+        on_end: Callable[[Outcome], None],
     ) -> None:
         """`on_end` is told what a query did and how its generation ended, before its terminal callback."""
         self._planner = planner
         self._conversation = conversation
         self._settings = settings
+        self._constraints = constraints
         self._context = context
         self._end_tokens = end_tokens
         self._on_end = on_end
 
-    def run(self, query: Query, stream: CompletionStream) -> Status:
-        """Run `query` over `stream`.
+    def run(self, query: Query, stream: CompletionStream, probe: CompletionStream) -> Status:
+        """Run `query` over `stream`; `probe` is for trying its constraint.
 
         Raises:
+            GenieError: -8, the constraint cannot be enforced. The conversation is as before.
             ServerFailure: llama.cpp failed. What had been generated is kept.
         """
         plan = self._planner.plan(query.text, query.code, self._conversation)
@@ -96,6 +109,8 @@ class QueryRunner:
         try:
             if query.code in PREFILL_ONLY:
                 return self._prefill(query, plan, stream)
+            if not self._constraints.proven:
+                self._constraints.prove(plan.prompt.tokens[: max(1, plan.cached)], probe)
             return self._generate(query, plan, stream, room)
         except RequestRefused as refusal:
             # Only in the last two tokens of a window as long as the model was trained for: there llama.cpp's own
@@ -105,7 +120,7 @@ class QueryRunner:
             raise
 
     def _overflow(self, query: Query) -> Status:
-        self._on_end(None, Ending.WINDOW)
+        self._on_end(Outcome(ending=Ending.WINDOW))
         query.end(SentenceCode.END)
         return Status.WARNING_CONTEXT_EXCEEDED
 
@@ -122,7 +137,7 @@ class QueryRunner:
                             event.processed - event.cached, event.total - event.cached
                         )
         profile = QueryProfile(progress.processed - progress.cached, progress.cached, 0, 0, 0)
-        self._on_end(profile, Ending.ABORT if stream.cancelled else None)
+        self._on_end(Outcome(profile, Ending.ABORT if stream.cancelled else None))
         if stream.cancelled and progress.processed < len(plan.prompt):
             self._forget(query, plan)
         else:
@@ -139,7 +154,9 @@ class QueryRunner:
         seed = self._conversation.random.next_seed()
         generation = Generation(
             stream,
-            _request(plan, limit) | sampling.request_fields(settings.sampler, seed),
+            _request(plan, limit)
+            | sampling.request_fields(settings.sampler, seed)
+            | self._constraints.fields,
             StopFilter(settings.stops),
             limit=limit,
             end_tokens=self._end_tokens,
@@ -153,7 +170,7 @@ class QueryRunner:
             self._keep(query, plan, generation, ending)
         if ending == Ending.LENGTH and generation.count != wanted:
             ending = Ending.WINDOW
-        self._on_end(_profile(query, plan, generation), ending)
+        self._on_end(Outcome(_profile(query, plan, generation), ending, generation.stop_sequence))
         query.end(SentenceCode.END)
         return _STATUS.get(ending, Status.SUCCESS)
 

@@ -48,6 +48,8 @@ class StopFilter:
         """Text that came in and may yet turn out to begin a stop sequence."""
         self.emitted = 0
         """Characters that were let through: a match begins just after them."""
+        self.matched = ""
+        """The sequence that ended the text."""
 
     def feed(self, text: str) -> tuple[str, bool]:
         """`(text that may be shown, whether a stop sequence ended)`.
@@ -59,10 +61,10 @@ class StopFilter:
             return text, False
         pending = self.held + text
         for index, character in enumerate(text, start=len(self.held) + 1):
-            length = self._step(character)
-            if length:
+            self.matched = self._step(character)
+            if self.matched:
                 self.held = ""
-                return self._emit(pending[: index - length]), True
+                return self._emit(pending[: index - len(self.matched)]), True
         keep = max(automaton.matched for automaton in self._automata)
         self.held = pending[len(pending) - keep :]
         return self._emit(pending[: len(pending) - keep]), False
@@ -72,12 +74,12 @@ class StopFilter:
         held, self.held = self.held, ""
         return self._emit(held)
 
-    def _step(self, character: str) -> int:
-        """Length of the sequence that ends with `character`, 0 where none does."""
-        longest = 0
+    def _step(self, character: str) -> str:
+        """The longest sequence that ends with `character`, "" where none does."""
+        longest = ""
         for automaton in self._automata:
-            if automaton.step(character):
-                longest = max(longest, automaton.matched)
+            if automaton.step(character) and automaton.matched > len(longest):
+                longest = automaton.sequence
         return longest
 
     def _emit(self, text: str) -> str:

@@ -24,7 +24,7 @@ from npurun_tui.engine.dialog import (
     Start,
     Status,
 )
-from npurun_tui.engine.genie import figures, rules, snapshots
+from npurun_tui.engine.genie import figures, grammar, rules, snapshots
 from npurun_tui.engine.genie.bundle import Bundle
 from npurun_tui.engine.genie.gate import QueryGate
 from npurun_tui.engine.genie.hearing import Hearing
@@ -33,6 +33,7 @@ from npurun_tui.engine.genie.native import UNLIMITED, NativeDialog
 from npurun_tui.engine.genie.processor import CPU, PROCESSORS
 from npurun_tui.engine.genie.rewinding import Cached, choose
 from npurun_tui.engine.genie.sampler import SamplerState, document
+from npurun_tui.engine.messages import Constraint
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ class GenieDialog(Dialog):
         self._sampling = SamplerState()
         self._stops: tuple[str, ...] = ()
         self._max_tokens: int | None = None
-        self._grammar = ("", "")
+        self._grammar = grammar.NONE
+        self._constraint: Constraint | None = None
         self._lora = ""
         self._native = self._make()
         self._policy = self._native.policy()
@@ -133,6 +135,25 @@ class GenieDialog(Dialog):
         """
         self._native.set_grammar(kind, file)
         self._grammar = (kind, file)
+
+    @property
+    def constrains(self) -> bool:
+        return self._library.has("GenieDialog_setGrammar")
+
+    def set_constraint(self, constraint: Constraint | None) -> None:
+        self._check_open("GenieDialog_setGrammar")
+        checks.check_constraint(constraint)
+        if constraint == self._constraint:
+            return
+        before = self._grammar[1] if self._constraint is not None else ""
+        kind, file = grammar.NONE if constraint is None else grammar.write(constraint)
+        try:
+            self.set_grammar(kind, file)
+        except GenieError:
+            grammar.remove(file)
+            raise
+        self._constraint = constraint
+        grammar.remove(before)
 
     def apply_lora(self, adapter: str) -> None:
         """Use the LoRA adapter `adapter` of the bundle, also in a dialog that is made anew."""
@@ -459,6 +480,8 @@ class GenieDialog(Dialog):
             self._gate.wait()
             self._closed = True
             self._native.close()
+            if self._constraint is not None:
+                grammar.remove(self._grammar[1])
 
     # --- guards --------------------------------------------------------------------------------
 
