@@ -10,12 +10,13 @@ HEADER: Final = "x-npurun-warning"
 TOOLS_SKIPPED: Final = "A tool of a type that is not a function was left out."
 
 _WORDS: Final = (
+    ("call was asked for", "no-tool-call"),
+    ("does not give tools", "tools-ignored"),
     ("tool", "tools-dropped"),
-    ("message", "messages-dropped"),
-    ("window", "window-full"),
-    ("prefill", "prefilled-again"),
-    ("trunc", "truncated"),
+    ("conversation did not fit", "messages-dropped"),
+    ("took longer", "time-limit"),
 )
+"""What a warning says, and the word for it; the first that fits. The whole sentence is in the request log."""
 
 
 def words(warnings: Iterable[str]) -> str:

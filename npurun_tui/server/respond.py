@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from npurun_tui.server.asking import Ask
+from npurun_tui.server.clients import short_client
 from npurun_tui.server.collected import Collected, collect
 from npurun_tui.server.context import ServerContext, record_of
 from npurun_tui.server.disconnect import unless_gone
 from npurun_tui.server.jsontext import encoded
 from npurun_tui.server.notices import headers
-from npurun_tui.server.records import observe
+from npurun_tui.server.records import RequestRecord, observe
 from npurun_tui.server.sse import EventStream, Narrator
 
 
@@ -26,6 +27,11 @@ class Telling:
     stream: Callable[[], Narrator]
     whole: Callable[[Collected], Any]
     """The body of a whole answer."""
+
+
+def shown(name: str | None) -> str:
+    """A model's name as a record has it: a client may send a long one."""
+    return (name or "")[:256]
 
 
 async def model_name(context: ServerContext, wanted: str | None) -> str:
@@ -56,11 +62,16 @@ async def respond(
     """
     record = record_of(request)
     record.stream = stream
-    events = observe(record, context.answerer.answer(ask, record.id))
+    events = observe(record, context.answerer.answer(signed(ask, record), record.id))
     if stream:
         return EventStream(events, telling.stream(), record, notes=notes)
     answer = await unless_gone(request, collect(events))
     return json_response(telling.whole(answer), notes=(*notes, *answer.done.warnings))
+
+
+def signed(ask: Ask, record: RequestRecord) -> Ask:
+    """`ask` with the name of the program that asks: whoever waits for the permit sees who holds it."""
+    return replace(ask, client=short_client(record.client))
 
 
 def json_response(body: Any, *, notes: tuple[str, ...] = ()) -> Response:

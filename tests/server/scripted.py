@@ -15,8 +15,8 @@ from npurun_tui.engine.messages import ToolCall
 from npurun_tui.engine.transcript import TurnStats
 from npurun_tui.server import anthropic, openai
 from npurun_tui.server.app import build_app
-from npurun_tui.server.asking import Ask, Call, Done, Embeddings, Event, Text, Thought
-from npurun_tui.server.config import Limits, ServerConfig
+from npurun_tui.server.asking import Answerer, Ask, Call, Done, Embeddings, Event, Text, Thought
+from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.context import ModelCard, RunningModel, ServerContext
 from npurun_tui.server.faults import UnknownModel
 from npurun_tui.server.records import RequestRecord
@@ -173,11 +173,11 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    script: Iterable[Step] = HELLO, *, limits: Limits | None = None
+    script: Iterable[Step] = HELLO, *, instead: Answerer | None = None
 ) -> AsyncIterator[Served]:
-    """OpenAI's and Anthropic's routes on a real socket, answered by `script`."""
+    """OpenAI's and Anthropic's routes on a real socket, answered by `script`, or by the real part `instead`."""
     answerer, recorder = Scripted(tuple(script)), Recorder()
-    context = ServerContext(ServerConfig(limits=limits or Limits()), answerer, Shelf())
+    context = ServerContext(ServerConfig(), instead or answerer, Shelf())
     app = build_app(context, [*openai.routes(context), *anthropic.routes(context)], [recorder])
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off")
     config.load()

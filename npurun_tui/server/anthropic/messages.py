@@ -13,7 +13,7 @@ from npurun_tui.server.asking import Ask
 from npurun_tui.server.bodies import read_body
 from npurun_tui.server.context import ServerContext, record_of
 from npurun_tui.server.faults import NotHere
-from npurun_tui.server.respond import Telling, respond
+from npurun_tui.server.respond import Telling, respond, shown
 
 
 class Messages:
@@ -27,7 +27,7 @@ class Messages:
         record = record_of(request)
         limits = self._context.config.limits
         body = await read_body(request, MessagesRequest, limits, "anthropic")
-        record.stream, record.model = bool(body.stream), body.model or ""
+        record.stream, record.model = bool(body.stream), shown(body.model)
         ask, notes = ask_of(body, limits)
         ask = await self._relaxed(ask)
         id_ = f"msg_{record.id}"

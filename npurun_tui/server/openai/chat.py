@@ -30,7 +30,7 @@ from npurun_tui.server.openai.fields import (
 )
 from npurun_tui.server.openai.stream import ChatNarrator
 from npurun_tui.server.openai.tools import Tool, choice, offered
-from npurun_tui.server.respond import Telling, model_name, respond
+from npurun_tui.server.respond import Telling, model_name, respond, shown
 
 
 class NamedSchema(msgspec.Struct):
@@ -118,9 +118,10 @@ class Chat:
         record = record_of(request)
         limits = self._context.config.limits
         body = await read_body(request, ChatRequest, limits, "openai")
-        record.stream, record.model = bool(body.stream), body.model or ""
+        record.stream, record.model = bool(body.stream), shown(body.model)
         ask, notes = ask_of(body, limits)
-        model = record.model = await model_name(self._context, ask.model)
+        model = await model_name(self._context, ask.model)
+        record.model = shown(model)
         id_, created = f"chatcmpl-{record.id}", int(time.time())
         usage = body.stream_options is not None and body.stream_options.usage
         telling = Telling(

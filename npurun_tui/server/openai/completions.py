@@ -35,7 +35,7 @@ from npurun_tui.server.openai.fields import (
 )
 from npurun_tui.server.openai.stream import TextNarrator, text_finish
 from npurun_tui.server.records import RequestRecord, observe
-from npurun_tui.server.respond import Telling, json_response, model_name, respond
+from npurun_tui.server.respond import Telling, json_response, model_name, respond, shown, signed
 
 MOST_PROMPTS = 64
 """In one request: they are answered one after the other."""
@@ -104,10 +104,11 @@ class Completions:
         record = record_of(request)
         limits = self._context.config.limits
         body = await read_body(request, CompletionRequest, limits, "openai")
-        record.stream, record.model = bool(body.stream), body.model or ""
+        record.stream, record.model = bool(body.stream), shown(body.model)
         prompts = prompts_of(body)
         ask = ask_of(body, prompts[0], limits)
-        model = record.model = await model_name(self._context, ask.model)
+        model = await model_name(self._context, ask.model)
+        record.model = shown(model)
         id_, created = f"cmpl-{record.id}", int(time.time())
         usage = body.stream_options is not None and body.stream_options.usage
         if not record.stream:
@@ -125,6 +126,7 @@ class Completions:
 
     async def _each(self, request: Request, ask: Ask, prompts: tuple[str, ...]) -> list[Collected]:
         record = record_of(request)
+        ask = signed(ask, record)
         answers = []
         for prompt in prompts:
             events = self._context.answerer.answer(replace(ask, prompt=prompt), record.id)

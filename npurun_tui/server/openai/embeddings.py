@@ -18,7 +18,7 @@ from npurun_tui.server.context import ServerContext, record_of
 from npurun_tui.server.disconnect import unless_gone
 from npurun_tui.server.faults import BadRequest, Unsupported
 from npurun_tui.server.openai.fields import bounded
-from npurun_tui.server.respond import json_response, model_name
+from npurun_tui.server.respond import json_response, model_name, shown
 
 MOST_INPUTS: Final = 2048
 """OpenAI's own limit."""
@@ -119,9 +119,10 @@ class Embed:
         """Answer one request."""
         record = record_of(request)
         body = await read_body(request, EmbeddingRequest, self._context.config.limits, "openai")
-        record.model = body.model or ""
+        record.model = shown(body.model)
         texts, encoding = texts_of(body), _encoding(body)
-        record.model = model = await model_name(self._context, body.model)
+        model = await model_name(self._context, body.model)
+        record.model = shown(model)
         found = await unless_gone(
             request,
             self._context.answerer.embed(body.model or "", texts, truncate=False, keep_alive=None),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from npurun_tui.server.context import ModelCard, ServerContext, record_of
-from npurun_tui.server.respond import json_response
+from npurun_tui.server.respond import json_response, shown
 
 
 class ModelAnswer(msgspec.Struct, kw_only=True):
@@ -58,5 +58,5 @@ class Models:
         """The model that the client calls so. Raises UnknownModel."""
         record = record_of(request)
         name = request.path_params["id"]
-        record.model = name
+        record.model = shown(name)
         return json_response(_model(await self._context.directory.card(name)))

@@ -12,7 +12,7 @@ from npurun_tui.server.context import ServerContext, record_of
 from npurun_tui.server.openai.responses.answer import Frame, whole_response
 from npurun_tui.server.openai.responses.request import ResponseRequest, ask_of
 from npurun_tui.server.openai.responses.stream import ResponseNarrator
-from npurun_tui.server.respond import Telling, model_name, respond
+from npurun_tui.server.respond import Telling, model_name, respond, shown
 
 
 class Responses:
@@ -26,10 +26,11 @@ class Responses:
         record = record_of(request)
         limits = self._context.config.limits
         body = await read_body(request, ResponseRequest, limits, "openai")
-        record.stream, record.model = bool(body.stream), body.model or ""
+        record.stream, record.model = bool(body.stream), shown(body.model)
         ask, notes = ask_of(body, limits)
-        record.model = await model_name(self._context, ask.model)
-        frame = Frame(record.id, int(time.time()), record.model, body)
+        model = await model_name(self._context, ask.model)
+        record.model = shown(model)
+        frame = Frame(record.id, int(time.time()), model, body)
         telling = Telling(
             stream=lambda: ResponseNarrator(frame),
             whole=lambda answer: whole_response(frame, answer),
