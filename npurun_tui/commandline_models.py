@@ -20,7 +20,11 @@ def add_model_commands(commands: argparse._SubParsersAction[P]) -> None:
 
 
 def _add_pull(commands: argparse._SubParsersAction[P]) -> None:
-    pull = commands.add_parser("pull", help="download a model (resumes where it was)")
+    pull = commands.add_parser(
+        "pull",
+        help="download a model (resumes where it was)",
+        description="Downloads a model. The same command goes on where an earlier one was stopped.",
+    )
     pull.add_argument("name", help="a name from the catalog; `list` shows it")
     pull.add_argument("--force", action="store_true", help="replace an installed model")
     pull.add_argument(
@@ -33,7 +37,7 @@ def _add_pull(commands: argparse._SubParsersAction[P]) -> None:
         type=checked(_connections),
         default=4,
         metavar="N",
-        help="ranges fetched at once (default 4)",
+        help="ranges fetched at once, 1 to 16 (default 4)",
     )
     pull.add_argument(
         "--limit-rate",

@@ -31,6 +31,12 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+def whole_seconds(seconds: float) -> str:
+    """A wait, at least a second: fractions of an estimate would only flicker."""
+    whole = max(1, round(seconds))
+    return f"{whole} s" if whole < 60 else duration(whole)
+
+
 def rate(tokens_per_second: float) -> str:
     """A token rate (`14.9 tok/s`)."""
     return f"{tokens_per_second:.1f} tok/s"

@@ -59,7 +59,7 @@ def list_catalog(paths: Paths, *, json: bool) -> int:
 def _entry_row(entry: CatalogEntry) -> tuple[str, ...]:
     return (
         one_line(entry.name, 40),
-        units.size(entry.download_size),
+        entry.about(entry.download_size),
         _PLACES[entry.backend],
         one_line(entry.quant, 12),
         _integrity(entry),

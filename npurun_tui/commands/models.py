@@ -11,6 +11,7 @@ from npurun_tui.engine.spec import BACKEND_LABELS
 from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageError
 from npurun_tui.models.catalog import CatalogEntry, find
 from npurun_tui.models.fit import fit, machine_facts
+from npurun_tui.models.layout import announced_bytes
 from npurun_tui.models.remote.known import known_catalog
 from npurun_tui.models.store import BrokenModel, InstalledModel, ModelStore
 from npurun_tui.models.verify import Verdict, covers_main, verify
@@ -33,7 +34,7 @@ def list_models(paths: Paths, *, json: bool) -> int:
     installed, broken = store.scan()
     partials = store.partials()
     taken = {model.name for model in installed} | {model.name for model in broken}
-    available = [entry for entry in known_catalog(paths) if entry.name not in taken]
+    available = _suited([entry for entry in known_catalog(paths) if entry.name not in taken])
     if json:
         write_json(
             {
@@ -45,7 +46,7 @@ def list_models(paths: Paths, *, json: bool) -> int:
         )
         return 0
     rows = [_installed_row(model) for model in installed]
-    rows += [_available_row(entry, partials.get(entry.name, 0)) for entry in available]
+    rows += [_available_row(entry, _state(store, entry, partials)) for entry in available]
     write_table(("NAME", "SIZE", "BACKEND", "QUANT", "CONTEXT", "STATE"), rows, right="be")
     for model in broken:
         reason = one_line(model.reason, 500)
@@ -65,11 +66,27 @@ def _installed_row(model: InstalledModel) -> tuple[str, ...]:
     )
 
 
-def _available_row(entry: CatalogEntry, here: int) -> tuple[str, ...]:
-    state = f"{here * 100 // entry.download_size} % pulled" if here else "not pulled"
+def _suited(entries: list[CatalogEntry]) -> list[CatalogEntry]:
+    """The variants that `pull` would take. The machine is asked only where there are any: that can take a second."""
+    if not any(entry.variants for entry in entries):
+        return entries
+    hexagons = machine_facts().hexagons
+    return [entry.suited(hexagons) for entry in entries]
+
+
+def _state(store: ModelStore, entry: CatalogEntry, partials: dict[str, int]) -> str:
+    """How far a pull of `entry` is. The catalog may only estimate its size, so the server's word goes first."""
+    here = partials.get(entry.name, 0)
+    if not here:
+        return "not pulled"
+    total = announced_bytes(store.layout.partial(entry.name)) or entry.download_size
+    return f"{min(99, here * 100 // total)} % pulled"
+
+
+def _available_row(entry: CatalogEntry, state: str) -> tuple[str, ...]:
     return (
         entry.name,
-        ("" if entry.exact else "~") + units.size(entry.installed_size),
+        entry.about(entry.installed_size),
         _short_backend(entry.backend),
         entry.quant,
         f"{entry.context:,}",
@@ -150,8 +167,8 @@ def _show_entry(paths: Paths, store: ModelStore, name: str, *, json: bool) -> in
             ("parameters", entry.parameters),
             ("quantisation", entry.quant),
             ("context", units.count(entry.context, "token")),
-            ("download", _about(entry, entry.download_size)),
-            ("installed", _about(entry, entry.installed_size)),
+            ("download", entry.about(entry.download_size)),
+            ("installed", entry.about(entry.installed_size)),
             ("runs here", ("yes: " if fits.runs else "no: ") + fits.words),
             ("Hexagon", " or ".join(entry.hexagons)),
             ("QAIRT", entry.qnn_sdk),
@@ -163,10 +180,6 @@ def _show_entry(paths: Paths, store: ModelStore, name: str, *, json: bool) -> in
         ]
     )
     return 0
-
-
-def _about(entry: CatalogEntry, size: int) -> str:
-    return units.size(size) if entry.exact else f"about {units.size(size)}"
 
 
 def _expected(entry: CatalogEntry) -> str:

@@ -100,12 +100,19 @@ def moved(progress: PullProgress) -> str:
 class PlainReport(Report):
     """Lines for a log: where it starts, every few seconds, each new phase."""
 
+    _resolving = False
+    """That it looks for the file was said; a pull that goes on comes to it twice."""
+
     def start(self, entry: CatalogEntry) -> None:
         say(f"Pulling {entry.name} ({units.size(entry.download_size)}, {entry.licence}).")
 
     def show(self, progress: PullProgress, *, news: bool) -> None:
         if progress.phase is Phase.DONE or (not news and not self._due(PLAIN_SECONDS)):
             return
+        if progress.phase is Phase.RESOLVING and not progress.note:
+            if self._resolving:
+                return
+            self._resolving = True
         words = [f"{progress.phase.value}:", moved(progress)]
         if progress.phase is Phase.DOWNLOADING and self._meter.speed:
             words.append(f"({units.speed(self._meter.speed)})")
@@ -157,7 +164,7 @@ class TerminalReport(Report):
         words = [moved(progress)]
         if progress.phase is Phase.DOWNLOADING and progress.total and (speed := self._meter.speed):
             left = (progress.total - progress.done) / speed
-            words += [units.speed(speed), f"{units.duration(max(1, round(left)))} left"]
+            words += [units.speed(speed), f"{units.whole_seconds(left)} left"]
         self._bar.update(
             self._task,
             description=progress.phase.value,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
+from npurun_tui import units
 from npurun_tui.engine.spec import Backend, SimpleTemplate
 from npurun_tui.errors import ModelNotFound
 from npurun_tui.models.names import normalise
@@ -116,6 +117,10 @@ class CatalogEntry:
     def exact(self) -> bool:
         """True where the sizes are the publisher's, False where they are estimates."""
         return bool(self.source.size)
+
+    def about(self, size: int) -> str:
+        """A size of this entry in words; an estimate is marked as one."""
+        return f"{'' if self.exact else '≈'}{units.size(size)}"
 
     @property
     def hexagons(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ All of it is on one volume, so that a rename is atomic. Names must have passed `
 
 from __future__ import annotations
 
+import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,11 @@ PART: Final = "download.part"
 """In the folder of an unfinished pull: what it has fetched so far, in blocks, with holes between them."""
 MAP: Final = "download.map"
 """Beside it: a `CELL` for each block."""
+STATE: Final = "download.json"
+"""Beside it: which file that is, and how large it will be."""
 CELL: Final = struct.Struct("<II")
 """How many of a block's bytes are there, and their CRC-32."""
+_MOST_STATE: Final = 1 << 16
 _MOST_CELLS: Final = 1 << 20
 
 
@@ -56,3 +60,14 @@ def kept_bytes(folder: Path) -> int:
     (folder / PART).stat()
     whole = len(data) - len(data) % CELL.size
     return sum(done for done, _ in CELL.iter_unpack(data[:whole]))
+
+
+def announced_bytes(folder: Path) -> int:
+    """Bytes that the whole download in `folder` has, as its server said; 0 where none has said it yet."""
+    try:
+        with (folder / STATE).open("rb") as file:
+            document = json.loads(file.read(_MOST_STATE))
+    except (OSError, ValueError, RecursionError):
+        return 0
+    total = document.get("total") if isinstance(document, dict) else None
+    return total if isinstance(total, int) and not isinstance(total, bool) and total > 0 else 0

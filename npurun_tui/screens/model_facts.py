@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from npurun_tui import units
 from npurun_tui.engine.spec import BACKEND_LABELS
 from npurun_tui.models.manifest import NO_SDK
-from npurun_tui.screens.model_words import about
 from npurun_tui.text import one_line
 
 if TYPE_CHECKING:
@@ -62,8 +61,8 @@ def entry_facts(entry: CatalogEntry) -> Facts:
             ("Parameters", entry.parameters),
             ("Quantisation", entry.quant),
             ("Context", _tokens(entry.context)),
-            ("Download", about(entry, entry.download_size)),
-            ("Installed", about(entry, entry.installed_size)),
+            ("Download", entry.about(entry.download_size)),
+            ("Installed", entry.about(entry.installed_size)),
             ("Hexagon", _hexagons(entry)),
             ("QAIRT", entry.qnn_sdk),
             ("Integrity", "sha256, pinned" if entry.pinned else RECORDED),

@@ -23,7 +23,6 @@ from npurun_tui.screens.model_facts import (
 from npurun_tui.screens.model_kept import KeptRows
 from npurun_tui.screens.model_row import Kind, ModelRow
 from npurun_tui.screens.model_words import (
-    about,
     local_cell,
     local_line,
     pace,
@@ -225,7 +224,7 @@ def _offered(entry: CatalogEntry, fit: Fit | None, here: int) -> ModelRow:
         name=entry.name,
         kind=Kind.AVAILABLE,
         state="· available",
-        size=about(entry, entry.installed_size),
+        size=entry.about(entry.installed_size),
         count=entry.installed_size,
         runs=_runs(fit),
         backend=_SHORT_BACKENDS[entry.backend],
@@ -258,7 +257,7 @@ def _on_its_way(row: ModelRow, job: PullJob) -> ModelRow:
 def _stopped(row: ModelRow, entry: CatalogEntry, here: int, failure: str) -> ModelRow:
     """A pull that was paused, or that failed; a part of it may be here."""
     share = f", {min(99, here * 100 // entry.download_size)} %" if entry.download_size else ""
-    kept = f"{units.size(here)} of {about(entry, entry.download_size)} are here"
+    kept = f"{units.size(here)} of {entry.about(entry.download_size)} are here"
     if failure:
         return replace(
             row,

@@ -8,7 +8,6 @@ from npurun_tui import units
 from npurun_tui.text import one_line
 
 if TYPE_CHECKING:
-    from npurun_tui.models.catalog import CatalogEntry
     from npurun_tui.models.jobs import PullJob
     from npurun_tui.screens.model_local import LocalJob
 
@@ -28,11 +27,6 @@ def bar(share: float, width: int) -> str:
     """A bar of `width` cells, full at 1."""
     full = min(width, max(0, int(share * width)))
     return "━" * full + "─" * (width - full)
-
-
-def about(entry: CatalogEntry, count: int) -> str:
-    """A size of `entry` in words; an estimate is marked as one."""
-    return f"{'' if entry.exact else '≈'}{units.size(count)}"
 
 
 # --- pulls -------------------------------------------------------------------------------------
@@ -117,9 +111,7 @@ def _speed_line(speed: float, eta: float | None) -> str:
 
 
 def _time_left(seconds: float) -> str:
-    """Whole seconds: tenths of an estimate would only flicker."""
-    whole = max(1, round(seconds))
-    return f"{whole} s left" if whole < 60 else f"{units.duration(whole)} left"
+    return f"{units.whole_seconds(seconds)} left"
 
 
 def _short_time(seconds: float) -> str:

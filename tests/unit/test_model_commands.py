@@ -19,7 +19,10 @@ from npurun_tui.commands.pull import PullRequest, pull_entry, run
 from npurun_tui.commands.pull_reports import JsonReport, PlainReport, TerminalReport
 from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageError
 from npurun_tui.models.builtin import CATALOG
-from npurun_tui.models.layout import CELL, MAP, PART
+from npurun_tui.models.catalog import UrlSource, Variant
+from npurun_tui.models.fit import machine_facts
+from npurun_tui.models.layout import CELL, MAP, PART, STATE
+from npurun_tui.models.pull import Phase, PullProgress
 from npurun_tui.models.store import ModelStore
 from npurun_tui.settings import Paths
 from tests.support.index_server import Index, status
@@ -83,6 +86,14 @@ def test_pull_in_a_log(
 
     assert pull_entry(tiny.entry, store, PlainReport(NAME), PullRequest(NAME)) == 0
     assert capsys.readouterr().out.startswith("tiny-test is here already")
+
+
+def test_a_log_says_once_that_the_file_is_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    report = PlainReport(NAME)
+    for phase in (Phase.RESOLVING, Phase.VERIFYING, Phase.RESOLVING, Phase.DOWNLOADING):
+        report.progress(PullProgress(phase, 0, 10))
+    words = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()]
+    assert words == ["resolving", "verifying", "downloading"]
 
 
 def test_pull_for_programs(
@@ -174,6 +185,40 @@ def test_list_shows_installed_damaged_and_begun(
     assert "is damaged" in out
     assert "\x1b" not in out
     assert all(len(line) <= 80 for line in out.splitlines()[:3])
+
+
+@pytest.mark.parametrize(("announced", "words"), [(0, "99 % pulled"), (4, "25 % pulled")])
+def test_list_never_says_more_than_all(
+    store: ModelStore,
+    paths: Paths,
+    capsys: pytest.CaptureFixture[str],
+    announced: int,
+    words: str,
+) -> None:
+    """The catalog's estimate was too small by half; `announced` is what the server said, in parts of what is here."""
+    here = KNOWN.download_size * 2
+    folder = store.layout.partial(KNOWN.name)
+    folder.mkdir(parents=True)
+    with (folder / PART).open("wb") as file:
+        file.truncate(here)
+    (folder / MAP).write_bytes(CELL.pack(here, 0))
+    if announced:
+        (folder / STATE).write_text(json.dumps({"total": here * announced}))
+    assert commands.list_models(paths, json=False) == 0
+    assert words in capsys.readouterr().out
+
+
+def test_list_shows_the_variant_that_would_be_pulled(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = UrlSource("https://models.invalid/x.zip")
+    variant = Variant("v81", source, 2_000_000_000, 3_000_000_000, "2.43.1")
+    entry = replace(KNOWN, name="two-kinds", hexagon="v73", variants=(variant,), source=source)
+    machine = replace(machine_facts(), hexagons=("v81",))
+    monkeypatch.setattr(commands, "known_catalog", lambda _: [entry])
+    monkeypatch.setattr(commands, "machine_facts", lambda: machine)
+    assert commands.list_models(paths, json=False) == 0
+    assert "≈3 GB" in capsys.readouterr().out
 
 
 def test_list_for_programs(

@@ -47,3 +47,11 @@ def test_rates_and_counts() -> None:
     assert units.count(1, "token") == "1 token"
     assert units.count(1024, "token") == "1,024 tokens"
     assert units.count(0, "entry", "entries") == "0 entries"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.257, "1 s"), (1.4, "1 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (75.2, "1 min 15 s")],
+)
+def test_whole_seconds(seconds: float, words: str) -> None:
+    assert units.whole_seconds(seconds) == words

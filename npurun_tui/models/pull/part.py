@@ -23,7 +23,7 @@ from typing import Any, Final
 from npurun_tui.files import write_atomic
 from npurun_tui.models.catalog import Source
 from npurun_tui.models.fields import MAX_ADDRESS
-from npurun_tui.models.layout import CELL, MAP, PART
+from npurun_tui.models.layout import CELL, MAP, PART, STATE
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.progress import Meter, Phase
 
@@ -53,7 +53,7 @@ class Part:
         self.origin = Origin()
         self._pinned_total = self.total
         self._key = source.sha256 or str(source)
-        self._state = folder / "download.json"
+        self._state = folder / STATE
         self._map_path = folder / MAP
         self._blocks: list[tuple[int, int]] = []
         self._hash = hashlib.sha256()

@@ -91,11 +91,11 @@ class Patience:
             raise trouble.error from trouble
         asked = trouble.retry_after or 0.0
         if asked > policy.max_retry_after:
-            wait = units.duration(asked)
+            wait = units.whole_seconds(asked)
             raise PullFailed(
                 f"{trouble.error.message} It asks to wait {wait}.", mend="Pull again then."
             )
         delay = max(asked, policy.delay(self._failures))
-        self._meter.note = f"{trouble.error.message} Trying again in {units.duration(delay)}."
+        self._meter.note = f"{trouble.error.message} Trying again in {units.whole_seconds(delay)}."
         await asyncio.sleep(delay)
         self._meter.note = ""
