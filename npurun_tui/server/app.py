@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from npurun_tui import __version__
 from npurun_tui.errors import NpurunError
-from npurun_tui.server.bodies import BodyGate
+from npurun_tui.server.bodies import BodyGate, Budget
 from npurun_tui.server.context import ServerContext
 from npurun_tui.server.disconnect import ClientGone
 from npurun_tui.server.errors import error_response, fault_of
@@ -51,6 +51,7 @@ class ServerApp:
         config = context.config
         self.flights = Flights(observers, changed)
         self._config = config
+        self._budget = Budget(config.limits.bodies)
         self._guard = Guard(config, RouteTable(routes))
         self._headers = common_headers(__version__ if is_loopback(config.host) else "")
 
@@ -102,12 +103,16 @@ class ServerApp:
             await admitted(scope, receive, exchange.sender)
             return
         exchange.enter(admitted)
-        gate = BodyGate(receive, self._config.limits, admitted.size, keep=self._config.log_prompts)
+        limits, keep = self._config.limits, self._config.log_prompts
+        gate = BodyGate(receive, limits, admitted.size, self._budget, keep=keep)
         try:
-            response = await admitted.match.route.endpoint(Request(scope, gate))
+            try:
+                response = await admitted.match.route.endpoint(Request(scope, gate))
+            finally:
+                exchange.note_body(gate)
+            await response(scope, gate, exchange.sender)
         finally:
-            exchange.note_body(gate)
-        await response(scope, gate, exchange.sender)
+            gate.close()
 
 
 class _Exchange:

@@ -18,7 +18,7 @@ from starlette.types import Message, Receive
 
 from npurun_tui.server.config import Limits
 from npurun_tui.server.disconnect import ClientGone
-from npurun_tui.server.faults import BadRequest, TooLarge, TooSlow
+from npurun_tui.server.faults import BadRequest, Busy, TooLarge, TooSlow
 from npurun_tui.server.routing import Dialect
 
 T = TypeVar("T")
@@ -33,13 +33,36 @@ _OTHERS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _AT: Final = re.compile(r" - at `\$\.?(.*)`$")
 
 
+class Budget:
+    """The memory that all bodies together may take. On the server's loop only."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.taken = 0
+        """Bytes."""
+
+    def take(self, size: int) -> None:
+        """Room for `size` more bytes. Raises Busy where there is none."""
+        if self.taken + size > self._limit:
+            raise Busy("Too many large requests are on their way.", mend="Try again soon.")
+        self.taken += size
+
+    def give_back(self, size: int) -> None:
+        """What was taken."""
+        self.taken -= size
+
+
 class BodyGate:
     """A request's `receive`, counted, timed and hashed. It also tells of the client's leaving, as `receive` does."""
 
-    def __init__(self, receive: Receive, limits: Limits, size: int, *, keep: bool) -> None:
+    def __init__(
+        self, receive: Receive, limits: Limits, size: int, budget: Budget, *, keep: bool
+    ) -> None:
         """`size` is the limit in bytes; `keep` keeps the body, for the log."""
         self._receive = receive
         self._limits = limits
+        self._budget = budget
+        self._taken = 0
         self._size = size
         self._hash = hashlib.sha256()
         self._began = time.monotonic()
@@ -53,6 +76,7 @@ class BodyGate:
 
         Raises:
             TooLarge, TooSlow: the client is over its limits.
+            Busy: all clients together are.
         """
         if self._whole:
             return await self._receive()
@@ -70,12 +94,19 @@ class BodyGate:
         self.received += len(piece)
         if self.received > self._size:
             raise too_large(self._size)
+        self._budget.take(len(piece))
+        self._taken += len(piece)
         late = time.monotonic() - self._began - self._limits.body_idle
         if late * SLOWEST > self.received:
             raise self._too_slow()
         self._hash.update(piece)
         if self._kept is not None:
             self._kept.append(piece)
+
+    def close(self) -> None:
+        """The request is over: its body's memory is free."""
+        self._budget.give_back(self._taken)
+        self._taken = 0
 
     def _too_slow(self) -> TooSlow:
         return TooSlow(

@@ -18,6 +18,8 @@ class Limits:
     body: int = 20 << 20
     body_text: int = 1 << 20
     """For routes that carry no pictures."""
+    bodies: int = 128 << 20
+    """For the bodies of all requests on their way together."""
     header_bytes: int = 32 << 10
     headers: int = 100
     header_deadline: float = 10.0

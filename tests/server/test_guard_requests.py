@@ -104,6 +104,25 @@ async def test_a_length_that_is_not_announced_is_counted() -> None:
         assert reply.status == 413
 
 
+async def test_all_bodies_together_are_limited_and_their_memory_comes_back() -> None:
+    async with serving(limits=Limits(bodies=3000)) as live:
+        held = []
+        for _ in range(2):
+            raw = await live.connect()
+            await raw.send(
+                b"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1500\r\n\r\n"
+                + b" " * 1400
+            )
+            held.append(raw)
+        await until(lambda: live.app._budget.taken == 2800)
+        reply = await post(live, "/v1/echo", b'{"text":"' + b"x" * 500 + b'"}')
+        assert (reply.status, reply.headers["retry-after"]) == (429, "1")
+        for raw in held:
+            await raw.close()
+        await until(lambda: live.app._budget.taken == 0)
+        assert (await post(live, "/v1/echo", HI)).status == 200
+
+
 @pytest.mark.parametrize("coding", ["gzip", "zstd", "deflate", "br", "identity, gzip"])
 async def test_compressed_bodies_are_refused(coding: str) -> None:
     async with serving() as live:
