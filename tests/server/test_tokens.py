@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 
 import pytest
@@ -99,6 +100,23 @@ async def test_a_token_in_the_query_is_none() -> None:
     async with serving(**BOTH) as live:
         reply = await live.ask(f"GET /v1/models/x?api_key={INFER}&token={INFER} HTTP/1.1")
         assert reply.status == 401
+
+
+async def test_hashes_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both of them, each time, whatever the first says."""
+    compared: list[tuple[int, int]] = []
+    real = hmac.compare_digest
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((len(one), len(other)))
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    async with serving(**BOTH) as live:
+        for line in (f"X-Api-Key: {ADMIN}", f"X-Api-Key: {INFER}", "X-Api-Key: w"):
+            compared.clear()
+            await infer(live, line)
+            assert compared == [(32, 32), (32, 32)]
 
 
 async def test_two_scopes() -> None:
