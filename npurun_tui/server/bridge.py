@@ -135,6 +135,7 @@ class _Passage(Generic[T]):
             self._wake.clear()
             self._told = False
         self._events.clear()
+        self._wake.set()  # whoever still reads finds that it is over
 
     def _over(self) -> bool:
         return self._ended

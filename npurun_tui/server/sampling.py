@@ -6,6 +6,7 @@ seed that does not fit. What is absent is the engine's default.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from typing import Final
@@ -20,7 +21,7 @@ MAX_COUNT: Final = 1 << 20
 MAX_STOP: Final = 1024
 """Characters of one stop string."""
 SEEDS: Final = 2**31
-"""Seeds below this are handed on as they are; both engines take them."""
+"""Seeds below this are handed on as they are; both engines take them. Others become one of these, always the same."""
 
 
 def sampler_of(wishes: Sampling) -> Sampler:
@@ -59,7 +60,10 @@ def seed_of(seed: int | None) -> int | None:
         return None
     if not -(2**63) <= seed < 2**64:
         raise BadRequest("`seed` must be a whole number of 64 bits.", param="seed")
-    return seed if 0 <= seed < SEEDS else seed % (SEEDS - 1)
+    if 0 <= seed < SEEDS:
+        return seed
+    digest = hashlib.blake2b(str(seed).encode(), digest_size=4).digest()
+    return int.from_bytes(digest) % SEEDS
 
 
 def stops_of(stops: Sequence[str], limit: int) -> tuple[str, ...]:

@@ -151,9 +151,13 @@ async def test_aclose_ends_everything_that_runs(there: asyncio.AbstractEventLoop
 
     task = asyncio.create_task(read())
     await running.wait()
+    idle = bridge.stream(work)
+    await anext(idle)
     await bridge.aclose()
     with pytest.raises(Unready):
         await task
+    with pytest.raises(Unready):
+        await anext(idle)
 
 
 async def test_an_engine_loop_that_has_ended_is_said() -> None:

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from npurun_tui.engine.engine import Engine
 from npurun_tui.engine.messages import ChatMessage
-from npurun_tui.server.asking import Ask, Done, Event, Loading, Queued, Sampling, Text
-from npurun_tui.server.faults import Busy, UnknownModel
+from npurun_tui.server.asking import (
+    Ask,
+    Call,
+    Done,
+    Event,
+    Loading,
+    Queued,
+    Sampling,
+    Text,
+    ToolChoice,
+)
+from npurun_tui.server.faults import Busy, UnknownModel, Unready
 from npurun_tui.server.inference import Inference
 from tests.server.conftest import MakeInference
 
@@ -29,6 +42,10 @@ def ask(text: str, model: str = "large", max_tokens: int = 12, **more: object) -
 
 async def events_of(inference: Inference, asked: Ask) -> list[Event]:
     return [event async for event in inference.answer(asked)]
+
+
+async def rest_of(events: AsyncIterator[Event]) -> list[Event]:
+    return [event async for event in events]
 
 
 def text_of(events: list[Event]) -> str:
@@ -93,3 +110,72 @@ async def test_leaving_frees_the_permit_within_a_token(
     assert time.perf_counter() - began < 1
     assert engine.status.holder is None
     assert isinstance((await events_of(inference, ask("Hello")))[-1], Done)
+
+
+async def test_what_clients_wish_for_on_the_real_engine(
+    make_inference: MakeInference,
+) -> None:
+    """A schema, a needed call, a stop string, and the same seed twice."""
+    inference = make_inference()
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 20}, "big": {"type": "boolean"}},
+        "required": ["city", "big"],
+        "additionalProperties": False,
+    }
+    text = text_of(
+        await events_of(inference, ask("Tell me of Paris.", max_tokens=80, schema=schema))
+    )
+    document = json.loads(text)
+    assert isinstance(document["city"], str)
+    assert isinstance(document["big"], bool)
+
+    parameters = {
+        "type": "object",
+        "properties": {"zone": {"enum": ["UTC", "CET"]}},
+        "required": ["zone"],
+    }
+    tools = ({"type": "function", "function": {"name": "clock", "parameters": parameters}},)
+    needed = ask("What time is it?", max_tokens=80, tools=tools, tool_choice=ToolChoice("required"))
+    events = await events_of(inference, needed)
+    (call,) = [event for event in events if isinstance(event, Call)]
+    assert call.call.name == "clock"
+    assert call.call.arguments["zone"] in {"UTC", "CET"}
+    assert isinstance(done := events[-1], Done)
+    assert done.reason == "tool_calls"
+
+    events = await events_of(
+        inference, ask("Count: one, two, three", max_tokens=60, stop=(" two", "two"))
+    )
+    assert "two" not in text_of(events)
+
+    free = replace(ask("Say a number.", max_tokens=16), sampling=Sampling(temperature=1.5, seed=11))
+    first, second = [text_of(await events_of(inference, free)) for _ in range(2)]
+    assert first == second
+
+
+async def test_zero_keep_alive_unloads_and_load_brings_it_back(
+    make_inference: MakeInference, engine: Engine
+) -> None:
+    inference = make_inference()
+    await events_of(inference, ask("Hello", keep_alive=0))
+    async with asyncio.timeout(10):
+        while engine.status.model is not None or engine.status.holder is not None:  # noqa: ASYNC110 - another thread's
+            await asyncio.sleep(0.01)
+    assert await inference.load("large", None) > 0
+    assert await inference.load("large", None) == 0
+    assert inference.expires is not None
+    await inference.unload("large")
+    assert engine.status.model is None
+
+
+async def test_a_server_that_closes_ends_its_answers(
+    make_inference: MakeInference, engine: Engine
+) -> None:
+    inference = make_inference()
+    story = inference.answer(ask("Tell me a long story.", max_tokens=400))
+    assert isinstance(await anext(story), Loading)
+    await inference.aclose()
+    with pytest.raises(Unready):
+        await rest_of(story)
+    assert engine.status.holder is None
