@@ -26,7 +26,7 @@ def check_exposure(config: ServerConfig) -> None:
         return
     raise CannotServe(
         f"{config.host} can be reached from other machines, and no token is set.",
-        mend="Set a token, listen on 127.0.0.1, or say --insecure if everybody may use this machine's models.",
+        mend="Set a token, listen on 127.0.0.1, or say --i-know-insecure if everybody may use this machine's models.",
     )
 
 
@@ -102,24 +102,27 @@ def url_of(config: ServerConfig, port: int) -> str:
 
 
 def tls_context(config: ServerConfig) -> ssl.SSLContext | None:
-    """What TLS needs; None where the server speaks plain HTTP. Reads two files.
+    """What TLS needs; None where the server speaks plain HTTP. The key may be in the certificate's file.
 
     Raises:
         CannotServe: a file is missing, unreadable, no certificate or key, or they do not belong together.
     """
-    if config.tls_cert is None and config.tls_key is None:
+    cert, key = config.tls_cert, config.tls_key or config.tls_cert
+    if cert is None or key is None:
+        if key is not None:
+            raise CannotServe(
+                "A key without its certificate makes no TLS.", mend="Give both files."
+            )
         return None
-    if config.tls_cert is None or config.tls_key is None:
-        raise CannotServe("TLS needs a certificate and its key.", mend="Give both files.")
-    for path in (config.tls_cert, config.tls_key):
+    for path in (cert, key):
         _check_readable(path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         # Without a password of ours OpenSSL would ask for an encrypted key's on the terminal.
-        context.load_cert_chain(config.tls_cert, config.tls_key, password=lambda: b"")
+        context.load_cert_chain(cert, key, password=lambda: b"")
     except ssl.SSLError as error:
-        raise _tls_refusal(error, config.tls_cert, config.tls_key) from None
+        raise _tls_refusal(error, cert, key) from None
     return context
 
 

@@ -47,7 +47,7 @@ async def test_strangers_are_not_let_in_without_a_token(host: str) -> None:
     with pytest.raises(CannotServe, match="no token is set") as refusal:
         async with serving(host=host):
             pass
-    assert "--insecure" in refusal.value.mend
+    assert "--i-know-insecure" in refusal.value.mend
 
 
 @pytest.mark.parametrize("settings", [{"infer_token": hash_token("x")}, {"insecure": True}])
@@ -286,6 +286,19 @@ async def test_tls(tmp_path: Path) -> None:
         assert time.monotonic() - began < 3
 
 
+async def test_one_file_may_have_both(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "one")
+    both = tmp_path / "both"
+    both.write_bytes(key.read_bytes() + cert.read_bytes())
+    async with serving(tls_cert=both) as live:
+        context = ssl.create_default_context(cafile=str(cert))
+        reader, writer = await asyncio.open_connection("127.0.0.1", live.port, ssl=context)
+        raw = Raw(reader, writer)
+        await raw.send(b"GET /open HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await raw.reply()).status == 200
+        await raw.close()
+
+
 async def test_who_reads_nothing_over_tls_is_dropped(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path, "one")
     async with serving(tls_cert=cert, tls_key=key) as live:
@@ -307,8 +320,8 @@ async def test_tls_files_that_cannot_be_used(tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("no certificate")
     cases: list[tuple[Path | None, Path | None, str]] = [
-        (cert, None, "needs a certificate and its key"),
-        (None, key, "needs a certificate and its key"),
+        (cert, None, "not a PEM certificate"),
+        (None, key, "without its certificate"),
         (tmp_path / "missing", key, "missing cannot be read"),
         (cert, tmp_path / "missing", "missing cannot be read"),
         (cert, other, "is not the key of"),
