@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,10 +44,16 @@ _Key = tuple[tuple[str, int, int], ...]
 """Path, mtime in ns and size of each file that a card is made of."""
 
 
-@dataclass(frozen=True, slots=True)
+FRESH: Final = 1.0
+"""Seconds for which `recent` believes a card without asking the file system again."""
+
+
+@dataclass(slots=True)
 class _Kept:
     key: _Key
     card: ModelCard
+    checked: float
+    """When its files were last asked for, on the clock of `time.monotonic`."""
 
 
 class Cards:
@@ -88,18 +95,34 @@ class Cards:
         with self._lock:
             kept = self._kept.get(name)
         if kept is not None and _key_of(Path(path) for path, _, _ in kept.key) == kept.key:
+            kept.checked = time.monotonic()
             return kept.card
         return self._card(self._store.get(name))
+
+    def recent(self, name: str) -> ModelCard | None:
+        """The card, where it was right less than `FRESH` seconds ago. Asks no file, so it may be called on a loop: a
+        thread's answer takes longer than all else that a request needs before the engine."""
+        with self._lock:
+            kept = self._kept.get(name)
+        if kept is None or time.monotonic() - kept.checked > FRESH:
+            return None
+        return kept.card
+
+    def forget(self, name: str) -> None:
+        """The model has changed or is gone."""
+        with self._lock:
+            self._kept.pop(name, None)
 
     def _card(self, model: InstalledModel) -> ModelCard:
         key = _key_of(_files_of(model))
         with self._lock:
             kept = self._kept.get(model.name)
         if kept is not None and kept.key == key:
+            kept.checked = time.monotonic()
             return kept.card
         card = make_card(model, self._context, tools=self._tools)
         with self._lock:
-            self._kept[model.name] = _Kept(key, card)
+            self._kept[model.name] = _Kept(key, card, time.monotonic())
         return card
 
 

@@ -115,6 +115,8 @@ class ModelDirectory:
             BadRequest: it cannot be a name.
         """
         bare = bare_name(name)
+        if (recent := self._cards.recent(bare)) is not None:
+            return recent
         try:
             return await asyncio.to_thread(self._cards.one, bare)
         except ModelNotFound:
@@ -214,7 +216,10 @@ class ModelDirectory:
         bare = bare_name(name)
         if bare not in await asyncio.to_thread(self._names):
             raise _unknown(name)
-        await self._bridge.call(lambda: self._delete(bare))
+        try:
+            await self._bridge.call(lambda: self._delete(bare))
+        finally:
+            self._cards.forget(bare)
 
     def _names(self) -> frozenset[str]:
         installed, broken = self._store.scan()

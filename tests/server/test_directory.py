@@ -149,6 +149,15 @@ async def test_cards(scene: Scene) -> None:
         await scene.directory.card("absent")
 
 
+async def test_a_card_is_believed_for_a_second_but_not_over_a_deletion(scene: Scene) -> None:
+    add_model(scene.store, "able")
+    first = await scene.directory.card("able")
+    assert await scene.directory.card("able") is first
+    await scene.directory.delete("able")
+    with pytest.raises(UnknownModel):
+        await scene.directory.card("able")
+
+
 async def test_what_runs(scene: Scene) -> None:
     assert list(await scene.directory.running()) == []
     add_model(scene.store, "able")
@@ -156,7 +165,8 @@ async def test_what_runs(scene: Scene) -> None:
     (running,) = await scene.directory.running()
     assert (running.card.name, running.context, running.expires) == ("able", 512, None)
     assert running.place == "CPU (llama.cpp)"
-    scene.store.remove("able")
+    await scene.directory.delete("able")
+    scene.holds("able")
     assert list(await scene.directory.running()) == []
 
 
