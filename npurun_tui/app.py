@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from npurun_tui.models.catalog import CatalogEntry
     from npurun_tui.models.fit import MachineFacts
     from npurun_tui.models.jobs import PullJob, PullManager
+    from npurun_tui.server.control import ServerControl
+    from npurun_tui.server.state import ServerStatus
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +95,24 @@ def _chat_pane(app: WorkbenchApp) -> Widget:
     )
 
 
+def _server_pane(app: WorkbenchApp) -> Widget:
+    from npurun_tui.screens.server import ServerPane
+    from npurun_tui.server.config import ServerConfig
+
+    services = app.services
+    return ServerPane(
+        app.follow_server(),
+        app.engine_status,
+        services.remembered,
+        ServerConfig(max_queue=services.settings.max_queue),
+        services.installed_names,
+    )
+
+
 TABS: tuple[tuple[str, str, Callable[[WorkbenchApp], Widget]], ...] = (
     ("models", "Models", _models_pane),
     ("chat", "Chat", _chat_pane),
+    ("server", "Server", _server_pane),
 )
 """Every tab that works: id, title, and how its pane is made."""
 
@@ -104,7 +121,7 @@ READ: Final = 0.4
 """Seconds after which the question before quitting has been seen."""
 
 
-def _quit_question(pulls: int, imports: int) -> tuple[str, str]:
+def _quit_question(pulls: int, imports: int, requests: int) -> tuple[str, str]:
     """Title and text: what stops, and what becomes of it."""
     on_the_way = [count(pulls, "pull")] if pulls else []
     texts = []
@@ -117,9 +134,16 @@ def _quit_question(pulls: int, imports: int) -> tuple[str, str]:
     if imports:
         on_the_way.append(count(imports, "import"))
         texts.append(f"{count(imports, 'import')} will be undone.")
-    are = "is" if pulls + imports == 1 else "are"
-    way = "its way" if pulls + imports == 1 else "their way"
-    return f"{' and '.join(on_the_way)} {are} on {way}. Quit?", " ".join(texts)
+    if requests:
+        on_the_way.append(count(requests, "request"))
+        texts.append(
+            "The server will stop: what it answers may finish for ten seconds, then it is aborted."
+        )
+    one = pulls + imports + requests == 1
+    are, way = ("is", "its way") if one else ("are", "their way")
+    *first, last = on_the_way
+    named = f"{', '.join(first)} and {last}" if first else last
+    return f"{named} {are} on {way}. Quit?", " ".join(texts)
 
 
 class WorkbenchApp(App[None]):
@@ -203,15 +227,16 @@ class WorkbenchApp(App[None]):
     async def action_quit(self) -> None:
         """Quit; where something is on its way, ask first. The key again, once the question can be read, is a yes."""
         pulls, imports = len(self.services.pulls.open_jobs) if self._jobs() else 0, self._imports()
+        requests = self.services.server.status.active if self.services.built("server") else 0
         asked = self.screen.id == "quit-question"
         if asked and time.monotonic() - self._asked < READ:
             return  # a key that repeats, or two in one read, are not a second decision
-        if asked or not pulls + imports:
+        if asked or not pulls + imports + requests:
             self.exit()
             return
         from npurun_tui.screens.confirm import ConfirmScreen
 
-        title, question = _quit_question(pulls, imports)
+        title, question = _quit_question(pulls, imports, requests)
         box = ConfirmScreen(title, question, yes="Quit", no="Stay")
         box.id = "quit-question"
         self._asked = time.monotonic()
@@ -232,6 +257,17 @@ class WorkbenchApp(App[None]):
         if not self.services.built("engine"):
             self._following.append(self.services.engine.subscribe(self._engine_changed))
         return self.services.engine
+
+    def follow_server(self) -> ServerControl:
+        """The server, reporting to the status bar from now on."""
+        if not self.services.built("server"):
+            self.follow_engine()  # which the server uses
+            self._following.append(self.services.server.subscribe(self._server_changed))
+        return self.services.server
+
+    def engine_status(self) -> EngineStatus | None:
+        """How the engine stands; None while there is none."""
+        return self.services.engine.status if self.services.built("engine") else None
 
     async def runtime(self) -> RuntimeSummary:
         """What models for the NPU would run on here; the status bar names it while no model is loaded."""
@@ -284,6 +320,12 @@ class WorkbenchApp(App[None]):
         status = self.services.engine.status if self.services.built("engine") else EngineStatus()
         for bar in self._status_bars():
             bar.show_engine(describe(status, self._place))
+
+    def _server_changed(self, status: ServerStatus) -> None:
+        from npurun_tui.screens.server_words import bar_words
+
+        for bar in self._status_bars():
+            bar.show_server(bar_words(status))
 
     def _pull_changed(self, _job: PullJob) -> None:
         from npurun_tui.widgets.status_text import describe_pulls

@@ -5,6 +5,7 @@ Building late is what keeps start-up quick: the Models tab needs the store, and 
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from npurun_tui.hardware.summary import RuntimeSummary
     from npurun_tui.models.jobs import PullManager
     from npurun_tui.models.store import ModelStore
+    from npurun_tui.server.control import ServerControl
 
 
 class Services:
@@ -68,6 +70,13 @@ class Services:
 
         return ChatLibrary(self.paths.database)
 
+    @cached_property
+    def server(self) -> ServerControl:
+        """The HTTP server, and the log of what it was asked; nothing runs and nothing is opened yet."""
+        from npurun_tui.server.control import ServerControl
+
+        return ServerControl(self)
+
     async def runtime(self) -> RuntimeSummary:
         """The NPU's runtime as it was found on this machine, in words; asked once."""
         if self._runtime is None:
@@ -96,14 +105,8 @@ class Services:
         return name in self.__dict__
 
     async def aclose(self) -> None:
-        """Stop downloads (they resume later), end the engine process, close the database."""
-        try:
-            if self.built("pulls"):
-                await self.pulls.aclose()
-        finally:
-            try:
-                if self.built("engine"):
-                    await self.engine.aclose()
-            finally:
-                if self.built("chats"):
-                    await self.chats.aclose()
+        """Stop the server and downloads (they resume later), end the engine process, close the databases."""
+        async with AsyncExitStack() as stack:  # each is closed, whatever happens to those before it
+            for name in ("chats", "engine", "pulls", "server"):  # the last one first
+                if self.built(name):
+                    stack.push_async_callback(getattr(self, name).aclose)

@@ -38,10 +38,10 @@ class MainScreen(Screen[None]):
     """
 
     BINDINGS = [  # noqa: RUF012 - Textual's way
-        *(Binding(str(n), f"show_tab({n - 1})", f"Tab {n}", show=False) for n in (1, 2)),
+        *(Binding(str(n), f"show_tab({n - 1})", f"Tab {n}", show=False) for n in (1, 2, 3)),
         *(
             Binding(f"alt+{n}", f"show_tab({n - 1})", f"Tab {n}", show=False, priority=True)
-            for n in (1, 2)
+            for n in (1, 2, 3)
         ),
         # Before the focused part: scrolling containers have these keys too, for scrolling sideways.
         Binding("ctrl+pagedown", "next_tab(1)", "Next tab", show=False, priority=True),

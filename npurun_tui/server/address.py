@@ -25,7 +25,7 @@ def parse_bind(text: str) -> tuple[str, int]:
         UsageError: it is none of these.
     """
     host, port = _split(text.strip())
-    if not _is_host(host):
+    if not is_host(host):
         raise _fault(text)
     if not (port.isascii() and port.isdigit() and int(port) <= 65535):
         raise _fault(text)
@@ -47,7 +47,8 @@ def _split(text: str) -> tuple[str, str]:
     return host or DEFAULT_HOST, port or default
 
 
-def _is_host(host: str) -> bool:
+def is_host(host: str) -> bool:
+    """Whether `host` is an address or could be a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -47,3 +47,9 @@ def short_client(agent: str) -> str:
         return "aiohttp"
     product = _PRODUCT.match(agent)
     return one_line(product.group(), 30) if product else ""
+
+
+def holder_words(holder: str) -> str:
+    """Who holds the permit. One from HTTP is `CLIENT: MODEL`, and clients write long names of themselves."""
+    client, colon, rest = holder.rpartition(": ")
+    return f"{short_client(client) or 'HTTP'}: {rest}" if colon else holder

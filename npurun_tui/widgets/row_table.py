@@ -122,18 +122,18 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         """The cells of a row. Raises KeyError."""
         return self._rows[key]
 
-    def fit(self, columns: Sequence[Column], width: int) -> None:
-        """Lay out `columns` in `width` cells: the first one grows, the others give way by their rank.
+    def fit(self, columns: Sequence[Column], width: int, *, grower: int = 0) -> None:
+        """Lay out `columns` in `width` cells: the one at `grower` grows, the others give way by their rank.
 
-        Of equal ranks the last goes first; two columns always stay, and one of no width is not shown. One cell is
-        left for the scroll bar.
+        Of equal ranks the last goes first; two columns always stay, and the one that grows must be among them. One of
+        no width is not shown. One cell is left for the scroll bar.
         """
         room = width - 1
         chosen = {place: column for place, column in enumerate(columns) if column.width}
         while len(chosen) > 2 and _needed(chosen.values()) > room:
             del chosen[max(chosen, key=lambda place: (chosen[place].rank, place))]
-        wider = max(8, chosen[0].width + room - _needed(chosen.values()))
-        chosen[0] = replace(chosen[0], width=wider)
+        wider = max(8, chosen[grower].width + room - _needed(chosen.values()))
+        chosen[grower] = replace(chosen[grower], width=wider)
         if tuple(chosen.values()) != self._columns:
             self._columns, self._places = tuple(chosen.values()), tuple(chosen)
             self.refresh()

@@ -1,4 +1,4 @@
-"""The line that is always there: which model, on what, in which state, who has it, and what is being pulled.
+"""The line that is always there: which model, on what, in which state, who has it, what is served and pulled.
 
 It has a fixed height and draws its own line, so a change costs one repaint of one row and never a layout.
 """
@@ -12,17 +12,24 @@ _GAP = 2
 
 
 class StatusBar(Widget):
-    """Two texts on one line: the engine on the left, downloads on the right."""
+    """Texts on one line: the engine on the left, the server and downloads on the right."""
 
     def __init__(self, engine: str, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id)
         self._engine = engine
+        self._server = ""
         self._pulls = ("", "")
 
     def show_engine(self, text: str) -> None:
         """Replace the left part."""
         if text != self._engine:
             self._engine = text
+            self.refresh()
+
+    def show_server(self, text: str) -> None:
+        """Replace what stands left of the downloads; empty where nothing is served."""
+        if text != self._server:
+            self._server = text
             self.refresh()
 
     def show_pulls(self, text: str, short: str) -> None:
@@ -35,10 +42,13 @@ class StatusBar(Widget):
         """The line for the present width; the left part gives way, never the right one."""
         width = self.size.width
         engine = Content(self._engine)
-        long, short = self._pulls
-        pulls = Content(long)
-        if engine.cell_length + _GAP + pulls.cell_length > width:
-            pulls = Content(short)
-        room = width - pulls.cell_length - (_GAP if pulls else 0)
+        long, short = map(self._right, self._pulls)
+        right = long
+        if engine.cell_length + _GAP + right.cell_length > width:
+            right = short
+        room = width - right.cell_length - (_GAP if right else 0)
         left = engine.truncate(max(0, room), ellipsis=True, pad=True)
-        return Content.assemble(left, " " * _GAP, pulls) if pulls else left
+        return Content.assemble(left, " " * _GAP, right) if right else left
+
+    def _right(self, pulls: str) -> Content:
+        return Content((" " * _GAP).join(part for part in (self._server, pulls) if part))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from npurun_tui import units
+from npurun_tui.server.clients import holder_words
 from npurun_tui.text import one_line
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _model(status: EngineStatus, place: str) -> str:
 
 def _permit(status: EngineStatus) -> str:
     waiting = f", {len(status.waiting)} waiting" if status.waiting else ""
-    return f"permit: {one_line(status.holder or 'free', 30)}{waiting}"
+    return f"permit: {one_line(holder_words(status.holder or 'free'), 30)}{waiting}"
 
 
 def describe_pulls(jobs: Iterable[PullJob], *, short: bool = False) -> str:

@@ -1,0 +1,211 @@
+"""One request as the Server tab shows it, on its way or ended. Knows no Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from npurun_tui import units
+from npurun_tui.server.clients import short_client
+from npurun_tui.text import one_line
+from npurun_tui.widgets.row_table import Cell, Column
+
+if TYPE_CHECKING:
+    from npurun_tui.server.records import RequestRecord
+    from npurun_tui.storage.requests import RequestRow
+
+COLUMNS: Final = (
+    Column("Time", 8),
+    Column("Client", 13),
+    Column("API", 9, rank=5),
+    Column("Route", 16, rank=2),
+    Column("Model", 16, rank=4),
+    Column("Status", 13),
+    Column("Queue", 6, right=True, rank=6),
+    Column("TTFT", 6, right=True),
+    Column("In", 5, right=True, rank=3),
+    Column("Cached", 6, right=True, rank=7),
+    Column("Out", 5, right=True, rank=3),
+    Column("tok/s", 5, right=True),
+)
+CLIENT: Final = 1
+"""Which of them grows."""
+
+LEFT: Final = 499
+"""The status of a client that did not wait."""
+
+Cells = tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`doing` says in words what is done with it now; empty where it has ended."""
+
+    row: RequestRow
+    doing: str = ""
+
+    @property
+    def live(self) -> bool:
+        """It is on its way."""
+        return bool(self.doing)
+
+    @property
+    def ok(self) -> bool:
+        """It was answered as it should be."""
+        return 0 < self.row.status < 400 and self.row.outcome not in ABORTED
+
+    @cached_property
+    def client(self) -> str:
+        """The client's short name, else its address."""
+        return short_client(self.row.client) or one_line(self.row.peer, 40) or "?"
+
+    @property
+    def state(self) -> str:
+        """Sign and words: what happens to it, or how it ended."""
+        return f"▶ {self.doing}" if self.live else _ended(self.row, ok=self.ok)
+
+    @property
+    def words(self) -> str:
+        """What a filter looks at."""
+        row = self.row
+        return " ".join((row.model, row.client, row.path, row.peer, row.dialect, self.state))
+
+    @cached_property
+    def cells(self) -> Cells:
+        """One for each column."""
+        row = self.row
+        look = "good" if self.live else "" if self.ok else "error"
+        return (
+            Cell(clock(row.began)),
+            Cell(one_line(self.client, 40)),
+            Cell(one_line(row.dialect, 20)),
+            Cell(route(row)),
+            Cell(one_line(row.model, 60)),
+            Cell(self.state, look),
+            Cell(span(row.queue_ms)),
+            Cell(span(row.ttft_ms)),
+            Cell(_count(row.prompt_tokens)),
+            Cell(_count(row.cached_tokens)),
+            Cell(_count(row.completion_tokens)),
+            Cell(f"{row.decode_tps:.1f}" if row.decode_tps else ""),
+        )
+
+
+ABORTED: Final = {"aborted here": "aborted", "the server was stopped": "stopped"}
+"""Outcomes of `flights`, and the words for them that fit a cell."""
+
+
+def _ended(row: RequestRow, *, ok: bool) -> str:
+    if row.outcome in ABORTED:
+        return f"✗ {ABORTED[row.outcome]}"
+    if row.status == LEFT or row.outcome == "client left":
+        return "✗ client left"
+    if not ok:
+        return f"✗ {row.status or 'no answer'}"
+    outcome = one_line(row.outcome, 10)
+    return f"✓ {row.status} {outcome}".rstrip()
+
+
+def doing(record: RequestRecord) -> str:
+    """What is done with a request on its way, in a word or two."""
+    match record.phase:
+        case "queued":
+            return f"queued {record.ahead}"
+        case "loading":
+            return "loading model"
+        case "prefill":
+            return f"reading {record.read * 100:.0f} %"
+        case "decode":
+            return "writing"
+        case _:
+            return "answering" if record.status else "arrived"
+
+
+def clock(began: float) -> str:
+    """The local time of day; the details have the date."""
+    return datetime.fromtimestamp(began).astimezone().strftime("%H:%M:%S")
+
+
+def route(row: RequestRow) -> str:
+    """The path without its dialect's prefix, the method where it is an unusual one."""
+    path = one_line(row.path, 80)
+    for prefix in ("/v1/", "/api/"):
+        path = path.removeprefix(prefix) if len(path) > len(prefix) else path
+    return path if row.method in ("GET", "POST") else f"{one_line(row.method, 8)} {path}"
+
+
+def span(ms: float | None) -> str:
+    """Milliseconds in at most six characters."""
+    if ms is None:
+        return ""
+    return f"{ms:.0f} ms" if ms < 999.5 else f"{ms / 1000:.3g} s"
+
+
+def _count(number: int | None) -> str:
+    if number is None:
+        return ""
+    return str(number) if number < 100_000 else f"{number // 1000}k"
+
+
+def matches(entry: Entry, words: str) -> bool:
+    """Whether each of `words` is in it, as the log looks for them."""
+    text = entry.words.lower()
+    return all(word in text for word in words.lower().split())
+
+
+def arranged(live: Iterable[Entry], ended: Sequence[RequestRow], words: str) -> dict[str, Entry]:
+    """By their ids: those on their way, the newest first, then those of the log, which are filtered already."""
+    done = {row.request_id: Entry(row) for row in ended}
+    on_the_way = {
+        entry.row.request_id: entry
+        for entry in live
+        if entry.row.request_id not in done and matches(entry, words)
+    }
+    return on_the_way | done
+
+
+def cells_of(entries: Mapping[str, Entry]) -> dict[str, Cells]:
+    """What the table shows."""
+    return {key: entry.cells for key, entry in entries.items()}
+
+
+def facts_of(entry: Entry) -> list[tuple[str, str]]:
+    """All that is known of a request, but for its body."""
+    row = entry.row
+    pairs = [
+        ("Status", entry.state),
+        ("Outcome", one_line(row.outcome, 300)),
+        ("Began", datetime.fromtimestamp(row.began).astimezone().strftime("%Y-%m-%d %H:%M:%S")),
+        ("Client", one_line(row.client, 200)),
+        ("Address", one_line(row.peer, 60)),
+        ("API", one_line(row.dialect, 20) or "none"),
+        ("Model", one_line(row.model, 100)),
+        ("Answer", "streamed" if row.stream else "in one piece"),
+        ("Queue", span(row.queue_ms)),
+        ("Loading", span(row.load_ms)),
+        ("TTFT", span(row.ttft_ms)),
+        ("In all", span(row.total_ms)),
+        ("Tokens in", _tokens_in(row)),
+        ("Tokens out", "" if row.completion_tokens is None else f"{row.completion_tokens:,}"),
+        ("Rate", units.rate(row.decode_tps) if row.decode_tps else ""),
+        ("Body", _body(row)),
+        ("Id", one_line(row.request_id, 40)),
+    ]
+    return [pair for pair in pairs if pair[1]]
+
+
+def _tokens_in(row: RequestRow) -> str:
+    if row.prompt_tokens is None:
+        return ""
+    cached = f", {row.cached_tokens:,} of them from the cache" if row.cached_tokens else ""
+    return f"{row.prompt_tokens:,}{cached}"
+
+
+def _body(row: RequestRow) -> str:
+    if not row.request_bytes:
+        return ""
+    digest = f", sha256 {row.body_sha256[:12]}…" if row.body_sha256 else ""
+    return f"{units.size(row.request_bytes)}{digest}"

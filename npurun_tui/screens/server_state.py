@@ -1,0 +1,82 @@
+"""What the Server tab knows: the requests, live and ended, and the set-up. Knows no Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from npurun_tui.errors import NpurunError
+from npurun_tui.screens.server_entry import Entry, arranged, doing
+from npurun_tui.server.log import PROBES, row_of
+
+if TYPE_CHECKING:
+    from npurun_tui.server.log import RequestLog
+    from npurun_tui.storage.requests import RequestRow
+
+LIMIT: Final = 500
+"""Rows of the log that are shown; a filter looks through all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One reading of the log."""
+
+    rows: Sequence[RequestRow] = ()
+    """What the words of the filter are in."""
+    latest: Sequence[RequestRow] = ()
+    """The newest ones, whatever the filter says."""
+    fault: str = ""
+
+
+def read(log: RequestLog, words: str) -> Seen:
+    """Read the log. Blocks. Watchers' requests are shown only to somebody who looks for them."""
+    try:
+        latest = log.recent(LIMIT, without=PROBES, bodies=False)
+        rows = log.recent(LIMIT, words, bodies=False) if words else latest
+    except NpurunError as error:
+        return Seen(fault=str(error))
+    return Seen(rows, latest, log.fault)
+
+
+@dataclass
+class RequestsState:
+    """The requests as they were last seen."""
+
+    log: RequestLog
+    words: str = ""
+    seen: Seen = field(default_factory=Seen)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    """By their ids, in the table's order."""
+    _live: dict[str, Entry] = field(default_factory=dict)
+
+    @property
+    def live(self) -> bool:
+        """Something is on its way."""
+        return bool(self._live)
+
+    def look(self) -> bool:
+        """Look at what is on its way; True where something has ended since, which the log must be read for."""
+        now = self._on_the_way()
+        known = {row.request_id for row in self.seen.rows}
+        # What has ended is shown as it was until it is in the log: else it would be gone for a moment.
+        gone = {key: entry for key, entry in self._live.items() if key not in now}
+        kept = {key: entry for key, entry in gone.items() if key not in known}
+        both = (*now.values(), *kept.values())
+        ordered = sorted(both, key=lambda entry: -entry.row.began)
+        self._live = {entry.row.request_id: entry for entry in ordered}
+        self.entries = arranged(self._live.values(), self.seen.rows, self.words)
+        return bool(kept)
+
+    def take(self, seen: Seen, words: str) -> None:
+        """What the log said, asked with `words`."""
+        self.seen, self.words = seen, words
+        self._live = self._on_the_way()
+        self.entries = arranged(self._live.values(), seen.rows, words)
+
+    def _on_the_way(self) -> dict[str, Entry]:
+        return {
+            record.id: Entry(row_of(record), doing(record))
+            for record in self.log.live()
+            if self.words or record.path not in PROBES
+        }
