@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from npurun_tui import __version__
 from npurun_tui.chat.fields import number, whole
@@ -18,6 +18,7 @@ from npurun_tui.commandline_values import checked
 from npurun_tui.errors import UsageError
 from npurun_tui.files import from_home
 from npurun_tui.settings import Paths, Settings
+from npurun_tui.text import one_line
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -33,7 +34,12 @@ def parse(arguments: Sequence[str]) -> Callable[[Paths, Settings], int]:
         SystemExit: after `--help` and `--version`, with status 0.
         UsageError: that cannot be meant.
     """
-    options = build_parser().parse_args(arguments)
+    options, unknown = build_parser().parse_known_args(arguments)
+    if unknown:
+        raise UsageError(
+            f"Unrecognized arguments: {one_line(' '.join(unknown), 200)}.",
+            mend=f"See `{options.parser} --help`.",
+        )
     command: Command = options.command
     return lambda paths, settings: command(options, paths, settings)
 
@@ -110,6 +116,10 @@ def _genie_abi_build(options: argparse.Namespace, paths: Paths, settings: Settin
 
 class _Parser(argparse.ArgumentParser):
     """Says a usage error as every other error is said: one sentence, then where help is."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.set_defaults(parser=self.prog)  # a command's goes over that of the program
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", mend=f"See `{self.prog} --help`.")

@@ -15,7 +15,7 @@ from typing import Any
 
 import platformdirs
 
-from npurun_tui.files import from_home, write_atomic
+from npurun_tui.files import write_atomic
 
 APP = "npurun-tui"
 
@@ -65,7 +65,7 @@ class Paths:
         into one folder (portable installs, tests).
         """
         if home := environ.get("NPURUN_TUI_HOME"):
-            base = from_home(home)
+            base = Path(home).expanduser()
             data, state, config, models = base / "data", base / "state", base, base / "models"
         else:
             data = Path(platformdirs.user_data_dir(APP, appauthor=False))
@@ -73,7 +73,7 @@ class Paths:
             config = Path(platformdirs.user_config_dir(APP, appauthor=False))
             models = Path(platformdirs.user_data_dir("npurun", appauthor=False)) / "models"
         if chosen := environ.get("NPURUN_MODELS_DIR"):
-            models = from_home(chosen)
+            models = Path(chosen).expanduser()
         return cls(models, data, state, config / "config.toml")
 
 

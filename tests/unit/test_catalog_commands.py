@@ -166,7 +166,7 @@ def test_one_bad_source_does_not_keep_the_others(
             "not allowed",
         ),
         (("https://models.example", "--root", __file__), 1, "root of trust"),
-        (("http://127.0.0.1:1", "--trust-on-first-use"), 1, "cannot be reached"),
+        (("http://127.0.0.1:1", "--trust-on-first-use"), 1, "reached: the connection was refused."),
     ],
 )
 def test_sources_that_are_not_added(
@@ -317,3 +317,14 @@ def test_shipping_puts_the_root_and_the_address_into_the_program(
     root = (scene.repository.folder / "root.json").read_bytes()
     assert (trusted / "root.json").read_bytes() == root
     assert tool.main(["init", str(tmp_path / "p"), "--keys", str(tmp_path / "k"), "--ship"]) == 1
+
+
+def test_a_word_too_many_leads_to_the_help_of_its_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["catalog", "add-source", "https://a.invalid", "b"]) == 2
+    assert "See `npurun-tui catalog add-source --help`." in capsys.readouterr().err
+    assert main(["list", "b"]) == 2
+    assert "Unrecognized arguments: b. See `npurun-tui list --help`." in capsys.readouterr().err
+    assert main(["--what"]) == 2
+    assert "See `npurun-tui --help`." in capsys.readouterr().err

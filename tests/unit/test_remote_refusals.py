@@ -194,7 +194,7 @@ def test_a_server_that_is_gone(scene: Scene, tmp_path: Path) -> None:
     with serve(tmp_path) as gone:
         pass
     scene.source = replace(scene.source, url=gone.url)
-    scene.refuses(faults.CatalogOffline, "cannot be reached")
+    scene.refuses(faults.CatalogOffline, "cannot be reached: ")
     assert scene.remote() == ("one",)
 
 

@@ -142,8 +142,3 @@ def test_too_many_threads_in_the_environment(tmp_path: Path, value: str) -> None
     settings = load(tmp_path, "", {"NPURUN_CPU_THREADS": value})
     assert settings.cpu_threads == 0
     assert len(settings.warnings[0]) < 200
-
-
-def test_folders_in_the_home_of_nobody_stop_nothing() -> None:
-    environ = {"NPURUN_TUI_HOME": "~nobody-here/t", "NPURUN_MODELS_DIR": "~nobody-here/m"}
-    assert Paths.resolve(environ).models == Path("~nobody-here/m")

@@ -7,6 +7,7 @@ and credentials go only to the index that they were configured for.
 from __future__ import annotations
 
 import email.utils
+import os
 import socket
 import ssl
 import time
@@ -204,7 +205,7 @@ def _transport_trouble(error: httpx.TransportError) -> Exception:
         return PullFailed(f"{server} is named by an address of a kind that is not supported.")
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
         failure = NetworkUnavailable(
-            f"{server} cannot be reached: {_reason(error, causes)}.",
+            f"{server} cannot be reached: {reason(error)}.",
             mend="Check the network and pull again; it goes on where it stopped.",
         )
         return Trouble(failure, unreachable=True)
@@ -222,13 +223,17 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen = seen.__cause__ or seen.__context__
 
 
-def _reason(error: httpx.TransportError, causes: list[BaseException]) -> str:
-    """The operating system's own words where there are any."""
+def reason(error: Exception) -> str:
+    """Why there was no connection: the operating system's own words where there are any."""
     if isinstance(error, httpx.ConnectTimeout):
         return "it does not answer"
-    for cause in causes:
+    for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             return "its name is not known"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the connection was refused"
         if isinstance(cause, OSError) and cause.strerror:
-            return one_line(cause.strerror)
-    return one_line(str(error)) or "the connection failed"
+            # asyncio puts its own words, with the address as Python writes it, where the system's would be.
+            own = cause.strerror.startswith("Connect call failed")
+            return one_line(os.strerror(cause.errno or 0) if own else cause.strerror)
+    return one_line(str(error), 150) or "the connection failed"

@@ -20,11 +20,10 @@ from tuf.ngclient import FetcherInterface
 
 from npurun_tui import __version__
 from npurun_tui.models.catalog_sources import fault_of_address
-from npurun_tui.models.pull.client import shown
+from npurun_tui.models.pull.client import reason, shown
 from npurun_tui.models.pull.index import configured
 from npurun_tui.models.pull.tls import tls_context
 from npurun_tui.models.remote.faults import CatalogOffline, CatalogTampered
-from npurun_tui.text import one_line
 
 MAX_REDIRECTS: Final = 5
 _KEPT: Final = "What is here stays in use; try again later."
@@ -99,8 +98,9 @@ class Fetcher(FetcherInterface):
         except TimeoutError as error:
             raise CatalogOffline(f"{server} is too slow.", mend=_KEPT) from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            why = one_line(str(error), 150) or type(error).__name__
-            raise CatalogOffline(f"{server} cannot be reached: {why}.", mend=_KEPT) from error
+            raise CatalogOffline(
+                f"{server} cannot be reached: {reason(error)}.", mend=_KEPT
+            ) from error
 
     async def _within_deadline(self, url: str, most: int) -> bytes:
         async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
