@@ -18,6 +18,6 @@ def open_dialog(spec: ModelSpec) -> Dialog:
         from npurun_tui.engine.genie.opening import open_bundle
 
         return open_bundle(spec)
-    from npurun_tui.engine.cpu.dialog import CpuDialog  # with it, in the end, comes llama.cpp
+    from npurun_tui.engine.cpu.opening import open_model  # with it, in the end, comes llama.cpp
 
-    return CpuDialog(spec)
+    return open_model(spec)

@@ -61,7 +61,7 @@ class CpuDialog(Dialog):
         if spec.model_file is None:
             raise EngineLoadFailed(f"The manifest of {one_line(spec.name)} names no GGUF file.")
         self._file = spec.model_file
-        self._info = _read_info(spec.model_file)
+        self._info = read_info(spec.model_file)
         trained = self._info.context_length or LARGEST_DEFAULT_CONTEXT
         self._context = spec.context or min(trained, LARGEST_DEFAULT_CONTEXT)
         threads = choose_threads(spec.threads)
@@ -303,7 +303,8 @@ def _failures(call: str) -> Iterator[None]:
         raise GenieError(Status.ERROR_QUERY_FAILED, call, one_line(str(error))) from error
 
 
-def _read_info(model_file: Path) -> GgufInfo:
+def read_info(model_file: Path) -> GgufInfo:
+    """The metadata of `model_file`. Raises EngineLoadFailed where it cannot be read; else as `read_gguf`."""
     try:
         return read_gguf(model_file, vocabulary=True)
     except OSError as error:

@@ -60,6 +60,8 @@ class GgufInfo:
     """Text -> id of each control token; empty unless asked for."""
     texts: Mapping[int, str] = field(repr=False)
     """Id -> text of the control tokens, BOS, EOS and EOT; empty unless asked for."""
+    pooling: int = -1
+    """How a text's vectors become one, as llama.cpp numbers it (0 none, 1 mean, 2 CLS, 3 last, 4 rank)."""
 
     @property
     def bos_text(self) -> str:
@@ -119,6 +121,7 @@ def read_gguf(path: Path, *, vocabulary: bool = False) -> GgufInfo:
         header_size=reader.position,
         control_tokens=control,
         texts=texts,
+        pooling=view.number(f"{architecture}.pooling_type", -1),
     )
 
 

@@ -38,8 +38,10 @@ REQUEST_TIMEOUT: Final = 300.0
 class LlamaServer:
     """One loaded model. Used by one thread; streams may be cancelled from any."""
 
-    def __init__(self, model_file: Path, *, context: int, threads: int) -> None:
-        """Load the model (blocking, seconds).
+    def __init__(
+        self, model_file: Path, *, context: int, threads: int, pooling: int | None = None
+    ) -> None:
+        """Load the model (blocking, seconds); with `pooling`, llama.cpp's number, for embeddings and nothing else.
 
         Raises:
             EngineUnavailable: `xllamacpp` is not installed.
@@ -48,7 +50,9 @@ class LlamaServer:
         slots.sweep()
         self.slot_folder = slots.choose()
         self._key = secrets.token_hex(32)
-        self._server: Any = _start(self._parameters(model_file, context, threads), model_file)
+        self._server: Any = _start(
+            self._parameters(model_file, context, threads, pooling), model_file
+        )
         address = urlsplit(self._server.listening_address)
         self.host = address.hostname or "127.0.0.1"
         self.port = address.port or 0
@@ -56,7 +60,7 @@ class LlamaServer:
         # moment waits for its loop for ever. An answer that needs the loop proves that the moment is over.
         self.erase()
 
-    def _parameters(self, model_file: Path, context: int, threads: int) -> Any:
+    def _parameters(self, model_file: Path, context: int, threads: int, pooling: int | None) -> Any:
         parameters = _library().CommonParams()
         parameters.model.path = _encodable(model_file)
         parameters.hostnames = ["127.0.0.1"]
@@ -65,8 +69,12 @@ class LlamaServer:
         # Two more than the window: llama.cpp stops short of its own edge, and the dialog watches ours.
         parameters.n_ctx = context + 2
         parameters.n_parallel = 1
-        parameters.n_batch = BATCH
-        parameters.n_ubatch = BATCH
+        # An embedding's text is not cut into batches: each token is to see those after it too.
+        parameters.n_batch = BATCH if pooling is None else context + 2
+        parameters.n_ubatch = parameters.n_batch
+        if pooling is not None:
+            parameters.embedding = True
+            parameters.pooling_type = _library().llama_pooling_type(pooling)
         parameters.cpuparams.n_threads = threads
         parameters.cpuparams_batch.n_threads = threads
         # What is called CPU must be the CPU: the wheels for macOS would use the GPU.
@@ -130,11 +138,12 @@ class LlamaServer:
         connection.timeout = None  # the parent's watchdog knows how long an answer may take
         return CompletionStream(connection, self.headers)
 
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids of `text`: special tokens parsed, none added."""
-        if not text:
+    def tokenize(self, text: str, *, framed: bool = False) -> list[int]:
+        """Token ids of `text`: special tokens parsed, none added. `framed` is the other way round: those that the model
+        wants around a text are added, and those that are spelled in it stay words."""
+        if not (text or framed):
             return []
-        body = {"content": text, "add_special": False, "parse_special": True}
+        body = {"content": text, "add_special": framed, "parse_special": not framed}
         return [int(token) for token in self.call("/tokenize", body)["tokens"]]
 
     def detokenize(self, tokens: Sequence[int]) -> str:
@@ -142,6 +151,11 @@ class LlamaServer:
         if not tokens:
             return ""
         return str(self.call("/detokenize", {"tokens": list(tokens)})["content"])
+
+    def embedding(self, tokens: Sequence[int]) -> list[float]:
+        """The vector of `tokens`, of a model that was loaded for it."""
+        answer = self.call("/v1/embeddings", {"input": list(tokens), "encoding_format": "float"})
+        return [float(each) for each in answer["data"][0]["embedding"]]
 
     def erase(self) -> None:
         """Empty the KV cache, so that a reset really prefills anew (and a bench measures that)."""
