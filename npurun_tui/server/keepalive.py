@@ -9,6 +9,7 @@ from typing import Final
 FOR_EVER: Final = -1.0
 
 _PART: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_NUMBER: Final = re.compile(r"\d+(?:\.\d*)?|\.\d+")
 _SECONDS: Final = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0,
 }  # fmt: skip
@@ -31,7 +32,6 @@ def _duration(text: str) -> float:
     parts = list(_PART.finditer(rest))
     if parts and "".join(part[0] for part in parts) == rest:
         return sign * sum(float(part[1]) * _SECONDS[part[2]] for part in parts)
-    try:
-        return sign * float(rest)
-    except ValueError:
-        raise ValueError("must be seconds, or a duration such as 10m") from None
+    if _NUMBER.fullmatch(rest) is None:
+        raise ValueError("must be seconds, or a duration such as 10m")
+    return sign * float(rest)

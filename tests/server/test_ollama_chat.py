@@ -208,7 +208,9 @@ async def test_keep_alive_is_a_number_or_a_go_duration(
     assert here.answerer.stays == [("load", "able", seconds)]
 
 
-@pytest.mark.parametrize("value", ["soon", "5 m", "m", "1x", "", "--1m", "nan", True, [1], {}])
+@pytest.mark.parametrize(
+    "value", ["soon", "5 m", "m", "1x", "", "--1m", "--1", "nan", "inf", "1_0", True, [1], {}]
+)
 async def test_a_wrong_keep_alive_is_refused(here: Site, value: Any) -> None:
     for path in PATHS:
         response = await here.post(path, body(path, keep_alive=value))
