@@ -71,6 +71,12 @@ async def test_the_version_is_a_plain_number(here: Site) -> None:
     assert status == {"cloud": {"disabled": True, "source": "none"}}
 
 
+async def test_strangers_are_not_told_which_version_of_ours(root: Path) -> None:
+    config = ServerConfig(host="0.0.0.0", infer_token=hash_token("infer"))
+    async with site(root, config=config) as here:
+        assert (await here.http.get("/api/version")).json() == {"version": "0.32.15"}
+
+
 async def test_tags(here: Site) -> None:
     """`model` beside `name`, or Open WebUI skips it; a digest for each, by which llm-ollama groups."""
     models = (await here.http.get("/api/tags")).json()["models"]
@@ -345,7 +351,9 @@ async def test_changes_need_the_admins_token(root: Path) -> None:
                 response = await here.http.request(method, path, json={}, headers=headers)
                 assert response.status_code == code
                 assert isinstance(response.json()["error"], str)
-        for path in ("/api/tags", "/api/ps", "/api/version", "/api/status"):
+        version = await here.http.get("/api/version")
+        assert version.json() == {"version": "0.32.15", "npurun_version": __version__}
+        for path in ("/api/tags", "/api/ps", "/api/status"):
             assert (await here.http.get(path)).status_code == 401
             headers = {"authorization": "Bearer infer"}
             assert (await here.http.get(path, headers=headers)).status_code == 200

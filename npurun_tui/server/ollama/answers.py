@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 
-class OllamaVersion(msgspec.Struct):
+class OllamaVersion(msgspec.Struct, omit_defaults=True):
     """`version` is the Ollama that this server behaves like: clients compare it."""
 
     version: str
-    npurun_version: str
+    npurun_version: str = ""
 
 
 class OllamaCloud(msgspec.Struct):

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from npurun_tui import __version__
 from npurun_tui.server.context import ModelCard, RunningModel, ServerContext
+from npurun_tui.server.hosts import is_loopback
 from npurun_tui.server.ollama.answers import (
     OllamaCloud,
     OllamaDetails,
@@ -29,9 +30,11 @@ class Listing:
         self._context = context
 
     async def version(self, request: Request) -> Response:
-        """`GET /api/version`: a plain dotted number, as clients compare it with the Ollama that they need."""
+        """`GET /api/version`: a plain dotted number, as clients compare it with the Ollama that they need. Nobody is
+        asked for a token, so that only this machine is told our own version."""
         del request
-        return struct_response(OllamaVersion(self._context.ollama_version, __version__))
+        ours = __version__ if is_loopback(self._context.config.host) else ""
+        return struct_response(OllamaVersion(self._context.ollama_version, ours))
 
     async def status(self, request: Request) -> Response:
         """`GET /api/status`."""

@@ -44,7 +44,16 @@ def routes(context: ServerContext) -> list[Route]:
     """All routes of the dialect, over `context`."""
     listing = Listing(context)
     return [
-        _get("/api/version", listing.version, "The version", OllamaVersion, head=True),
+        Route(
+            "GET",
+            "/api/version",
+            listing.version,
+            "ollama",
+            "open",
+            "The version",
+            answers={200: Answer("The version", OllamaVersion)},
+            head=True,
+        ),
         _get("/api/status", listing.status, "Ollama's cloud: there is none", OllamaStatus),
         _get("/api/tags", listing.tags, "The installed models", OllamaModels, head=True),
         _get("/api/ps", listing.processes, "The loaded models", OllamaProcesses),
