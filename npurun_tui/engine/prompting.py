@@ -24,7 +24,7 @@ from npurun_tui.engine.templates import (
     Template,
     defuser,
 )
-from npurun_tui.engine.tool_prompt import Message, merged, spoken
+from npurun_tui.engine.tool_prompt import FORM, Message, merged, spoken
 from npurun_tui.errors import TemplateInvalid
 
 NO_EXTRAS: Final = PromptExtras()
@@ -66,7 +66,8 @@ class Prompter:
             except TemplateInvalid as error:
                 complaint = complaint or error
                 continue
-            if all(_name(tool) in text for tool in tools):
+            marks = [_name(tool) for tool in tools] if described else [FORM] if tools else []
+            if all(mark in text for mark in marks):
                 return text
             found = text if found is None else found
         if found is None:

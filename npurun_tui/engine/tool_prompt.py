@@ -15,13 +15,14 @@ _TAIL: Final = (
     "To call a function, answer with a <tool_call> tag that holds its name and its arguments as JSON, one tag for each "
     "call, and nothing else:"
 )
-_FORM: Final = '<tool_call>{"name": "FUNCTION", "arguments": {"PARAMETER": "VALUE"}}</tool_call>'
+FORM: Final = '<tool_call>{"name": "FUNCTION", "arguments": {"PARAMETER": "VALUE"}}</tool_call>'
+"""The form that is asked for, and the end of the list of tools: where it is, the list is."""
 
 
 def tools_block(tools: Sequence[Mapping[str, Any]]) -> str:
     """What a system prompt says of `tools`, which are in OpenAI's shape."""
     lines = "\n".join(_dumps(_described(tool)) for tool in tools)
-    return f"# Tools\n\n{_HEAD}\n<tools>\n{lines}\n</tools>\n\n{_TAIL}\n{_FORM}"
+    return f"# Tools\n\n{_HEAD}\n<tools>\n{lines}\n</tools>\n\n{_TAIL}\n{FORM}"
 
 
 def spoken(
