@@ -72,7 +72,7 @@ class Budget:
             ContextLength: too little may be left out. Where nothing may be, the engine finds it out by itself.
         """
         tools, without = bool(wanted.extras.tools), _without_tools(wanted.extras)
-        if tools and self._policy == "ignore" and not wanted.needs_tools:
+        if tools and self._policy == "ignore":
             found = await self._some(wanted, without)
             return Fitted(found.prompt, False, (TOOLS_IGNORED, *found.warnings))
         if not tools:

@@ -34,7 +34,7 @@ from npurun_tui.server.budget import Budget, Fitted, Wanted, too_long
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.faults import BadRequest, EngineFault, Unsupported
 from npurun_tui.server.sampling import max_tokens_of
-from npurun_tui.server.toolcalls.choice import Tools, asked_to_call, must_call
+from npurun_tui.server.toolcalls.choice import Tools, asked_to_call, constraint_of, must_call
 
 TIME_UP: Final = "The answer took longer than this server allows and was ended."
 
@@ -142,6 +142,8 @@ class Generation:
             )
         constraint = asked.constraint if model.constrains else None
         fitted = await self._fitted(held, constraint)
+        if constraint is not None and asked.tools and not fitted.tools:
+            constraint = constraint_of(asked.ask, ())
         prompt, thinks = self._opened(fitted.prompt, model, constraint)
         self._emit(
             Began(

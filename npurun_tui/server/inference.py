@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Final
 
 from npurun_tui.engine.engine import Engine
 from npurun_tui.engine.spec import ModelSpec
@@ -21,8 +22,9 @@ from npurun_tui.errors import ModelError
 from npurun_tui.models.names import normalise
 from npurun_tui.server.asking import Ask, Done, Embeddings, Event
 from npurun_tui.server.bridge import Bridge, Emit
+from npurun_tui.server.budget import TOOLS_IGNORED
 from npurun_tui.server.config import ServerConfig
-from npurun_tui.server.faults import BadRequest, UnknownModel, Unready
+from npurun_tui.server.faults import BadRequest, EngineFault, UnknownModel, Unready, Unsupported
 from npurun_tui.server.generation import (
     Asked,
     Began,
@@ -34,9 +36,12 @@ from npurun_tui.server.generation import (
 )
 from npurun_tui.server.pieces import AnswerReader
 from npurun_tui.server.sampling import sampler_of, stops_of
-from npurun_tui.server.toolcalls.choice import constraint_of, tools_of
+from npurun_tui.server.toolcalls.choice import constraint_of, must_call, tools_of
 from npurun_tui.server.turns import EngineSide
 from npurun_tui.text import one_line
+
+FRESH: Final = 2.0
+"""Seconds that a manifest which was read holds; a hop to a thread and back costs more than the rest of a request."""
 
 
 class Inference:
@@ -59,6 +64,7 @@ class Inference:
         self._config = config
         self._bridge = Bridge(engine_loop)
         self._side = EngineSide(engine, config)
+        self._kept: tuple[ModelSpec, float] | None = None
 
     async def answer(self, ask: Ask, request_id: str = "") -> AsyncGenerator[Event, None]:
         """The events of one answer, as `Answerer.answer` says."""
@@ -73,10 +79,15 @@ class Inference:
                 await generation.run(held, emit)
 
         async with aclosing(self._bridge.stream(work)) as batches:
-            async for batch in batches:
-                for signal in joined(batch):
-                    for event in _events(reader, signal, began):
-                        yield event
+            try:
+                async for batch in batches:
+                    for signal in joined(batch):
+                        for event in _events(reader, signal, began):
+                            yield event
+            except EngineFault:
+                for event in reader.end():  # what was held back has come all the same
+                    yield event
+                raise
 
     async def load(self, model: str, keep_alive: float | None) -> float:
         """Have a model loaded; returns the milliseconds that it took (0 where it was).
@@ -84,7 +95,7 @@ class Inference:
         A loaded one says a token where the configuration asks for that: its first answer then has nothing to set up.
         """
         _check_keep_alive(keep_alive)
-        spec = await asyncio.to_thread(self._resolve, model)
+        spec = await self._spec(model)
 
         async def work() -> float:
             async with self._side.hold(spec, f"loading {spec.name}", keep_alive, _nobody) as held:
@@ -96,7 +107,7 @@ class Inference:
 
     async def unload(self, model: str) -> None:
         """End the model's stay as soon as the permit is free; nothing where it is not loaded."""
-        name = (await asyncio.to_thread(self._resolve, model)).name
+        name = (await self._spec(model)).name
         await self._bridge.call(lambda: self._side.unload(name))
 
     async def embed(
@@ -107,7 +118,7 @@ class Inference:
         _check_keep_alive(keep_alive)
         if not all(texts):
             raise BadRequest("A text to embed may not be empty.", param="input")
-        spec = await asyncio.to_thread(self._resolve, model)
+        spec = await self._spec(model)
         found = await self._bridge.call(
             lambda: self._side.embed(
                 spec, f"HTTP: {spec.name}", texts, truncate=truncate, keep_alive=keep_alive
@@ -139,9 +150,24 @@ class Inference:
         sampler = sampler_of(ask.sampling)
         stops = stops_of(ask.stop, self._config.limits.stops)
         constraint = constraint_of(ask, tools)
-        spec = await asyncio.to_thread(self._resolve, ask.model)
+        if tools and must_call(ask.tool_choice) and self._config.tools == "ignore":
+            raise Unsupported(TOOLS_IGNORED, param="tool_choice")
+        spec = await self._spec(ask.model)
         who = f"{one_line(ask.client, 40) or 'HTTP'}: {spec.name}"
         return Asked(ask, spec, sampler, stops, tools, constraint, who)
+
+    async def _spec(self, name: str) -> ModelSpec:
+        """As `_resolve`; a model that is loaded and was found a moment ago is not looked for again."""
+        loaded = self._engine.status.model
+        kept = self._kept
+        bare = name.removesuffix(":latest")
+        if loaded is not None and bare in ("", loaded.name) and kept is not None:
+            spec, until = kept
+            if spec.name == loaded.name and time.monotonic() < until:
+                return spec
+        spec = await asyncio.to_thread(self._resolve, name)
+        self._kept = spec, time.monotonic() + FRESH
+        return spec
 
     def _resolve(self, name: str) -> ModelSpec:
         """The model that a client calls `name`; reads its manifest.

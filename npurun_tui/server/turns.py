@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from npurun_tui import units
-from npurun_tui.engine.engine import Engine, Permit
+from npurun_tui.engine.engine import RESTARTER, Engine, Permit
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.errors import ContextOverflow, EngineCrashed, QueueFull
 from npurun_tui.server.asking import Embeddings, Loading, Queued
@@ -17,7 +17,7 @@ from npurun_tui.server.bridge import Emit
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.faults import Busy, ContextLength, EngineFault, Unsupported
 from npurun_tui.server.generation import Held, Signal
-from npurun_tui.server.residence import Residence
+from npurun_tui.server.residence import KEEPER, Residence
 
 
 class EngineSide:
@@ -111,9 +111,13 @@ class EngineSide:
         return Embeddings(tuple(map(tuple, vectors)), tokens, held.load_ms)
 
     async def _permit(self, stack: AsyncExitStack, who: str, emit: Emit[Signal]) -> Permit:
-        limit = self._config.queue_timeout
+        limit, status = self._config.queue_timeout, self.engine.status
+        # The keep-alive and a restart are nobody's requests: they take no place in the line from one.
+        ours = sum(who in (KEEPER, RESTARTER) for who in (status.holder, *status.waiting))
         line = self.engine.permit(
-            who, lambda ahead: emit(Queued(ahead)), max_waiting=max(self._config.max_queue, 0)
+            who,
+            lambda ahead: emit(Queued(ahead)),
+            max_waiting=max(self._config.max_queue, 0) + ours,
         )
         try:
             async with asyncio.timeout(limit if limit > 0 else None):

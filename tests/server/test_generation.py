@@ -95,18 +95,17 @@ async def test_an_answer_has_a_time_limit(play: Play) -> None:
 
 
 async def test_a_crash_keeps_what_came_and_the_next_request_works(play: Play) -> None:
-    stage = await play(
-        Script([("Hi", "One two three four five."), ("Yo", "Yes")], PLAIN, crash_after=3)
-    )
+    says = [("Hi", "One two <tool_call>"), ("Yo", "Yes")]
+    stage = await play(Script(says, PLAIN, crash_after=3))
     seen: list[Event] = []
 
     async def read() -> None:
-        async for event in stage.inference.answer(ask()):
+        async for event in stage.inference.answer(ask(tools=(tool("clock"),))):
             seen.append(event)  # noqa: PERF401 - what came before the error counts
 
     with pytest.raises(EngineFault):
         await read()
-    assert "".join(event.text for event in seen if isinstance(event, Text)) == "One two thre"
+    assert "".join(event.text for event in seen if isinstance(event, Text)) == "One two <too"
     text, _, _, done = await outcome(stage.inference, ask("Yo"))
     assert (text, done.reason) == ("Yes", "stop")
 
@@ -312,6 +311,16 @@ async def test_strict_refuses_and_ignore_ignores(play: Play) -> None:
     ignore = await play(Script([("Hi", CALL)], PLAIN), tools="ignore")
     text, _, calls, done = await outcome(ignore.inference, ask(tools=(tool("clock"),)))
     assert (text, calls, len(done.warnings)) == (CALL, [], 1)
+    needed = ask(tools=(tool("clock"),), tool_choice=ToolChoice("required"))
+    with pytest.raises(Unsupported):
+        await events_of(ignore.inference, needed)
+
+
+async def test_a_schema_outlives_tools_that_do_not_fit(play: Play) -> None:
+    stage = await play(Script([("Hi", '{"a": 1}')], PLAIN, constrains=True))
+    text, _, calls, _ = await outcome(stage.inference, ask(tools=MANY, schema=SCHEMA))
+    assert (text, calls) == ('{"a": 1}', [])
+    assert stage.heard()[0]["constraint"]["json_schema"] == SCHEMA
 
 
 async def test_the_oldest_messages_go_where_that_is_wanted(play: Play) -> None:
@@ -347,6 +356,13 @@ async def test_the_wait_has_an_end(play: Play) -> None:
         await events_of(stage.inference, ask())
     await first.aclose()
     assert stage.engine.status.waiting == ()
+
+
+async def test_a_model_that_is_being_unloaded_is_nobody_s_request(play: Play) -> None:
+    """Without a waiting line, a request after one with `keep_alive` 0 is not refused for the server's own doing."""
+    stage = await play(Script([("Hi", "Yes")], PLAIN), max_queue=0)
+    for _ in range(4):
+        assert (await outcome(stage.inference, ask(keep_alive=0)))[0] == "Yes"
 
 
 async def test_leaving_the_line_leaves_no_trace(play: Play) -> None:
