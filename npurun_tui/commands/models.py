@@ -256,9 +256,10 @@ def _removable_size(store: ModelStore, name: str) -> int | None:
     """Bytes that removing `name` frees; None where there is nothing to remove, which `remove` then says."""
     installed, broken = store.scan()
     sizes = store.partials()
-    models: list[InstalledModel | BrokenModel] = [*installed, *broken]
-    for model in models:
-        sizes[model.name] = sizes.get(model.name, 0) + model.size
+    frees = {model.name: model.size - model.shared for model in installed}
+    frees |= {model.name: model.size for model in broken}
+    for model, freed in frees.items():
+        sizes[model] = sizes.get(model, 0) + freed
     return sizes.get(name, sizes.get(name.removesuffix(":latest")))
 
 

@@ -181,6 +181,11 @@ class _Import:
                 mend="Give another --name, or replace it with --force.",
             )
         check_place(self._layout, self._name, force=False)
+        if kept := self._store.partials().get(self._name):
+            raise ModelError(
+                f"A pull of {self._name} was begun, and {units.size(kept)} of it are here, which this would delete.",
+                mend=f"Give another name, or throw it away first: `npurun-tui rm {self._name}`.",
+            )
 
     def _check_room(self) -> None:
         root = self._layout.root

@@ -26,7 +26,7 @@ from npurun_tui.models.layout import Layout, kept_bytes
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME, Manifest, main_file
 from npurun_tui.models.names import fault_of_name, normalise
-from npurun_tui.models.trees import remove_tree, tree_size
+from npurun_tui.models.trees import remove_tree, tree_size, tree_sizes
 from npurun_tui.text import one_line
 
 
@@ -39,6 +39,8 @@ class InstalledModel:
     size: int
     place: str
     """What it is made to run on, in words: `NPU (Genie)`, `CPU (Genie)`, `CPU (llama.cpp)`."""
+    shared: int = 0
+    """Bytes of `size` that are another folder's too (hard links): removing the model does not free them."""
 
     @property
     def name(self) -> str:
@@ -121,9 +123,9 @@ class ModelStore:
             )
         with _failures(folder), self._locked(folder.name):
             self._sweep()
-            freed = 0 if folder.is_symlink() else tree_size(folder)
+            size, shared = (0, 0) if folder.is_symlink() else tree_sizes(folder)
             self._throw_away(folder)
-            return freed + self._drop_partial(folder.name)
+            return size - shared + self._drop_partial(folder.name)
 
     def discard_partial(self, name: str) -> int:
         """Delete what an unfinished pull of `name` left; returns the bytes freed. Raises ModelBusy while it runs."""
@@ -226,7 +228,8 @@ def _read(name: str, folder: Path) -> InstalledModel:
     place = BACKEND_LABELS[manifest.backend]
     if manifest.backend == "genie":
         place = f"{processor_of(main)} (Genie)"
-    return InstalledModel(replace(manifest, name=name), folder, tree_size(folder), place)
+    size, shared = tree_sizes(folder)
+    return InstalledModel(replace(manifest, name=name), folder, size, place, shared)
 
 
 def _move(folder: Path, target: Path) -> None:

@@ -13,19 +13,27 @@ from typing import Final
 _MAX_DEPTH: Final = 32
 
 
-def tree_size(folder: Path | str, depth: int = 0) -> int:
+def tree_size(folder: Path | str) -> int:
     """Bytes of the files in `folder` and below. What vanishes or cannot be read meanwhile counts as nothing."""
-    total = 0
+    return tree_sizes(folder)[0]
+
+
+def tree_sizes(folder: Path | str, depth: int = 0) -> tuple[int, int]:
+    """As `tree_size`; and how many of these bytes have another name too (hard links): deleting frees none of them."""
+    total = shared = 0
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    total += tree_size(entry.path, depth + 1) if depth < _MAX_DEPTH else 0
-                else:
-                    total += entry.stat(follow_symlinks=False).st_size
+                    below = tree_sizes(entry.path, depth + 1) if depth < _MAX_DEPTH else (0, 0)
+                    total, shared = total + below[0], shared + below[1]
+                    continue
+                facts = os.lstat(entry.path)  # Windows leaves the links out of what scandir gives
+                total += facts.st_size
+                shared += facts.st_size if facts.st_nlink > 1 else 0
     except OSError:
-        return total
-    return total
+        return total, shared
+    return total, shared
 
 
 def remove_tree(folder: Path) -> None:

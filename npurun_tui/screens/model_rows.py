@@ -127,7 +127,7 @@ def _here(
         note=one_line(entry.note if entry else "", 300),
         facts=installed_facts(model, entry, fit),
         sections=sections(model, files, check),
-        on_disk=model.size + part,
+        on_disk=model.size - model.shared + part,
         command=f"npurun-tui run {model.name}",
     )
 

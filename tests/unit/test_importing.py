@@ -17,6 +17,7 @@ import pytest
 
 from npurun_tui.errors import DiskFull, ModelBusy, ModelError, ModelFileDamaged, UsageError
 from npurun_tui.models.importing import How, adopt, import_model
+from npurun_tui.models.layout import CELL, MAP, PART
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import Manifest
 from npurun_tui.models.store import ModelStore
@@ -194,6 +195,29 @@ def test_a_name_that_is_taken(store: ModelStore, source: Path) -> None:
         import_model(source, store, quant="w8a16")
     assert store.get(first.name).manifest.quant == "w4a16"
     assert import_model(source, store, quant="w8a16", force=True).manifest.quant == "w8a16"
+
+
+def test_a_pull_of_that_name_is_not_thrown_away_silently(store: ModelStore, source: Path) -> None:
+    partial = store.layout.partial("source")
+    partial.mkdir(parents=True)
+    (partial / PART).write_bytes(bytes(700))
+    (partial / MAP).write_bytes(CELL.pack(700, 0))
+    with pytest.raises(ModelError, match=r"700 B of it are here.* rm source"):
+        import_model(source, store, quant="w4a16")
+    assert store.partials() == {"source": 700}
+    import_model(source, store, quant="w4a16", force=True)
+    assert store.partials() == {}
+
+
+def test_removing_a_linked_model_frees_only_what_is_its_own(
+    store: ModelStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "tiny.gguf"
+    file.write_bytes(build_gguf() + bytes(2 << 20))
+    model = import_model(file, store, how="link")
+    assert model.shared == file.stat().st_size
+    assert store.remove("tiny") == model.size - model.shared < 5000
+    assert file.is_file()
 
 
 def test_a_folder_that_is_no_model_is_left_alone(store: ModelStore, source: Path) -> None:
