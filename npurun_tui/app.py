@@ -231,7 +231,10 @@ class WorkbenchApp(App[None]):
         asked = self.screen.id == "quit-question"
         if asked and time.monotonic() - self._asked < READ:
             return  # a key that repeats, or two in one read, are not a second decision
-        if asked or not pulls + imports + requests:
+        if asked:
+            self.screen.dismiss(True)
+            return
+        if not pulls + imports + requests:
             self.exit()
             return
         from npurun_tui.screens.confirm import ConfirmScreen
@@ -240,7 +243,20 @@ class WorkbenchApp(App[None]):
         box = ConfirmScreen(title, question, yes="Quit", no="Stay")
         box.id = "quit-question"
         self._asked = time.monotonic()
-        await self.push_screen(box, lambda yes: self.exit() if yes else None)
+        await self.push_screen(box, lambda yes: self._leave() if yes else None)
+
+    def _leave(self) -> None:
+        """Exit; where requests are answered, when they are done, with the screen there until then."""
+        server = self.services.server if self.services.built("server") else None
+        if server is None or not server.status.active:
+            self.exit()
+            return
+        say(self, f"Leaving when {count(server.status.active, 'request is', 'requests are')} done.")
+        self.run_worker(self._stop_and_leave(server))
+
+    async def _stop_and_leave(self, server: ServerControl) -> None:
+        await server.stop()
+        self.exit()
 
     def _imports(self) -> int:
         from npurun_tui.screens.models import ModelsPane

@@ -8,25 +8,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from textual import on, work
+from textual import work
 from textual.app import SystemCommand
 from textual.binding import Binding
 
 from npurun_tui.errors import NpurunError
 from npurun_tui.screens import server_words
-from npurun_tui.screens.confirm import ConfirmScreen
-from npurun_tui.screens.server_entry import Entry
-from npurun_tui.screens.server_view import ServerView
-from npurun_tui.server.replay import Replay, Target, curl_of
+from npurun_tui.screens.server_requests import ServerRequests
 from npurun_tui.server.saved import dump_config, load_config
 from npurun_tui.server.state import ServerState
-from npurun_tui.text import one_line
-from npurun_tui.widgets.copying import copy_from
 from npurun_tui.widgets.notices import complain, say
-from npurun_tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
     from npurun_tui.engine.engine import EngineStatus
@@ -41,7 +34,7 @@ REMEMBERED: Final = "server"
 _CHANGING: Final = (ServerState.STARTING, ServerState.STOPPING)
 
 
-class ServerPane(ServerView):
+class ServerPane(ServerRequests):
     """The server, its set-up and its requests."""
 
     HELP = """\
@@ -88,7 +81,7 @@ class ServerPane(ServerView):
         """The footer offers only what can be done now."""
         entry = self.entry
         allowed = {
-            "start_stop": self._control.status.state not in _CHANGING,
+            "start_stop": not self.changing,
             "details": entry is not None,
             "copy_curl": entry is not None,
             "abort": entry is not None and entry.live,
@@ -102,6 +95,11 @@ class ServerPane(ServerView):
     def running(self) -> bool:
         """A server runs."""
         return self._control.status.state is ServerState.RUNNING
+
+    @property
+    def changing(self) -> bool:
+        """It is being started or stopped."""
+        return self._control.status.state in _CHANGING
 
     def action_start_stop(self) -> None:
         """Start the server, or stop it."""
@@ -130,13 +128,10 @@ class ServerPane(ServerView):
     async def _stop(self) -> bool:
         active = self._control.status.active
         question = server_words.stop_question(active)
-        if active and not await self._ask("Stop the server?", question, yes="Stop", no="No"):
+        if active and not await self.ask("Stop the server?", question, yes="Stop", no="No"):
             return False
         await self._control.stop()
         return True
-
-    async def _ask(self, title: str, question: str, *, yes: str, no: str) -> bool:
-        return await self.app.push_screen_wait(ConfirmScreen(title, question, yes=yes, no=no))
 
     # --- setting up ----------------------------------------------------------------------------
 
@@ -162,7 +157,7 @@ class ServerPane(ServerView):
         words = "The server goes on as it was started until then."
         title = "Restart the server now?"
         ask = self.running and self.pending
-        if ask and await self._ask(title, words, yes="Restart", no="Later"):
+        if ask and await self.ask(title, words, yes="Restart", no="Later"):
             self.restart()
 
     async def _remember(self) -> None:
@@ -177,78 +172,6 @@ class ServerPane(ServerView):
         """Stop, and start with the present set-up."""
         if await self._stop():
             await self._start()
-
-    # --- one request ---------------------------------------------------------------------------
-
-    @on(RowTable.Selected)
-    def _selected(self) -> None:
-        self.action_details()
-
-    def action_details(self) -> None:
-        """All of the request under the cursor."""
-        from npurun_tui.screens.server_details import ServerDetailsScreen
-
-        entry = self.entry
-        if entry is None:
-            return
-        key = entry.row.request_id
-
-        def look() -> Entry:
-            return self.state.entries.get(key, entry)
-
-        self.app.push_screen(ServerDetailsScreen(entry, look, self.replay))
-
-    async def replay(self, entry: Entry) -> Replay:
-        """The request as a command.
-
-        Raises:
-            StorageError: its body cannot be read.
-        """
-        row, config = entry.row, self.in_force
-        body = None
-        if row.request_bytes and not entry.live:
-            body = await asyncio.to_thread(self._control.log.body_of, row.request_id)
-        target = Target(
-            self.url,
-            token=bool(config.infer_token),
-            admin_token=bool(config.admin_token),
-            cert=config.tls_cert,
-        )
-        return curl_of(replace(row, body=body), target)
-
-    @property
-    def url(self) -> str:
-        """Where the server is reached, or would be."""
-        return self._control.status.url or server_words.address_of(self.in_force)
-
-    def action_copy_curl(self) -> None:
-        """Copy the request under the cursor as a command."""
-        if self.entry is not None:
-            self._copy_curl(self.entry)
-
-    @work(group="curl", exclusive=True)
-    async def _copy_curl(self, entry: Entry) -> None:
-        try:
-            replay = await self.replay(entry)
-        except NpurunError as error:
-            complain(self, error)
-            return
-        copy_from(self, replay.command)
-        if replay.note:
-            say(self, replay.note)
-
-    def action_abort(self) -> None:
-        """End the request under the cursor."""
-        if self.entry is not None and self.entry.live:
-            self.abort(self.entry)
-
-    @work(group="abort")
-    async def abort(self, entry: Entry) -> None:
-        """End one request, after a question: rows move, and the client gets an error."""
-        row = entry.row
-        words = f"{entry.client} asked {one_line(row.path, 60)}; it gets an error, or the half."
-        if await self._ask("Abort this request?", words, yes="Abort", no="No"):
-            await self._control.abort(row.request_id)
 
     # --- the rest ------------------------------------------------------------------------------
 
@@ -284,7 +207,7 @@ class ServerPane(ServerView):
     async def forget(self) -> None:
         """Empty the request log, after a question."""
         words = "What has ended is taken out of the log for good. What is on its way stays."
-        if not await self._ask("Forget all requests?", words, yes="Forget", no="No"):
+        if not await self.ask("Forget all requests?", words, yes="Forget", no="No"):
             return
         try:
             await asyncio.to_thread(self._control.log.clear)
@@ -293,12 +216,6 @@ class ServerPane(ServerView):
 
     def palette_commands(self) -> Iterable[SystemCommand]:
         """The commands of this tab."""
-        if self._control.status.state not in _CHANGING:
-            word = "Stop" if self.running else "Start"
-            yield SystemCommand(f"{word} the server", self.url, self.action_start_stop)
-        yield SystemCommand("Set up the server", "Address, token, TLS, queue", self.action_set_up)
-        yield SystemCommand("Connect a client", "Texts to copy", self.action_connect)
-        yield SystemCommand("Filter the requests", "By any words", self.action_filter)
-        if self.entry is not None:
-            yield SystemCommand("Copy the request as curl", "Of the cursor", self.action_copy_curl)
-        yield SystemCommand("Forget all requests", "Empties the request log", self.forget)
+        from npurun_tui.screens.server_commands import commands
+
+        return commands(self)

@@ -65,13 +65,13 @@ def _origins(text: str) -> tuple[str, ...]:
 
 
 FIELDS: Final = (
-    Field("bind", "Address", "HOST:PORT; 0.0.0.0 is every network", _bind),
+    Field("bind", "Address", "HOST:PORT; 0.0.0.0: all networks", _bind),
     Field("max_queue", "Queue", "requests that may wait; 0: none", whole(0)),
-    Field("keep_alive", "Keep alive", "unused models; 5m, 0, -1 for ever", parse_keep_alive),
+    Field("keep_alive", "Keep alive", "of unused models: 5m, 0, -1", parse_keep_alive),
     Field("tls_cert", "TLS cert", "a PEM file; empty: plain HTTP", _path),
     Field("tls_key", "TLS key", "its key, a PEM file", _path),
     Field("allowed_hosts", "Host names", "further names of this machine", _names),
-    Field("cors_origins", "Web origins", "pages that may ask; * needs a token", _origins),
+    Field("cors_origins", "Web origins", "of web pages that may ask", _origins),
 )
 
 
