@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from npurun_tui.engine.cpu.dialog import LARGEST_DEFAULT_CONTEXT
+from npurun_tui.engine.cpu.embedding import LARGEST_DEFAULT_CONTEXT as LARGEST_TEXT
+from npurun_tui.engine.cpu.embedding import RANKS, is_embedding
 from npurun_tui.engine.cpu.gguf import GgufInfo, read_gguf
 from npurun_tui.engine.genie.vocabulary import chosen_template
 from npurun_tui.engine.template_facts import template_facts
@@ -25,15 +28,6 @@ from npurun_tui.models.describe_files import read_text
 from npurun_tui.models.manifest import FILE_NAME, NO_SDK, Manifest
 from npurun_tui.models.store import InstalledModel, ModelStore
 from npurun_tui.server.context import ModelCard
-
-LARGEST_DEFAULT_CONTEXT: Final = 8192
-"""Tokens that the CPU engine opens at most where no setting says how many (`engine/cpu/dialog.py`)."""
-
-EMBEDDING_ARCHITECTURES: Final = frozenset(
-    {"bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3", "eurobert",
-     "t5encoder", "gemma-embedding"}
-)  # fmt: skip
-"""GGUF architectures that make vectors and no text (llama.cpp, `src/llama-arch.cpp`)."""
 
 _TOKENIZER_CONFIG: Final = "tokenizer_config.json"
 _COUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMBT])", re.IGNORECASE)
@@ -132,7 +126,7 @@ def make_card(model: InstalledModel, context: int = 0, *, tools: bool = True) ->
     header = read_gguf(_main(model)) if manifest.backend == "llama.cpp" else None
     family = (header.architecture if header else "") or manifest.arch
     template = _template(model, header)
-    capabilities = _capabilities(family, template, tools)
+    capabilities = _capabilities(header, template, tools)
     return ModelCard(
         name=model.name,
         digest=_digest(manifest, capabilities),
@@ -188,6 +182,8 @@ def _window(manifest: Manifest, header: GgufInfo | None, setting: int) -> int:
     if header is None:
         return manifest.context
     trained = header.context_length or manifest.context
+    if is_embedding(header):  # there are no positions after the trained ones
+        return min(setting or LARGEST_TEXT, trained)
     return setting or min(trained, LARGEST_DEFAULT_CONTEXT)
 
 
@@ -209,9 +205,11 @@ def _bundle_template(config: Path) -> str:
     return chosen_template(document.get("chat_template")) if isinstance(document, dict) else ""
 
 
-def _capabilities(family: str, template: str, tools: bool) -> tuple[str, ...]:
-    if family in EMBEDDING_ARCHITECTURES:
+def _capabilities(header: GgufInfo | None, template: str, tools: bool) -> tuple[str, ...]:
+    if header is not None and is_embedding(header):
         return ("embedding",)
+    if header is not None and header.pooling == RANKS:
+        return ()  # it orders texts by their fitness, which no route here asks for
     facts = template_facts(template)
     found = {"completion": True, "tools": tools and facts.tools, "thinking": facts.thinking}
     return tuple(name for name, has in found.items() if has)

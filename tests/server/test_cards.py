@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from npurun_tui.engine.cpu import dialog
+from npurun_tui.engine.cpu.dialog import LARGEST_DEFAULT_CONTEXT
 from npurun_tui.engine.cpu.gguf import GgufInfo, read_gguf
 from npurun_tui.engine.spec import SimpleTemplate
 from npurun_tui.errors import ModelFileDamaged, ModelNotFound
 from npurun_tui.models.manifest import Files, Manifest
 from npurun_tui.models.store import ModelStore
-from npurun_tui.server.cards import LARGEST_DEFAULT_CONTEXT, Cards, parameter_count
+from npurun_tui.server.cards import Cards, parameter_count
 from tests.server.ollama_site import TOOLS_TEMPLATE, add_model
 from tests.support.models import add_broken_model
 
@@ -71,7 +71,6 @@ def test_a_server_that_ignores_tools_says_so(store: ModelStore) -> None:
 
 
 def test_the_window_is_what_the_engine_would_open(store: ModelStore) -> None:
-    assert dialog.LARGEST_DEFAULT_CONTEXT == LARGEST_DEFAULT_CONTEXT
     add_model(store, "long", context=131_072)
     assert Cards(store).one("long").context == LARGEST_DEFAULT_CONTEXT
     assert Cards(store, context=512).one("long").context == 512
@@ -103,8 +102,12 @@ def test_a_bundles_odd_tokenizer_config_is_no_template(store: ModelStore, text: 
 
 
 def test_an_embedding_model_makes_no_text(store: ModelStore) -> None:
-    add_model(store, "vectors", architecture="nomic-bert")
-    assert Cards(store).one("vectors").capabilities == ("embedding",)
+    add_model(store, "vectors", architecture="nomic-bert", context=512)
+    card = Cards(store, context=8192).one("vectors")
+    assert card.capabilities == ("embedding",)
+    assert card.context == 512
+    add_model(store, "longer", architecture="nomic-bert", context=8192)
+    assert Cards(store).one("longer").context == 2048
 
 
 def test_digests_are_stable_and_no_two_are_the_same(store: ModelStore) -> None:
