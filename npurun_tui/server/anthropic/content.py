@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from npurun_tui.engine.messages import ChatMessage, ToolCall
 from npurun_tui.server.faults import BadRequest, Unsupported
 from npurun_tui.server.openai.content import answerable
+from npurun_tui.server.openai.fields import one_of
 
 _IGNORED: Final = frozenset({"redacted_thinking"})
 """Only the server that wrote it could read it."""
 
 
+_TYPES: Final = ("text", "thinking", "redacted_thinking", "tool_use", "tool_result")
+
+
 class Block(msgspec.Struct):
     """A content block. `text`, `thinking`, `tool_use` and `tool_result` are taken, others refused by their type."""
 
-    type: str
+    type: Annotated[str, one_of(*_TYPES)]
     text: str | None = None
     thinking: str | None = None
     id: str | None = None
@@ -31,7 +35,7 @@ class Block(msgspec.Struct):
 class InputMessage(msgspec.Struct):
     """One message of a conversation."""
 
-    role: str
+    role: Annotated[str, one_of("user", "assistant", "system")]
     content: str | list[Block] | None = None
 
 

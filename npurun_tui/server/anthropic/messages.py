@@ -35,9 +35,11 @@ class Messages:
             stream=lambda: MessageNarrator(id_, ask.model),
             whole=lambda answer: whole_message(id_, ask.model, answer),
         )
-        return await respond(
+        response = await respond(
             request, self._context, ask, telling, stream=record.stream, notes=notes
         )
+        response.headers["request-id"] = record.id  # where Anthropic's SDKs look for it
+        return response
 
     async def _relaxed(self, ask: Ask) -> Ask:
         """Agents ask every model to think; one that cannot answers without. Raises UnknownModel."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -12,7 +12,7 @@ from npurun_tui.server.asking import Ask, Sampling, ToolChoice
 from npurun_tui.server.config import Limits
 from npurun_tui.server.faults import BadRequest
 from npurun_tui.server.notices import TOOLS_SKIPPED
-from npurun_tui.server.openai.fields import Number, bounded, schema_of, whole
+from npurun_tui.server.openai.fields import FormatKind, Number, bounded, one_of, schema_of, whole
 from npurun_tui.server.openai.tools import Function, Tools, function_tool
 
 _CHOICES: Final = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
@@ -30,7 +30,7 @@ class AnthropicTool(msgspec.Struct):
 class AnthropicToolChoice(msgspec.Struct):
     """Whether a tool may, must or must not be called."""
 
-    type: str
+    type: Annotated[str, one_of(*_CHOICES)]
     name: str | None = None
     disable_parallel_tool_use: bool | None = None
 
@@ -38,13 +38,13 @@ class AnthropicToolChoice(msgspec.Struct):
 class Thinking(msgspec.Struct):
     """Whether to think first. There is no budget here."""
 
-    type: str | None = None
+    type: Annotated[str, one_of("enabled", "adaptive", "disabled")] | None = None
 
 
 class OutputFormat(msgspec.Struct):
     """What the answer has to be."""
 
-    type: str | None = None
+    type: FormatKind | None = None
     schema: dict[str, Any] | None = None
 
 
@@ -59,7 +59,7 @@ class MessagesRequest(msgspec.Struct):
 
     messages: list[InputMessage] = msgspec.field(default_factory=list)
     model: str | None = None
-    max_tokens: Number | None = None
+    max_tokens: Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1})] | float | None = None
     system: str | list[Block] | None = None
     stream: bool | None = None
     stop_sequences: list[str] | None = None

@@ -17,7 +17,10 @@ from npurun_tui.server.faults import BadRequest
 from npurun_tui.server.openai.answers import chat_completion
 from npurun_tui.server.openai.content import Message, conversation
 from npurun_tui.server.openai.fields import (
+    Effort,
+    FormatKind,
     Number,
+    One,
     SamplingFields,
     StreamOptions,
     bounded,
@@ -44,7 +47,7 @@ class NamedSchema(msgspec.Struct):
 class ResponseFormat(msgspec.Struct):
     """What the answer has to be; `schema` beside `json_object` is llama-server's."""
 
-    type: str | None = None
+    type: FormatKind | None = None
     json_schema: NamedSchema | None = None
     schema: dict[str, Any] | None = None
 
@@ -60,13 +63,13 @@ class ChatRequest(SamplingFields):
     max_tokens: Number | None = None
     """The older name: the other one wins."""
     stop: str | list[str] | None = None
-    n: int | None = None
+    n: One | None = None
     logprobs: bool | int | None = None
     response_format: ResponseFormat | None = None
     tools: list[Tool] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
-    reasoning_effort: str | None = None
+    reasoning_effort: Effort | None = None
     think: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
 

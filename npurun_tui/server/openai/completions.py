@@ -25,6 +25,7 @@ from npurun_tui.server.openai.answers import (
 from npurun_tui.server.openai.chat import ResponseFormat, schema_in
 from npurun_tui.server.openai.fields import (
     Number,
+    One,
     SamplingFields,
     StreamOptions,
     bounded,
@@ -53,8 +54,8 @@ class CompletionRequest(SamplingFields):
     stream_options: StreamOptions | None = None
     max_tokens: Number | None = None
     stop: str | list[str] | None = None
-    n: int | None = None
-    best_of: int | None = None
+    n: One | None = None
+    best_of: One | None = None
     logprobs: bool | int | None = None
     response_format: ResponseFormat | None = None
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from npurun_tui.engine.messages import ChatMessage, Role, ToolCall
 from npurun_tui.server.faults import BadRequest, Unsupported
+from npurun_tui.server.openai.fields import one_of
 
 _ROLES: Final[dict[str, Role]] = {
     "system": "system",
@@ -24,7 +25,7 @@ _TEXTS: Final = frozenset({"text", "input_text", "output_text", "refusal", ""})
 class ContentPart(msgspec.Struct):
     """A part of a message's content. Only texts are taken; others are refused by their type."""
 
-    type: str | None = None
+    type: Annotated[str, one_of(*sorted(_TEXTS))] | None = None
     text: str | None = None
     refusal: str | None = None
 
@@ -50,7 +51,7 @@ class AskedCall(msgspec.Struct):
 class Message(msgspec.Struct):
     """One message of a conversation."""
 
-    role: str
+    role: Annotated[str, one_of(*_ROLES)]
     content: Content | None = None
     name: str | None = None
     refusal: str | None = None

@@ -7,7 +7,7 @@ import math
 import sys
 from array import array
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -17,7 +17,7 @@ from npurun_tui.server.bodies import read_body
 from npurun_tui.server.context import ServerContext, record_of
 from npurun_tui.server.disconnect import unless_gone
 from npurun_tui.server.faults import BadRequest, Unsupported
-from npurun_tui.server.openai.fields import bounded
+from npurun_tui.server.openai.fields import bounded, one_of
 from npurun_tui.server.respond import json_response, model_name, shown
 
 MOST_INPUTS: Final = 2048
@@ -30,7 +30,7 @@ class EmbeddingRequest(msgspec.Struct):
     input: str | list[str | int | list[int]] | None = None
     """A text or texts; token ids are understood, and refused."""
     model: str | None = None
-    encoding_format: str | None = None
+    encoding_format: Annotated[str, one_of("float", "base64")] | None = None
     """`float` (the default) or `base64`: 32-bit floats, little-endian."""
     dimensions: int | None = None
     """Fewer than the model has: the first ones, made a unit vector again."""

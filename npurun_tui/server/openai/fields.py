@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -13,7 +13,18 @@ from npurun_tui.server.faults import BadRequest, Unsupported
 Number = int | float
 """Some clients write whole numbers as 100.0."""
 
-_EFFORTS: Final = frozenset({"minimal", "low", "medium", "high", "xhigh", "max", "ultra"})
+_EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh", "max", "ultra")
+
+
+def one_of(*values: object) -> msgspec.Meta:
+    """Tells `/openapi.json` the values of a field that is checked in words here: what msgspec says of a wrong one is
+    no sentence for a user."""
+    return msgspec.Meta(extra_json_schema={"enum": list(values)})
+
+
+Effort = Annotated[str, one_of("none", *_EFFORTS)]
+FormatKind = Annotated[str, one_of("text", "json_object", "json_schema")]
+One = Annotated[int, one_of(1)]
 
 
 class StreamOptions(msgspec.Struct):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -17,13 +17,16 @@ from npurun_tui.server.openai.content import (
     arguments_of,
     text_of,
 )
+from npurun_tui.server.openai.fields import one_of
+
+_TYPES: Final = ("message", "function_call", "function_call_output", "reasoning")
 
 
 class InputItem(msgspec.Struct):
     """An item of the conversation: a message, a function call or its output, or an earlier reasoning."""
 
-    type: str | None = None
-    role: str | None = None
+    type: Annotated[str, one_of(*_TYPES)] | None = None
+    role: Annotated[str, one_of("system", "developer", "user", "assistant")] | None = None
     content: Content | None = None
     id: str | None = None
     call_id: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -10,7 +10,17 @@ from npurun_tui.server.asking import Ask, Sampling
 from npurun_tui.server.config import Limits
 from npurun_tui.server.faults import BadRequest, Unsupported
 from npurun_tui.server.notices import TOOLS_SKIPPED
-from npurun_tui.server.openai.fields import Number, bounded, no_logprobs, schema_of, thinks, whole
+from npurun_tui.server.openai.fields import (
+    Effort,
+    FormatKind,
+    Number,
+    bounded,
+    no_logprobs,
+    one_of,
+    schema_of,
+    thinks,
+    whole,
+)
 from npurun_tui.server.openai.responses.items import InputItem, conversation
 from npurun_tui.server.openai.tools import Function, Tools, choice, function_tool
 
@@ -30,14 +40,14 @@ class ResponseTool(msgspec.Struct, kw_only=True):
 class Reasoning(msgspec.Struct):
     """Whether to think first. What was thought comes as a summary, whatever was asked for."""
 
-    effort: str | None = None
+    effort: Effort | None = None
     summary: str | None = None
 
 
 class TextFormat(msgspec.Struct, omit_defaults=True):
     """What the answer has to be."""
 
-    type: str | None = None
+    type: FormatKind | None = None
     name: str | None = None
     schema: dict[str, Any] | None = None
     strict: bool | None = None
@@ -65,7 +75,7 @@ class ResponseRequest(msgspec.Struct):
     tools: list[ResponseTool] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
-    truncation: str | None = None
+    truncation: Annotated[str, one_of("auto", "disabled")] | None = None
     top_logprobs: int | None = None
     metadata: dict[str, Any] | None = None
     user: str | None = None
