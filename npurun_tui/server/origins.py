@@ -66,7 +66,7 @@ class OriginPolicy:
     """Decides about pages, and writes their CORS headers."""
 
     def __init__(self, config: ServerConfig) -> None:
-        self._named = frozenset(config.cors_origins)
+        self._named = frozenset(name.rstrip("/").lower() for name in config.cors_origins)
         self._any = "*" in self._named and bool(config.infer_token)
 
     def check(self, head: Head) -> str:

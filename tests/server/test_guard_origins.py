@@ -94,7 +94,7 @@ async def test_an_allowed_page_is_cross_site_to_us() -> None:
 
 
 async def test_further_origins_are_allowed_exactly() -> None:
-    async with serving(cors_origins=("https://chat.example",)) as live:
+    async with serving(cors_origins=("https://Chat.example/",)) as live:
         assert (await post(live, "Origin: https://chat.example")).status == 200
         for origin in ("http://chat.example", "https://chat.example:444", "https://x.chat.example"):
             assert (await post(live, f"Origin: {origin}")).status == 403
