@@ -9,33 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
 from npurun_tui.engine.engine import Engine, EngineStatus
-from npurun_tui.errors import ModelBusy, ModelError, ModelNotFound, PullFailed
+from npurun_tui.errors import ModelBusy, ModelError, ModelNotFound
 from npurun_tui.models.catalog import CatalogEntry, find
 from npurun_tui.models.copying import copy_model
-from npurun_tui.models.jobs import JobState, PullJob, PullManager
+from npurun_tui.models.jobs import PullManager
 from npurun_tui.models.names import fault_of_name
-from npurun_tui.models.pull import PullProgress
 from npurun_tui.models.pull.blocking import Worker
-from npurun_tui.models.pull.events import BEGINNING, Event, PullWords, layer_digest
+from npurun_tui.models.pull.events import Event, PullWords, layer_digest
 from npurun_tui.models.store import ModelStore
 from npurun_tui.server.bridge import Bridge, Emit
 from npurun_tui.server.cards import Cards
 from npurun_tui.server.context import ModelCard, RunningModel
 from npurun_tui.server.faults import BadRequest, InUse, UnknownModel
+from npurun_tui.server.following import PullFollowers
 from npurun_tui.settings import Paths
 from npurun_tui.text import one_line
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+:/-]{0,254}")
 """What any server calls a model: `llama3.2:1b`, `hf.co/someone/Model-GGUF:Q4_K_M`. Ours are a part of these."""
-
-_STEPS: Final = 256
-"""Of a pull's progress that wait to be told; it says something ten times a second."""
 
 Expiry = Callable[[], float | None]
 """Unix time at which the loaded model leaves by itself; None where it stays. Called on the server's loop."""
@@ -91,15 +87,13 @@ class ModelDirectory:
         """`pulls` and `engine` live on `engine_loop`. `catalog` blocks and is called in a thread. `cards` is given
         where settings decide what is on them. `changed` is called on `engine_loop` when a model has come or gone."""
         self._store = store
-        self._pulls = pulls
+        self._followers = PullFollowers(pulls)
         self._engine = engine
         self._bridge = Bridge(engine_loop)
         self._catalog = catalog
         self._cards = cards or Cards(store)
         self._expires = expires
         self._changed = changed
-        self._readers: Counter[str] = Counter()
-        """How many clients follow each pull; on the engine's loop."""
 
     # -- what is here ----------------------------------------------------------------------
 
@@ -153,7 +147,7 @@ class ModelDirectory:
         digest = await asyncio.to_thread(layer_digest, entry, self._store.root)
 
         async def follow(emit: Emit[Event]) -> None:
-            await self._follow(entry, PullWords(digest), emit)
+            await self._followers.follow(entry, PullWords(digest), emit)
 
         try:
             async with aclosing(self._bridge.stream(follow)) as batches:
@@ -170,38 +164,6 @@ class ModelDirectory:
             return find(bare, entries)
         except ModelNotFound as error:
             raise UnknownModel(error.message, mend=error.mend, param="model") from None
-
-    async def _follow(self, entry: CatalogEntry, words: PullWords, emit: Emit[Event]) -> None:
-        """Start the pull, or join the one that runs, and tell of it. On the engine's loop."""
-        name, moved = entry.name, asyncio.Event()
-        steps: deque[PullProgress] = deque(maxlen=_STEPS)
-
-        def hear(job: PullJob) -> None:
-            if job.name == name:
-                steps.extend((job.progress,) if job.progress else ())
-                moved.set()
-
-        unsubscribe = self._pulls.subscribe(hear)
-        ours = self._readers[name] > 0 or name not in {job.name for job in self._pulls.open_jobs}
-        self._readers[name] += 1
-        job = self._pulls.start(entry)
-        try:
-            emit(BEGINNING)
-            while job.state.open:
-                await moved.wait()
-                moved.clear()
-                while steps:
-                    for event in words.take(steps.popleft()):
-                        emit(event)
-            _raise_unless_done(job)
-            for event in words.closing():
-                emit(event)
-        finally:
-            unsubscribe()
-            self._readers[name] -= 1
-            if ours and not self._readers[name] and job.state.open:
-                self._pulls.pause(name)
-                await self._pulls.wait(name)
 
     # -- changes ---------------------------------------------------------------------------
 
@@ -294,16 +256,6 @@ def _holds(status: EngineStatus, name: str) -> bool:
 
 def _is_busy(status: EngineStatus) -> bool:
     return status.holder is not None or bool(status.waiting)
-
-
-def _raise_unless_done(job: PullJob) -> None:
-    if job.error is not None:
-        raise job.error
-    if job.state is not JobState.DONE:
-        raise PullFailed(
-            f"The pull of {job.name} was stopped on the machine that it runs on.",
-            mend="Pull again to go on with it.",
-        )
 
 
 def _resident(pid: int | None) -> int:

@@ -240,10 +240,12 @@ async def test_the_tabs_own_pull_is_not_stopped_by_a_client_that_leaves(
         scene.pulls.start(model.entry)
 
     await over_there(scene.loop, start)
-    async with aclosing(scene.directory.pull(NAME)) as events:
-        async for event in events:
-            if event.get("completed", 0) >= SOME:
-                break
+    async with (
+        aclosing(scene.directory.pull(NAME)) as first,
+        aclosing(scene.directory.pull(NAME)) as second,
+    ):
+        for events in (first, second):
+            assert await anext(events) == {"status": "pulling manifest"}
     assert scene.pulls.jobs[NAME].state is JobState.RUNNING
     gate.set()
     await over_there(scene.loop, lambda: scene.pulls.wait(NAME))
