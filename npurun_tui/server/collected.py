@@ -23,10 +23,14 @@ class Collected:
 
 
 async def collect(events: AsyncIterator[Event]) -> Collected:
-    """The whole answer. Raises what `events` raise, and EngineFault where they end without `Done`."""
+    """The whole answer, when the permit is free again.
+
+    Raises what `events` raise, and EngineFault where they end without `Done`.
+    """
     texts: list[str] = []
     thoughts: list[str] = []
     calls: list[ToolCall] = []
+    done: Done | None = None
     async with aclosing(cast("AsyncGenerator[Event, None]", events)) as each:
         async for event in each:
             match event:
@@ -37,7 +41,9 @@ async def collect(events: AsyncIterator[Event]) -> Collected:
                 case Call(_, call):
                     calls.append(call)
                 case Done():
-                    return Collected("".join(texts), "".join(thoughts), tuple(calls), event)
+                    done = event
                 case _:
                     pass
-    raise EngineFault("The answer broke off without an end.")
+    if done is None:
+        raise EngineFault("The answer broke off without an end.")
+    return Collected("".join(texts), "".join(thoughts), tuple(calls), done)

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from npurun_tui.errors import NpurunError
 from npurun_tui.server.asking import Call, Done, Event, Loading, Queued, Reading, Text, Thought
 from npurun_tui.server.disconnect import ClientGone
-from npurun_tui.server.faults import EngineFault, Unready
+from npurun_tui.server.faults import EngineFault, RequestFault, Unready
 from npurun_tui.server.notices import words
 from npurun_tui.server.records import RequestRecord
 
@@ -110,16 +110,19 @@ class EventStream(Response):
                 raise ClientGone
         except asyncio.CancelledError:
             await _end(tell, beat)
-            await self._break_off()
+            await self._break_off(Unready("The request was ended here.", code="request_ended"))
             raise
         finally:
             await _end(tell, beat, leave)
         error = tell.exception()
         if error is not None:
-            await self._break_off()
+            await self._break_off(EngineFault("The server failed at this request."))
             raise error
 
     async def _tell(self) -> None:
+        """Tell the events. The end is told when they are exhausted: the permit is free then, and a client that asks
+        again at once gets it."""
+        done: Done | None = None
         try:
             async with aclosing(cast("AsyncGenerator[Event, None]", self._events)) as events:
                 async for event in events:
@@ -127,11 +130,12 @@ class EventStream(Response):
                         await self._begin()
                         await self._write(self._narrator.piece(event))
                     elif isinstance(event, Done):
-                        await self._finish(event)
-                        return
+                        done = event
                     else:
                         await self._wait_as(event)
-            raise EngineFault("The answer broke off without an end.")
+            if done is None:
+                raise EngineFault("The answer broke off without an end.")
+            await self._finish(done)
         except NpurunError as error:
             await self._fail(error)
 
@@ -161,15 +165,13 @@ class EventStream(Response):
         self._record.outcome = error.message
         await self._write(self._narrator.fault(error), last=True)
 
-    async def _break_off(self) -> None:
+    async def _break_off(self, fault: RequestFault) -> None:
         """The answer ends here and not by itself: the client is told, where it still reads."""
         if not self._begun:
             return
         try:
             async with asyncio.timeout(LAST_WORD):
-                await self._write(
-                    self._narrator.fault(Unready("The request was ended here.")), last=True
-                )
+                await self._write(self._narrator.fault(fault), last=True)
         except TimeoutError:
             log.info("the client of %s does not read", self._record.id)
 

@@ -244,3 +244,24 @@ async def test_text_is_never_split_within_a_character() -> None:
     text = raw.decode("utf-8", "strict")
     said = [chunk["choices"][0]["delta"].get("content") for chunk in events(text)[:-1]]
     assert said == ["", "a🎉", "é", '"\n\u2028\ufffd', None]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_end_is_told_when_the_permit_is_free(stream: bool) -> None:
+    released: list[bool] = []
+
+    async def release() -> None:
+        await asyncio.sleep(0.05)
+        released.append(True)
+
+    async with (
+        served([Text("x"), done(), release]) as server,
+        server.http.stream(
+            "POST", "/v1/chat/completions", json=CHAT | {"stream": stream}
+        ) as response,
+    ):
+        text = ""
+        async for chunk in response.aiter_text():
+            text += chunk
+            assert released or "stop" not in text, "the end came first"
+    assert "stop" in text
