@@ -184,6 +184,7 @@ class HostProcess(asyncio.SubprocessProtocol):
         crash = self._crash()
         if not self._hello.done():
             self._hello.set_exception(crash)
+            self._hello.exception()  # a start that was cancelled has nobody to hear of it
         for call in self._calls.values():
             self._settle(call, error=crash)
         self._calls.clear()

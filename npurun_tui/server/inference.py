@@ -64,6 +64,7 @@ class Inference:
         self._config = config
         self._bridge = Bridge(engine_loop)
         self._side = EngineSide(engine, config)
+        self._closed = False
         self._kept: tuple[ModelSpec, float] | None = None
 
     async def answer(self, ask: Ask, request_id: str = "") -> AsyncGenerator[Event, None]:
@@ -133,6 +134,7 @@ class Inference:
 
     async def aclose(self) -> None:
         """Abort what runs, and end the keep-alive timer. What is loaded stays loaded."""
+        self._closed = True
         await self._bridge.aclose()
         try:
             await self._bridge.call(self._side.aclose)
@@ -158,6 +160,8 @@ class Inference:
 
     async def _spec(self, name: str) -> ModelSpec:
         """As `_resolve`; a model that is loaded and was found a moment ago is not looked for again."""
+        if self._closed:
+            raise Unready("The server is shutting down.", mend="Try again when it is back.")
         loaded = self._engine.status.model
         kept = self._kept
         bare = name.removesuffix(":latest")

@@ -4,12 +4,17 @@ comes of what it says."""
 from __future__ import annotations
 
 import asyncio
+import random
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from npurun_tui.engine.engine import Engine
 from npurun_tui.engine.messages import ChatMessage
+from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.server.asking import (
     Ask,
     Call,
@@ -20,7 +25,7 @@ from npurun_tui.server.asking import (
     Thought,
     ToolChoice,
 )
-from npurun_tui.server.config import Limits
+from npurun_tui.server.config import Limits, ServerConfig
 from npurun_tui.server.faults import (
     BadRequest,
     Busy,
@@ -400,3 +405,50 @@ async def test_embeddings_of_a_model_that_makes_none(play: Play) -> None:
     stage = await play(Script([("Hi", "Yes")], PLAIN))
     with pytest.raises(Unsupported, match="makes no embeddings"):
         await stage.inference.embed("played", ("one",), truncate=True, keep_alive=None)
+
+
+async def test_clients_that_come_and_go_leave_nothing_behind(play: Play) -> None:
+    """Requests that end whenever: in the line, while loading, in mid-answer, or by themselves."""
+    stage = await play(Script([("Hi", "word " * 60)], PLAIN, pause=0.002), max_queue=5)
+    chance = random.Random(5)  # noqa: S311 - the same each time
+
+    async def client(number: int) -> str:
+        await asyncio.sleep(chance.random() * 3)
+        asked = replace(
+            ask(tools=(tool("clock"),)), model=chance.choice(["played"] * 9 + ["other"])
+        )
+        try:
+            async with asyncio.timeout(chance.choice([0.01, 0.1, 0.5, 30])):
+                return (await outcome(stage.inference, asked))[0]
+        except (TimeoutError, Busy):
+            return ""
+
+    texts = await asyncio.gather(*(client(number) for number in range(80)))
+    assert {text for text in texts if text} == {"word " * 60}
+    assert (stage.engine.status.holder, stage.engine.status.waiting) == (None, ())
+    assert len(asyncio.all_tasks()) == 1
+    assert (await outcome(stage.inference, ask()))[3].reason == "stop"
+
+
+async def test_one_loop_is_enough(tmp_path: Path) -> None:
+    path = tmp_path / "script.json"
+    command = Script([("Hi", f"Look.\n{CALL}")], PLAIN).command(path)
+    engine = Engine(log=tmp_path / "engine.log", command=command)
+    inference = Inference(
+        engine,
+        asyncio.get_running_loop(),
+        spec_of=lambda name: ModelSpec(name, "genie", tmp_path),
+        installed=lambda: ["played"],
+        config=ServerConfig(),
+    )
+    try:
+        asked = Ask("", (ChatMessage("user", "Hi"),), tools=(tool("clock"),))
+        answers = await asyncio.gather(*(outcome(inference, asked) for _ in range(3)))
+        assert [(text, len(calls)) for text, _, calls, _ in answers] == [("Look.", 1)] * 3
+        leaving = inference.answer(asked)
+        await anext(leaving)
+        await leaving.aclose()
+        assert engine.status.holder is None
+    finally:
+        await inference.aclose()
+        await engine.aclose()

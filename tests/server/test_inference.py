@@ -178,4 +178,6 @@ async def test_a_server_that_closes_ends_its_answers(
     await inference.aclose()
     with pytest.raises(Unready):
         await rest_of(story)
+    with pytest.raises(Unready):
+        await events_of(inference, ask("Hello"))
     assert engine.status.holder is None

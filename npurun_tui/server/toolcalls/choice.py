@@ -82,11 +82,12 @@ def _call_schemas(tools: Tools) -> list[tuple[str, Mapping[str, Any]]]:
 def _call_schema(name: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     inner = {key: value for key, value in parameters.items() if key not in _DEFINITIONS}
     kept = {key: parameters[key] for key in _DEFINITIONS if key in parameters}
+    is_object = inner.get("type") == "object" or isinstance(inner.get("properties"), Mapping)
     return {
         "type": "object",
         "properties": {
             "name": {"const": name},
-            "arguments": inner if inner.get("type") == "object" else {"type": "object"},
+            "arguments": inner | {"type": "object"} if is_object else {"type": "object"},
         },
         "required": ["name", "arguments"],
         "additionalProperties": False,
