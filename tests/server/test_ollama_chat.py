@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from npurun_tui.engine.messages import ChatMessage, ToolCall
-from npurun_tui.errors import EngineCrashed, EngineLoadFailed
+from npurun_tui.errors import ContextOverflow, EngineCrashed, EngineLoadFailed
 from npurun_tui.models.store import ModelStore
 from npurun_tui.server.asking import Loading, Queued, Reading, Sampling, Text
-from npurun_tui.server.faults import Busy, ContextLength
+from npurun_tui.server.faults import Busy, ContextLength, UnknownModel
 from tests.server.ollama_site import TOOLS_TEMPLATE, Site, add_model, site
 from tests.server.scripted import CALLING, HELLO, THINKING, done
 
@@ -131,7 +131,13 @@ async def test_nothing_is_sent_before_the_first_piece(root: Path) -> None:
     ("error", "status", "text"),
     [
         (Busy("server busy"), 429, "server busy"),
-        (ContextLength("too long", needed=9, window=5), 400, "too long"),
+        (
+            ContextLength("too long", needed=9, window=5),
+            400,
+            "the input length exceeds the context length (9 tokens, of 5)",
+        ),
+        (ContextOverflow("too long"), 400, "the input length exceeds the context length"),
+        (UnknownModel("It went meanwhile."), 404, "model 'able' not found"),
         (EngineLoadFailed("The model was not loaded."), 500, "The model was not loaded."),
     ],
 )

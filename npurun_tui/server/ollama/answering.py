@@ -28,7 +28,7 @@ from npurun_tui.server.ollama.asks import (
     tools_of,
 )
 from npurun_tui.server.ollama.lines import ChatWords, GenerateWords, Words
-from npurun_tui.server.ollama.names import lacks, meant, require
+from npurun_tui.server.ollama.names import lacks, meant, ollamas_words, require
 from npurun_tui.server.ollama.ndjson import NdjsonStream, json_response
 from npurun_tui.server.ollama.options import wishes_of
 from npurun_tui.server.ollama.requests import OllamaChat, OllamaGenerate, OllamaMessage
@@ -151,19 +151,23 @@ class Answering:
         ask = replace(ask, client=short_client(record.client))
         events = observe(record, self._context.answerer.answer(ask, record.id))
         if stream:
-            return NdjsonStream(_lines(events, words), record)
-        whole = await unless_gone(request, collect(events))
+            return NdjsonStream(_lines(events, words, record.model), record)
+        with ollamas_words(record.model):
+            whole = await unless_gone(request, collect(events))
         body = words.whole(whole.done, whole.text, whole.thinking, whole.calls)
         return json_response(body, headers(whole.done.warnings))
 
 
-async def _lines(events: AsyncIterator[Event], words: Words) -> AsyncGenerator[bytes, None]:
+async def _lines(
+    events: AsyncIterator[Event], words: Words, name: str
+) -> AsyncGenerator[bytes, None]:
     """The answer's lines; nothing for what comes before its first piece."""
-    async with aclosing(cast("AsyncGenerator[Event, None]", events)) as each:
-        async for event in each:
-            if isinstance(event, Text | Thought | Call):
-                yield words.piece(event)
-            elif isinstance(event, Done):
-                yield words.whole(event) + b"\n"
-                return
+    with ollamas_words(name):
+        async with aclosing(cast("AsyncGenerator[Event, None]", events)) as each:
+            async for event in each:
+                if isinstance(event, Text | Thought | Call):
+                    yield words.piece(event)
+                elif isinstance(event, Done):
+                    yield words.whole(event) + b"\n"
+                    return
     raise EngineFault("The answer broke off without an end.")

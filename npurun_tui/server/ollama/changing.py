@@ -17,6 +17,7 @@ from npurun_tui.server.disconnect import unless_gone
 from npurun_tui.server.errors import fault_of
 from npurun_tui.server.faults import BadRequest, RequestFault, UnknownModel
 from npurun_tui.server.ollama.answers import OllamaSuccess
+from npurun_tui.server.ollama.names import ollamas_words
 from npurun_tui.server.ollama.ndjson import NdjsonStream, struct_response
 from npurun_tui.server.ollama.requests import OllamaCopy, OllamaDelete, OllamaPull
 from npurun_tui.text import one_line
@@ -54,10 +55,8 @@ class Changing:
     async def _delete(self, request: Request) -> None:
         body = await read_body(request, OllamaDelete, self._limits, "ollama")
         name = _named(request, body.model, body.name)
-        try:
+        with ollamas_words(name):
             await unless_gone(request, self._directory.delete(name))
-        except UnknownModel:
-            raise UnknownModel(f"model '{one_line(name, 256)}' not found", param="model") from None
 
     async def copy(self, request: Request) -> Response:
         """`POST /api/copy`."""

@@ -16,11 +16,9 @@ from npurun_tui.server.faults import BadRequest
 from npurun_tui.server.ollama.answers import OllamaEmbedded, OllamaEmbedding
 from npurun_tui.server.ollama.asks import keep_alive_of
 from npurun_tui.server.ollama.clock import nanoseconds
-from npurun_tui.server.ollama.names import meant, require
+from npurun_tui.server.ollama.names import meant, ollamas_words, require
 from npurun_tui.server.ollama.ndjson import struct_response
 from npurun_tui.server.ollama.requests import OllamaEmbed, OllamaEmbeddings
-
-NOTHING = Embeddings((), 0)
 
 
 class Embedding:
@@ -79,7 +77,8 @@ class Embedding:
             load_ms = await unless_gone(request, answerer.load(card.name, seconds))
             return name, Embeddings((), 0, load_ms=load_ms, total_ms=load_ms)
         work = answerer.embed(card.name, texts, truncate=truncate, keep_alive=seconds)
-        made = await unless_gone(request, work)
+        with ollamas_words(name):
+            made = await unless_gone(request, work)
         record.prompt_tokens, record.load_ms = made.prompt_tokens, made.load_ms
         return name, made
 

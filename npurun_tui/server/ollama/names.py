@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from npurun_tui.errors import ContextOverflow
 from npurun_tui.server.context import ModelCard, ServerContext
-from npurun_tui.server.faults import BadRequest, UnknownModel, Unsupported
+from npurun_tui.server.faults import BadRequest, ContextLength, UnknownModel, Unsupported
 from npurun_tui.text import one_line
 
 
@@ -42,10 +46,22 @@ async def meant(context: ServerContext, name: str | None) -> tuple[str, ModelCar
 
 async def find(context: ServerContext, name: str) -> ModelCard:
     """The card of `name`. Raises as `named`, in Ollama's words."""
-    try:
+    with ollamas_words(name):
         return await context.directory.card(name)
+
+
+@contextmanager
+def ollamas_words(name: str) -> Iterator[None]:
+    """What clients look for in errors about the model `name`, instead of ours."""
+    try:
+        yield
     except UnknownModel:
         raise UnknownModel(f"model '{one_line(name, 256)}' not found", param="model") from None
+    except (ContextLength, ContextOverflow) as error:
+        needed, window = getattr(error, "needed", 0), getattr(error, "window", 0)
+        sizes = f" ({needed:,} tokens, of {window:,})" if window else ""
+        text = f"the input length exceeds the context length{sizes}"
+        raise ContextLength(text, needed=needed, window=window) from error
 
 
 def require(card: ModelCard, name: str, capability: str, what: str) -> None:
