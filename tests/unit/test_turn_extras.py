@@ -140,6 +140,25 @@ async def test_even_noise_fits_a_schema(loaded: tuple[Permit, LoadedModel]) -> N
     assert isinstance(found["size"], bool)
 
 
+async def test_a_format_that_nobody_knows_is_a_note(loaded: tuple[Permit, LoadedModel]) -> None:
+    permit, model = loaded
+    properties = {
+        "format": {"type": "string", "format": "uri", "maxLength": 3},
+        "kind": {"const": {"format": "uri"}},
+    }
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": ["format", "kind"],
+        "additionalProperties": False,
+    }
+    options = TurnOptions(GREEDY, 100, constraint=Constraint(json_schema=schema))
+    text, _ = await run(begin_raw_turn(permit, model.context_size, "Say it: ", options))
+    found = json.loads(text)
+    assert len(found["format"]) <= 3
+    assert found["kind"] == {"format": "uri"}
+
+
 async def test_a_bad_schema_fails_the_turn_and_nothing_else(
     loaded: tuple[Permit, LoadedModel],
 ) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from npurun_tui.engine.cpu.stream import CompletionStream, RequestRefused, Token
@@ -34,6 +34,24 @@ GUIDANCE: Final = {
     "coerce_one_of": True,
 }
 """Options of llguidance, under its own key in the schema; another compiler ignores the key."""
+
+FORMATS: Final = frozenset(
+    {
+        "date",
+        "date-time",
+        "duration",
+        "email",
+        "hostname",
+        "ipv4",
+        "ipv6",
+        "time",
+        "uuid",
+    }
+)
+"""Formats of texts that llguidance knows; it refuses the others, which JSON Schema takes for mere notes."""
+
+VALUES: Final = frozenset({"const", "default", "enum", "examples"})
+"""Keywords whose values are data and no schemas."""
 
 REMEMBERED: Final = 64
 """Constraints whose proof is remembered."""
@@ -63,7 +81,8 @@ class Constraints:
         if constraint is None:
             self.fields = {}
         elif constraint.json_schema is not None:
-            self.fields = {"json_schema": {**constraint.json_schema, "x-guidance": GUIDANCE}}
+            schema = _without_notes(constraint.json_schema)
+            self.fields = {"json_schema": {**schema, "x-guidance": GUIDANCE}}
         else:
             self.fields = {"grammar": constraint.grammar}
         self._key = json.dumps(self.fields)
@@ -99,6 +118,19 @@ class Constraints:
         self._proven[self._key] = None
         while len(self._proven) > REMEMBERED:
             self._proven.popitem(last=False)
+
+
+def _without_notes(schema: Any) -> Any:
+    """`schema` without the formats that llguidance does not know; one such (`uri`) would have all of it refused."""
+    if isinstance(schema, list | tuple):
+        return [_without_notes(each) for each in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {
+        key: value if key in VALUES else _without_notes(value)
+        for key, value in schema.items()
+        if not (key == "format" and isinstance(value, str) and value not in FORMATS)
+    }
 
 
 def _probe(prompt: Sequence[int], pushed: int) -> dict[str, Any]:
