@@ -45,7 +45,10 @@ def told(text: str) -> list[dict[str, Any]]:
 
 async def test_a_whole_answer() -> None:
     async with served() as server:
-        body = (await server.post(URL, USER)).json()
+        response = await server.post(URL, USER, headers={"user-agent": "Anthropic/Python 0.9"})
+        body = response.json()
+        assert server.answerer.asks[0].client == "anthropic (Python)"
+    assert response.headers["request-id"] == server.recorder.ended[0].id
     assert body.pop("id").startswith("msg_")
     assert body == {
         "type": "message",
