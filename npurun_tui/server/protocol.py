@@ -232,11 +232,15 @@ class HardenedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
             return
         self.transport.write(refusal(status, reason, getattr(self, "url", b"")))
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-            self._arm(LINGER, self.transport.close)
-        else:
+        if not self.transport.can_write_eof():
             self.transport.close()
+            return
+        try:
+            self.transport.write_eof()
+        except OSError:  # the client has reset the connection meanwhile
+            self.transport.abort()
+        else:
+            self._arm(LINGER, self.transport.close)
 
     # --- time ----------------------------------------------------------------------------------
 
