@@ -169,6 +169,7 @@ def _show_entry(paths: Paths, store: ModelStore, name: str, *, json: bool) -> in
             ("context", units.count(entry.context, "token")),
             ("download", entry.about(entry.download_size)),
             ("installed", entry.about(entry.installed_size)),
+            ("room", f"{entry.about(entry.room)} while it is pulled"),
             ("runs here", ("yes: " if fits.runs else "no: ") + fits.words),
             ("Hexagon", " or ".join(entry.hexagons)),
             ("QAIRT", entry.qnn_sdk),

@@ -123,6 +123,12 @@ class CatalogEntry:
         return f"{'' if self.exact else '≈'}{units.size(size)}"
 
     @property
+    def room(self) -> int:
+        """Bytes that a pull needs at its peak: an archive lies there until the model has been taken out of it."""
+        packed = not isinstance(self.source, UrlSource) or self.source.packed
+        return self.download_size + (self.installed_size if packed else 0)
+
+    @property
     def hexagons(self) -> tuple[str, ...]:
         """Every Hexagon that there is a bundle for, this entry's first."""
         return (self.hexagon, *(v.hexagon for v in self.variants)) if self.hexagon else ()

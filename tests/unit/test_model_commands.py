@@ -323,7 +323,9 @@ def test_show_a_hostile_manifest_is_printable(
 
 def test_show_what_could_be_pulled(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.show(paths, KNOWN.name, json=False, verify=False) == 0
-    assert "not pulled" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "not pulled" in out
+    assert f"{units.size(KNOWN.download_size + KNOWN.installed_size)} while it is pulled" in out
     assert commands.show(paths, KNOWN.name, json=True, verify=False) == 0
     assert json.loads(capsys.readouterr().out)["state"] == "available"
     with pytest.raises(ModelNotFound):

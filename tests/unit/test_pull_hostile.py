@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from npurun_tui.errors import NpurunError, PullFailed
-from npurun_tui.models.pull.archive import read_directory
+from npurun_tui.models.pull.archive import Unfit, read_directory
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.progress import Meter
-from npurun_tui.models.pull.unpack import unpack
+from npurun_tui.models.pull.unpack import _inflate, unpack
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import Index, serve
 from tests.support.pulling import only_index
@@ -270,3 +271,11 @@ def test_whatever_comes_nothing_is_written_outside(
     assert [path.name for path in home.iterdir()] == ["inside"]
     assert {path.name for path in target.parent.iterdir()} <= {"out"}
     assert not any(path.is_symlink() for path in home.rglob("*"))
+
+
+def test_what_follows_a_stream_that_ends_with_a_block_is_noticed() -> None:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    stream = packer.compress(b"data") + packer.flush()
+    assert b"".join(_inflate(iter([stream]))) == b"data"
+    with pytest.raises(Unfit, match="behind its end"):
+        list(_inflate(iter([stream, b"more"])))

@@ -114,12 +114,13 @@ def _raw(file: Readable, size: int) -> Iterator[bytes]:
 
 def _inflate(raw: Iterator[bytes]) -> Iterator[bytes]:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    ended = False
     for block in raw:
         rest = block
-        while rest and not inflater.eof:
+        while rest and not ended:
             yield inflater.decompress(rest, _BLOCK)
-            rest = inflater.unconsumed_tail
-        if inflater.eof and inflater.unused_data:
+            rest, ended = inflater.unconsumed_tail, inflater.eof
+        if ended and (rest or inflater.unused_data):
             raise Unfit("it goes on behind its end")
     while not inflater.eof:
         block = inflater.decompress(b"", _BLOCK)
