@@ -219,7 +219,7 @@ class Engine:
             permit = Permit(
                 self._load,
                 self._load_anew,
-                self._unload,
+                self._keep_and_unload,
                 self._dialog_or_raise,
                 self._conversations,
             )
@@ -251,6 +251,7 @@ class Engine:
         status = self._status
         if self._spec == spec and status.model is not None and self._host and self._host.alive:
             return status.model
+        await self._keep_conversation()
         before = self._forget()
         self._set(state=EngineState.LOADING, loading=spec.name, model=None, reason="")
         began = time.perf_counter()
@@ -308,6 +309,15 @@ class Engine:
     def _refuse_when_closed(self) -> None:
         if self._closing:
             raise EngineError("The engine is closed.")
+
+    async def _keep_conversation(self) -> None:
+        """Save what the dialog holds before its process ends: loading takes seconds, and this a tenth of one."""
+        if self._conversations is not None and self._dialog is not None:
+            await self._conversations.keep(self._dialog)
+
+    async def _keep_and_unload(self) -> None:
+        await self._keep_conversation()
+        await self._unload()
 
     async def _unload(self) -> None:
         await self._give_up(EngineState.STOPPED)

@@ -68,6 +68,8 @@ class TurnOptions:
     stop: tuple[str, ...] = ()
     extras: PromptExtras = field(default_factory=PromptExtras)
     constraint: Constraint | None = None
+    snapshots: bool = True
+    """Saved caches may be brought back for it. Who measures a prefill says no."""
 
 
 class FinishReason(StrEnum):
@@ -247,7 +249,7 @@ class Turn:
 
     async def _make_ready(self, prompt: str) -> bool:
         """Have the cache hold what is cheapest to go on from, where conversations are kept."""
-        if self._permit.conversations is not None:
+        if self._permit.conversations is not None and self._options.snapshots:
             took = await self._permit.conversations.make_ready(self._dialog, prompt)
             self._made_ready = took
         return True

@@ -244,6 +244,23 @@ async def test_a_prefill_is_learnt_from(cache: ConversationCache, dialog: FakeDi
     assert dialog.saved == []  # 1,000 tokens are prefilled in 10 ms
 
 
+async def test_what_is_about_to_be_unloaded_is_kept(
+    cache: ConversationCache, dialog: FakeDialog
+) -> None:
+    remote = cast("RemoteDialog", dialog)
+    await cache.keep(remote)  # there is nothing
+    await ask(cache, dialog, A)
+    await cache.keep(remote)
+    await cache.keep(remote)  # it is there
+    assert dialog.saved == [A]
+    dialog.holds(B)
+    dialog.fault = EngineCrashed("It ended.")
+    await cache.keep(remote)
+    again = FakeDialog()
+    await ask(cache, again, A)
+    assert again.adopted == [A]
+
+
 # --- what goes wrong ---------------------------------------------------------------------------
 
 

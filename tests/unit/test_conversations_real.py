@@ -18,6 +18,7 @@ from npurun_tui.engine.dialog import Sampler
 from npurun_tui.engine.engine import Engine, Permit
 from npurun_tui.engine.held import Held
 from npurun_tui.engine.messages import ChatMessage
+from npurun_tui.engine.remote import RemoteDialog
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.transcript import (
     Finished,
@@ -123,6 +124,32 @@ async def test_who_comes_back_prefills_only_what_is_new(engine: Engine, spec: Mo
                 assert stats.cached_tokens + stats.prefilled_tokens == stats.prompt_tokens
                 assert stats.ttft_ms > 0
                 assert before != stats
+
+
+async def test_the_ttft_has_the_restore_in_it(
+    engine: Engine, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(_cache: ConversationCache, _dialog: RemoteDialog, _prompt: str) -> float:
+        return 1000.0
+
+    monkeypatch.setattr(ConversationCache, "make_ready", slow)
+    async with engine.permit("test") as permit:
+        await permit.load(spec)
+        _, finished = await Chat("A").ask(permit)
+        assert finished.stats.ttft_ms > 1_000_000
+        assert finished.stats.prefill_tps > 1  # the engine's own
+
+
+async def test_who_measures_a_prefill_gets_one(engine: Engine, spec: ModelSpec) -> None:
+    async with engine.permit("test") as permit:
+        await permit.load(spec)
+        one, other = Chat("A"), Chat("B")
+        await one.ask(permit)
+        await other.ask(permit)
+        await permit.dialog.reset()
+        options = TurnOptions(GREEDY, max_tokens=1, snapshots=False)
+        turn = begin_turn(permit, 1024, one.messages[:1], options)
+        assert (await turn.run(lambda _event: None)).stats.cached_tokens == 0
 
 
 async def test_the_wrong_snapshot_changes_no_answer(
@@ -270,9 +297,9 @@ async def test_a_changed_model_file_has_nothing_of_the_old_one(
         await other.ask(permit)
         await permit.unload()
         await permit.load(mine)
-        _, finished = await one.ask(permit)
-        assert finished.stats.cached_tokens > 60  # the same file
-        await other.ask(permit)
+        for chat in (one, other):  # the other one was saved when it was unloaded
+            _, finished = await chat.ask(permit)
+            assert finished.stats.cached_tokens > 60
         await permit.unload()
         os.utime(file, (0, 0))
         await permit.load(mine)

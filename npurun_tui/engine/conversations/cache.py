@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from npurun_tui.engine.conversations.folder import Snapshot, SnapshotFolder
-from npurun_tui.engine.conversations.planning import plan, superseded
+from npurun_tui.engine.conversations.planning import plan, superseded, worth_saving
 from npurun_tui.engine.conversations.rates import Rates
-from npurun_tui.engine.dialog import GenieError
 from npurun_tui.engine.held import Held
 from npurun_tui.engine.remote import QueryOutcome, RemoteDialog
-from npurun_tui.errors import EngineCrashed
+from npurun_tui.errors import EngineCrashed, NpurunError
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ class ConversationCache:
             await asyncio.to_thread(self._folder.sweep)
         rates, held = self._rates[model], dialog.held
         todo = plan(held, prompt, self._folder.of(model), rates)
-        if todo.save and held is not None and time.monotonic() >= self._no_saves_until:
+        if todo.save and held is not None and self._may_save():
             await self._run(self._save(dialog, held, rates, todo.restore))
         if todo.restore is not None:
             await self._run(self._restore(dialog, todo.restore, rates))
@@ -68,6 +67,26 @@ class ConversationCache:
             # While the query runs: the prompt need not wait for it, but the next one does.
             self._step = asyncio.create_task(asyncio.to_thread(self._folder.clean, old))
         return time.perf_counter() - began
+
+    async def keep(self, dialog: RemoteDialog) -> None:
+        """Save what `dialog` holds, where that is worth it, because its process is about to end.
+
+        What fails is logged; a process that ends over it had to end anyway.
+        """
+        if not (self._on and dialog.snapshots_of and dialog.held):
+            return
+        await self._settled()
+        model, held = dialog.snapshots_of, dialog.held
+        rates, snapshots = self._rates[model], self._folder.of(model)
+        if held is None or not self._may_save() or not worth_saving(held, "", snapshots, rates):
+            return
+        try:
+            await self._run(self._save(dialog, held, rates, None))
+        except EngineCrashed as error:
+            log.warning("a conversation's cache could not be saved: %s", error)
+
+    def _may_save(self) -> bool:
+        return time.monotonic() >= self._no_saves_until
 
     def learn(self, dialog: RemoteDialog, outcome: QueryOutcome) -> None:
         """Take note of what a query's prefill took."""
@@ -110,14 +129,14 @@ class ConversationCache:
             await dialog.save(path)
             took = time.perf_counter() - began
             snapshot = await asyncio.to_thread(folder.add, path, model, held)
-        except (GenieError, OSError) as error:
+        except EngineCrashed:
+            await asyncio.to_thread(folder.tidy)
+            raise
+        except (NpurunError, OSError) as error:
             log.warning("a conversation's cache could not be saved: %s", error)
             self._no_saves_until = time.monotonic() + REFUSED_FOR
             await asyncio.to_thread(folder.tidy)
             return
-        except EngineCrashed:
-            await asyncio.to_thread(folder.tidy)
-            raise
         rates.saved(held.tokens, snapshot.size, took)
         log.debug("saved %d tokens, %d bytes in %.3f s", held.tokens, snapshot.size, took)
         self._dispensable = old
@@ -126,14 +145,14 @@ class ConversationCache:
         began = time.perf_counter()
         try:
             await dialog.adopt(snapshot.folder, snapshot.held)
-        except GenieError as error:
-            log.warning("a conversation's cache could not be restored: %s", error)
-            await asyncio.to_thread(self._folder.remove, [snapshot])
-            return
         except EngineCrashed:
             # Whoever crashes an engine once may do it again.
             await asyncio.to_thread(self._folder.remove, [snapshot])
             raise
+        except NpurunError as error:
+            log.warning("a conversation's cache could not be restored: %s", error)
+            await asyncio.to_thread(self._folder.remove, [snapshot])
+            return
         took = time.perf_counter() - began
         rates.restored(snapshot.size, took)
         log.debug("restored %d tokens in %.3f s", snapshot.held.tokens, took)
