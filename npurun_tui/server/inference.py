@@ -68,7 +68,8 @@ class Inference:
         self._kept: tuple[ModelSpec, float] | None = None
 
     async def answer(self, ask: Ask, request_id: str = "") -> AsyncGenerator[Event, None]:
-        """The events of one answer, as `Answerer.answer` says."""
+        """The events of one answer, as `Answerer.answer` says. When `Done` comes the permit is free: who asks again at
+        once is not refused."""
         del request_id
         began = time.perf_counter()
         asked = await self._asked(ask)
@@ -79,16 +80,22 @@ class Inference:
             async with self._side.hold(asked.spec, asked.who, ask.keep_alive, emit) as held:
                 await generation.run(held, emit)
 
+        done: Done | None = None
         async with aclosing(self._bridge.stream(work)) as batches:
             try:
                 async for batch in batches:
                     for signal in joined(batch):
                         for event in _events(reader, signal, began):
-                            yield event
+                            if isinstance(event, Done):
+                                done = event
+                            else:
+                                yield event
             except EngineFault:
                 for event in reader.end():  # what was held back has come all the same
                     yield event
                 raise
+        if done is not None:
+            yield done
 
     async def load(self, model: str, keep_alive: float | None) -> float:
         """Have a model loaded; returns the milliseconds that it took (0 where it was).

@@ -370,6 +370,15 @@ async def test_a_model_that_is_being_unloaded_is_nobody_s_request(play: Play) ->
         assert (await outcome(stage.inference, ask(keep_alive=0)))[0] == "Yes"
 
 
+async def test_at_the_last_event_the_permit_is_free(play: Play) -> None:
+    stage = await play(Script([("Hi", "Yes")], PLAIN), max_queue=0)
+    answer = stage.inference.answer(ask())
+    async for event in answer:
+        if isinstance(event, Done):
+            assert stage.engine.status.holder is None
+            assert (await outcome(stage.inference, ask()))[0] == "Yes"
+
+
 async def test_leaving_the_line_leaves_no_trace(play: Play) -> None:
     stage = await play(Script([("Hi", "word " * 1000)], PLAIN, pause=0.01))
     first = stage.inference.answer(ask())
