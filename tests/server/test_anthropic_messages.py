@@ -203,7 +203,11 @@ async def test_a_conversation_of_blocks() -> None:
         "temperature": 0.5,
         "top_k": 3,
         "top_p": 0.9,
-        "tools": [TOOL, {"type": "web_search_20250305", "name": "web_search", "max_uses": 5}],
+        "tools": [
+            TOOL,
+            {"type": "web_search_20250305", "name": "web_search", "max_uses": 5},
+            {"type": "mcp_toolset", "mcp_server_name": "x"},
+        ],
         "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
         "output_config": {"format": {"type": "json_schema", "schema": {"type": "array"}}},
         "metadata": {"user_id": "u"},

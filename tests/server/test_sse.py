@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -181,6 +182,7 @@ async def test_a_client_that_leaves_ends_the_answer(script: list[Any]) -> None:
         await asyncio.wait_for(server.answerer.closed.wait(), 2)
         assert server.answerer.running == 0
     assert server.recorder.ended[0].outcome == "client left"
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("sse")]
 
 
 async def test_a_client_that_leaves_before_the_head_ends_the_answer() -> None:
@@ -265,3 +267,27 @@ async def test_the_end_is_told_when_the_permit_is_free(stream: bool) -> None:
             text += chunk
             assert released or "stop" not in text, "the end came first"
     assert "stop" in text
+
+
+async def test_many_that_leave_at_any_moment_leave_nothing() -> None:
+    """Clients that close their connection after any number of bytes, while others read to the end."""
+    texts: list[Step] = [Text(f" {index}") for index in range(40)]
+    moments = random.Random(5)  # noqa: S311
+    async with served([Queued(1), *texts, done()]) as server:
+
+        async def visit(leaves: bool) -> None:
+            async with server.http.stream("POST", "/v1/chat/completions", json=CHAT) as response:
+                text = ""
+                async for chunk in response.aiter_text():
+                    text += chunk
+                    if leaves and moments.random() < 0.5:
+                        return
+                assert text.endswith("data: [DONE]\n\n")
+
+        for _ in range(20):
+            await asyncio.gather(*(visit(index % 2 == 0) for index in range(10)))
+        async with asyncio.timeout(5):
+            while len(server.recorder.ended) < 200:
+                await server.http.get("/v1/models/small")
+        assert server.answerer.running == 0
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("sse")]

@@ -21,7 +21,7 @@ _CHOICES: Final = {"auto": "auto", "any": "required", "tool": "required", "none"
 class AnthropicTool(msgspec.Struct):
     """A tool. Those that Anthropic's own servers run have another `type`; they are left out, with a warning."""
 
-    name: str
+    name: str | None = None
     type: str | None = None
     description: str | None = None
     input_schema: dict[str, Any] | None = None
@@ -112,7 +112,7 @@ def _tools(body: MessagesRequest) -> tuple[Tools, tuple[str, ...]]:
         if tool.type not in (None, "custom"):
             skipped = True
             continue
-        function = Function(tool.name, tool.description, tool.input_schema)
+        function = Function(tool.name or "", tool.description, tool.input_schema)
         functions.append(function_tool(function, f"tools[{index}]"))
     return tuple(functions), (TOOLS_SKIPPED,) if skipped else ()
 
