@@ -48,9 +48,12 @@ class ImportScreen(ModalScreen[None]):
         with Vertical(classes="dialog-box", id="import-box"):
             yield Static("Import a model", classes="dialog-title")
             with Horizontal(classes="field"):
-                yield Label("Folder", classes="field-label")
+                yield Label("From", classes="field-label")
                 yield PathInput(
-                    self._wish.source, placeholder="~/models/…", compact=True, id="source"
+                    self._wish.source,
+                    placeholder="a folder or a .gguf file",
+                    compact=True,
+                    id="source",
                 )
             for key, label, value, placeholder in self._extras():
                 with Horizontal(classes="field"):
@@ -114,7 +117,7 @@ class ImportScreen(ModalScreen[None]):
         """Begin, where there is a path and nothing runs."""
         wish = self._filled
         if not wish.source.strip():
-            self._say("The folder's path is missing.", fault=True)
+            self._say("The path is missing.", fault=True)
             self.query_one("#source").focus()
         elif self._job is None:
             self._job = job = self._begin(wish)

@@ -32,7 +32,8 @@ class LimitScreen(ModalScreen[int | None]):
         with Vertical(classes="dialog-box"):
             yield Static("Bandwidth limit", classes="dialog-title")
             yield Static(
-                f"All pulls together, bytes per second. Now: {now}.", classes="dialog-text"
+                f"All pulls together, bytes per second, until the program ends. Now: {now}.",
+                classes="dialog-text",
             )
             yield SafeInput(units.size(self._rate) if self._rate else "0", compact=True, id="rate")
             yield Static(_HELP, classes="dialog-help", id="rate-help")

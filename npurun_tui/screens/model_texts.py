@@ -9,6 +9,7 @@ from npurun_tui import units
 from npurun_tui.screens.model_row import Kind, ModelRow
 
 if TYPE_CHECKING:
+    from npurun_tui.models.catalog import CatalogEntry
     from npurun_tui.models.fit import Fit
     from npurun_tui.screens.model_local import Check
 
@@ -32,9 +33,10 @@ def cancel_question(row: ModelRow, lost: int) -> str:
     )
 
 
-def unsuited_question(row: ModelRow, fit: Fit) -> str:
+def unsuited_question(entry: CatalogEntry, fit: Fit) -> str:
     """Before a model is pulled that cannot run here."""
-    return f"{fit.words}\n\nPulling it takes {row.size} all the same."
+    size, room = entry.about(entry.installed_size), entry.about(entry.room)
+    return f"{fit.words}\n\nIt takes {size} all the same, and {room} while it is pulled."
 
 
 def check_notice(check: Check, integrity: str, mend: str) -> str:

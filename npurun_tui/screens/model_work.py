@@ -148,6 +148,10 @@ class LocalModels(ModelsView):
         job = Import(wish)
         if job.name in self.state.imports:
             job.fault = f"{job.name} is being imported already."
+            if self.state.imports[job.name].wish.path != wish.path:
+                job.fault = (
+                    f"Another {job.name} is being imported; give this one a name of its own."
+                )
             job.settled.set()
             return job
         self.state.imports[job.name] = job

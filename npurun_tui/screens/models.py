@@ -42,12 +42,12 @@ class ModelsPane(LocalModels):
 
     **Enter** does what is next: it pulls, resumes, or opens the model in the chat. Several pulls run at once.
     **Space** pauses one and goes on with it; **c** cancels it and throws away what has arrived. Quitting or a power
-    cut only pauses them. **b** limits the bandwidth.
+    cut only pauses them. **b** limits the bandwidth until the program ends.
 
     **v** compares an installed model's files with their hashes. **o** imports a model from a folder. **y** copies
     what comes next as a command line.
 
-    **/** filters, **s** and **S** sort, as does a click on a header.
+    **/** filters, **s** and **S** sort, as does a click on a header. **d** shows or hides the details.
     """
 
     BINDINGS = [  # noqa: RUF012 - Textual's way
@@ -63,7 +63,7 @@ class ModelsPane(LocalModels):
         Binding("S", "reverse", "Reverse", show=False),
         Binding("b", "limit", "Limit"),
         Binding("y", "copy_command", "Copy command", show=False),
-        Binding("d", "details", "Details"),
+        Binding("d", "details", "Details", tooltip="Show or hide the details"),
         Binding("R,f5", "refresh", "Refresh", key_display="R", show=False),
         Binding("i", "runtime", "Runtime", show=False),
         Binding("escape", "escape", "Stop, or show all", show=False),
@@ -156,7 +156,7 @@ class ModelsPane(LocalModels):
             entry = self.state.entries[name]
         row, fit = self.state.rows[name], self.state.fits.get(name)
         if fit is not None and not fit.runs and row.kind is Kind.AVAILABLE:
-            question = model_texts.unsuited_question(row, fit)
+            question = model_texts.unsuited_question(entry, fit)
             if not await self.ask(f"Pull {row.label}?", question, yes="Pull", no="No"):
                 return
         self._pulls.start(entry, force=row.damaged)
