@@ -121,7 +121,8 @@ class Generation:
         except GenieError as error:
             if error.status is Status.ERROR_JSON_SCHEMA and self._asked.constraint is not None:
                 text = f"The engine does not take the schema: {error.detail or error.message}"
-                raise BadRequest(text, param="response_format") from error
+                param = "tools" if self._asked.ask.schema is None else "response_format"
+                raise BadRequest(text, param=param) from error
             raise
         finally:
             timer.cancel()

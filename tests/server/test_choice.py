@@ -76,6 +76,7 @@ def test_definitions_are_found_from_the_root() -> None:
         assert found == {"type": kind, "next": {"$ref": reference}}
         assert choice["properties"]["name"]["const"] == name
         assert "$defs" not in arguments
+        assert arguments["additionalProperties"] is False
 
 
 def test_engines_that_cannot_be_held_are_asked() -> None:

@@ -82,13 +82,11 @@ def _call_schemas(tools: Tools) -> list[tuple[str, Mapping[str, Any]]]:
 def _call_schema(name: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     inner = {key: value for key, value in parameters.items() if key not in _DEFINITIONS}
     kept = {key: parameters[key] for key in _DEFINITIONS if key in parameters}
-    is_object = inner.get("type") == "object" or isinstance(inner.get("properties"), Mapping)
+    # What a schema does not name is allowed by JSON Schema, and small models then make arguments up.
+    arguments = {"properties": {}, "additionalProperties": False} | inner | {"type": "object"}
     return {
         "type": "object",
-        "properties": {
-            "name": {"const": name},
-            "arguments": inner | {"type": "object"} if is_object else {"type": "object"},
-        },
+        "properties": {"name": {"const": name}, "arguments": arguments},
         "required": ["name", "arguments"],
         "additionalProperties": False,
         **kept,
