@@ -256,6 +256,24 @@ async def test_an_import_shows_how_far_it_is_and_can_be_stopped(
     assert store.scan() == ([], [])
 
 
+async def test_another_folder_of_the_same_name_is_told_apart(
+    gate: threading.Event, app: WorkbenchApp, tmp_path: Path
+) -> None:
+    first = make_bundle(tmp_path / "one" / "bundle")
+    other = make_bundle(tmp_path / "two" / "bundle")
+    async with app.run_test(size=NARROW) as pilot:
+        await fill(pilot, app, str(first))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: app.screen is app.main)
+        for source, words in ((first, "imported already"), (other, "a name of its own")):
+            await fill(pilot, app, str(source))
+            await pilot.press("ctrl+s")
+            await until(pilot, lambda words=words: words in line(app))  # type: ignore[misc]
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is app.main)
+        gate.set()
+
+
 async def test_quitting_ends_an_import_and_leaves_nothing(
     gate: threading.Event, app: WorkbenchApp, store: ModelStore, tmp_path: Path
 ) -> None:
