@@ -58,6 +58,8 @@ class ServerControl:
         self._due = False
         self.config: ServerConfig | None = None
         """Of the server that runs, or ran last."""
+        self.models_changed: Callable[[], None] = lambda: None
+        """Called on this loop when a client has pulled, deleted or copied a model; set it before `start`."""
 
     @cached_property
     def log(self) -> RequestLog:
@@ -117,7 +119,7 @@ class ServerControl:
         from npurun_tui.server.site import build_site, parts_of
 
         loop = asyncio.get_running_loop()
-        make = self._parts or parts_of(self._services, loop)
+        make = self._parts or parts_of(self._services, loop, self.models_changed)
         observer = self.log
 
         def changed() -> None:

@@ -43,8 +43,11 @@ MakeParts = Callable[[ServerConfig], Parts]
 """Called on the server's loop."""
 
 
-def parts_of(services: Services, engine_loop: asyncio.AbstractEventLoop) -> MakeParts:
-    """The parts over this machine's engine and models; `engine_loop` is where `services` live."""
+def parts_of(
+    services: Services, engine_loop: asyncio.AbstractEventLoop, models_changed: Callable[[], None]
+) -> MakeParts:
+    """The parts over this machine's engine and models; `engine_loop` is where `services` live, and where
+    `models_changed` is called when a client has brought a model or taken one away."""
     engine, store, pulls = services.engine, services.store, services.pulls
 
     def make(config: ServerConfig) -> Parts:
@@ -67,6 +70,7 @@ def parts_of(services: Services, engine_loop: asyncio.AbstractEventLoop) -> Make
             lambda: catalog_here(services.paths),
             cards=Cards(store, context=services.settings.context, tools=config.tools != "ignore"),
             expires=lambda: inference.expires,
+            changed=models_changed,
         )
 
         async def aclose() -> None:

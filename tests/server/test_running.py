@@ -194,6 +194,20 @@ async def test_a_stop_aborts_what_does_not_finish() -> None:
         assert live.seen.errors == [None]
 
 
+async def test_a_stop_that_is_cancelled_aborts_at_once() -> None:
+    async with serving(limits=Limits(shutdown=60)) as live:
+        slow = await start(live, "slow")
+        stop = asyncio.create_task(live.server.stop())
+        await asyncio.sleep(0.1)
+        stop.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stop
+        assert (await slow.reply()).status == 503
+        began = time.monotonic()
+        await live.server.stop()
+        assert time.monotonic() - began < 3
+
+
 async def test_an_idle_server_stops_at_once_with_connections_open() -> None:
     async with serving(limits=Limits()) as live:
         idle = await live.connect()
