@@ -64,6 +64,7 @@ async def test_a_chat_is_streamed_as_ollama_streams_it(here: Site) -> None:
     assert (last["eval_count"], last["eval_duration"]) == (5, 50_000_000)
     assert (last["total_duration"], last["cached_tokens"]) == (80_000_000, 10)
     assert "load_duration" not in last  # zero values are absent
+    assert (last["timings"]["cache_n"], last["timings"]["predicted_per_second"]) == (10, 100.0)
     record = await here.recorder.last(1)
     assert (record.dialect, record.model, record.stream) == ("ollama", "able:latest", True)
     assert (record.status, record.completion_tokens, record.outcome) == (200, 5, "stop")
@@ -167,6 +168,14 @@ async def test_warnings_are_told(root: Path) -> None:
         response = await here.post("/api/chat", body("/api/chat", stream=False))
         assert response.headers["x-npurun-warning"] == "tools-dropped"
         assert response.json()["warnings"] == ["The tools were dropped: they do not fit."]
+
+
+async def test_tools_that_are_no_functions_are_left_out_and_that_is_told(here: Site) -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}, {"type": "web_search"}]
+    response = await here.post("/api/chat", body("/api/chat", tools=tools, stream=False))
+    assert [tool["function"]["name"] for tool in here.answerer.asks[-1].tools] == ["f"]
+    assert response.headers["x-npurun-warning"] == "tools-dropped"
+    assert response.json()["warnings"] == ["A tool of a type that is not a function was left out."]
 
 
 # --- loading and unloading ---------------------------------------------------------------------

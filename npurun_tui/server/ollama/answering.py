@@ -17,7 +17,7 @@ from npurun_tui.server.collected import collect
 from npurun_tui.server.context import ModelCard, ServerContext, record_of
 from npurun_tui.server.disconnect import unless_gone
 from npurun_tui.server.faults import BadRequest, EngineFault, Unsupported
-from npurun_tui.server.notices import headers
+from npurun_tui.server.notices import TOOLS_SKIPPED, headers
 from npurun_tui.server.ollama.asks import (
     keep_alive_of,
     messages_of,
@@ -47,11 +47,12 @@ class Answering:
         body = await read_body(request, OllamaChat, self._limits, "ollama")
         name, card = await self._begin(request, body)
         keep_alive = keep_alive_of(body.keep_alive)
-        words = ChatWords(name)
         if not body.messages:
-            return await self._stay(request, name, keep_alive, words)
+            return await self._stay(request, name, keep_alive, ChatWords(name))
         ask = self._ask(body, name, card, body.messages)
-        return await self._answer(request, ask, words, stream=body.stream is not False)
+        notes = (TOOLS_SKIPPED,) if len(ask.tools) < len(body.tools or ()) else ()
+        words = ChatWords(name, notes)
+        return await self._answer(request, ask, words, stream=body.stream is not False, notes=notes)
 
     async def generate(self, request: Request) -> Response:
         """`POST /api/generate`."""
@@ -146,7 +147,15 @@ class Answering:
         await unless_gone(request, answerer.load(name, keep_alive))
         return json_response(words.empty("load"))
 
-    async def _answer(self, request: Request, ask: Ask, words: Words, *, stream: bool) -> Response:
+    async def _answer(
+        self,
+        request: Request,
+        ask: Ask,
+        words: Words,
+        *,
+        stream: bool,
+        notes: tuple[str, ...] = (),
+    ) -> Response:
         record = record_of(request)
         ask = replace(ask, client=short_client(record.client))
         events = observe(record, self._context.answerer.answer(ask, record.id))
@@ -155,7 +164,7 @@ class Answering:
         with ollamas_words(record.model):
             whole = await unless_gone(request, collect(events))
         body = words.whole(whole.done, whole.text, whole.thinking, whole.calls)
-        return json_response(body, headers(whole.done.warnings))
+        return json_response(body, headers((*notes, *whole.done.warnings)))
 
 
 async def _lines(

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from npurun_tui.server.openai.answers import Timings
+
 
 class OllamaVersion(msgspec.Struct, omit_defaults=True):
     """`version` is the Ollama that this server behaves like: clients compare it."""
@@ -137,6 +139,8 @@ class OllamaChatAnswer(msgspec.Struct, omit_defaults=True):
     """Ours: tokens of the prompt that the cache held already."""
     warnings: list[str] = []
     """Ours: what was left out, in words."""
+    timings: Timings | None = None
+    """llama-server's block, as on the other routes."""
 
 
 class OllamaGenerated(msgspec.Struct, omit_defaults=True):
@@ -158,6 +162,8 @@ class OllamaGenerated(msgspec.Struct, omit_defaults=True):
     """Ours: tokens of the prompt that the cache held already."""
     warnings: list[str] = []
     """Ours: what was left out, in words."""
+    timings: Timings | None = None
+    """llama-server's block, as on the other routes."""
 
 
 class OllamaEmbedded(msgspec.Struct, omit_defaults=True):

@@ -18,6 +18,7 @@ from npurun_tui.server.ollama.answers import (
     OllamaGenerated,
 )
 from npurun_tui.server.ollama.clock import Clock, nanoseconds
+from npurun_tui.server.openai.answers import timings_of
 
 _LETTERS: Final = string.ascii_lowercase + string.digits
 
@@ -59,8 +60,10 @@ class _Opening:
 class ChatWords:
     """`/api/chat`."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, notes: tuple[str, ...] = ()) -> None:
+        """`notes` are warnings that the dialect has already."""
         self._opening = _Opening(model)
+        self._notes = notes
 
     def piece(self, piece: Piece) -> bytes:
         """The line of a piece."""
@@ -88,7 +91,7 @@ class ChatWords:
         """The last object."""
         called = [_called(index, call) for index, call in enumerate(calls)]
         message = OllamaAnswerMessage("assistant", text, thinking, called)
-        return self._object(message, _reason(done), _figures(done))
+        return self._object(message, _reason(done), _figures(done, self._notes))
 
     def empty(self, reason: str) -> bytes:
         """The object that says `load` or `unload`."""
@@ -155,8 +158,8 @@ def _reason(done: Done) -> str:
     return "length" if done.reason == "length" else "stop"
 
 
-def _figures(done: Done) -> dict[str, Any]:
-    """Such that count / duration is the rate that the engine measured."""
+def _figures(done: Done, notes: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Such that count / duration is the rate that the engine measured. `notes` are the dialect's own warnings."""
     stats = done.stats
     reading = (
         1000 * stats.prefilled_tokens / stats.prefill_tps
@@ -172,5 +175,6 @@ def _figures(done: Done) -> dict[str, Any]:
         "eval_count": stats.completion_tokens,
         "eval_duration": nanoseconds(writing),
         "cached_tokens": stats.cached_tokens,
-        "warnings": list(done.warnings),
+        "warnings": [*notes, *done.warnings],
+        "timings": timings_of(stats),
     }
