@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from npurun_tui.engine.dialog import GenieError, Sampler, Status
+from npurun_tui.engine.dialog import GenieError, Status
 from npurun_tui.engine.engine import LoadedModel, Permit
 from npurun_tui.engine.messages import ChatMessage, Constraint, PromptExtras
-from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.template_facts import CLOSE_MARK, OPEN_MARK, opens_thinking
 from npurun_tui.engine.transcript import (
     Finished,
@@ -28,62 +27,16 @@ from npurun_tui.engine.transcript import (
     begin_raw_turn,
 )
 from npurun_tui.errors import ContextOverflow, EngineCrashed, EngineError
-from npurun_tui.server.asking import Ask, Loading, Queued, Reading
+from npurun_tui.server.asking import Reading
 from npurun_tui.server.bridge import Emit
 from npurun_tui.server.budget import Budget, Fitted, Wanted, too_long
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.faults import BadRequest, EngineFault, Unsupported
 from npurun_tui.server.sampling import max_tokens_of
-from npurun_tui.server.toolcalls.choice import Tools, asked_to_call, constraint_of, must_call
+from npurun_tui.server.signals import Asked, Began, Ended, Held, Signal
+from npurun_tui.server.toolcalls.choice import asked_to_call, constraint_of, must_call
 
 TIME_UP: Final = "The answer took longer than this server allows and was ended."
-
-
-@dataclass(frozen=True, slots=True)
-class Began:
-    """The prompt is made, and the answer comes."""
-
-    queue_ms: float
-    load_ms: float
-    opened: bool = False
-    """The answer begins inside a thought."""
-    tools: bool = False
-    """The model knows of the tools."""
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The answer's end."""
-
-    finished: Finished
-    time_up: bool = False
-
-
-Signal = Queued | Loading | Reading | Began | Piece | Ended
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The permit, with the model loaded."""
-
-    permit: Permit
-    model: LoadedModel
-    queue_ms: float
-    load_ms: float
-
-
-@dataclass(eq=False)
-class Asked:
-    """A checked request."""
-
-    ask: Ask
-    spec: ModelSpec
-    sampler: Sampler
-    stops: tuple[str, ...]
-    tools: Tools
-    constraint: Constraint | None
-    who: str
 
 
 class Generation:

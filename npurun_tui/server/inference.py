@@ -25,17 +25,10 @@ from npurun_tui.server.bridge import Bridge, Emit
 from npurun_tui.server.budget import TOOLS_IGNORED
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.faults import BadRequest, EngineFault, UnknownModel, Unready, Unsupported
-from npurun_tui.server.generation import (
-    Asked,
-    Began,
-    Ended,
-    Generation,
-    Signal,
-    nothing_to_answer,
-    warm_up,
-)
+from npurun_tui.server.generation import Generation, nothing_to_answer, warm_up
 from npurun_tui.server.pieces import AnswerReader
 from npurun_tui.server.sampling import sampler_of, stops_of
+from npurun_tui.server.signals import Asked, Began, Ended, Signal
 from npurun_tui.server.toolcalls.choice import constraint_of, must_call, tools_of
 from npurun_tui.server.turns import EngineSide
 from npurun_tui.text import one_line

@@ -8,7 +8,8 @@ from typing import Final, Literal
 from npurun_tui.engine.messages import ToolCall
 from npurun_tui.engine.transcript import FinishReason
 from npurun_tui.server.asking import Call, Text, Thought
-from npurun_tui.server.generation import TIME_UP, Asked, Began, Ended
+from npurun_tui.server.generation import TIME_UP
+from npurun_tui.server.signals import Asked, Began, Ended
 from npurun_tui.server.thinking import Part, ThinkingParser
 from npurun_tui.server.toolcalls import Toolbox, ToolParser
 from npurun_tui.server.toolcalls.choice import must_call

@@ -16,8 +16,8 @@ from npurun_tui.server.asking import Embeddings, Loading, Queued
 from npurun_tui.server.bridge import Emit
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.faults import Busy, ContextLength, EngineFault, Unsupported
-from npurun_tui.server.generation import Held, Signal
 from npurun_tui.server.residence import KEEPER, Residence
+from npurun_tui.server.signals import Held, Signal
 
 
 class EngineSide:
