@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +41,17 @@ def test_an_answer_fits_its_schema(dialog: Dialog, seed: int) -> None:
     assert len(cat["name"]) <= 12
     assert cat["lives"] in range(1, 10)
     assert isinstance(cat["tame"], bool)
+
+
+def test_a_schema_is_on_no_disk_once_it_is_gone(
+    dialog: Dialog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for constraint in (Constraint(json_schema=CAT), YES_OR_NO):
+        dialog.set_constraint(constraint)
+        assert len(list(tmp_path.glob("npurun-*"))) <= 1
+    dialog.set_constraint(None)
+    assert not list(tmp_path.glob("npurun-*"))
 
 
 def test_the_next_answer_is_free(dialog: Dialog) -> None:

@@ -4,6 +4,7 @@ defects."""
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from npurun_tui.engine.genie import opening
 from npurun_tui.engine.genie.bundle import read_bundle
 from npurun_tui.engine.genie.dialog import GenieDialog
 from npurun_tui.engine.genie.library import Library
+from npurun_tui.engine.messages import Constraint
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.errors import EngineLoadFailed, EngineUnavailable, ModelFileDamaged
 from npurun_tui.genie_abi import exports
@@ -185,6 +187,17 @@ def test_what_the_library_lacks_is_an_error_of_its_own(dialog: GenieDialog, name
     with pytest.raises(GenieError, match="Grammars"):
         dialog.set_grammar("regex", "file")
     dialog.set_grammar("", "")
+
+
+def test_a_constraint_that_is_not_taken_leaves_no_file(
+    dialog: GenieDialog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(GenieError, match="cannot hold"):  # the scripted dialog has none
+        dialog.set_constraint(Constraint(json_schema={"type": "object"}))
+    dialog.set_constraint(None)
+    assert not list(tmp_path.glob("npurun-*"))
+    ask(dialog, "one")
 
 
 # --- loading, and what goes wrong with it ---------------------------------------------------------
