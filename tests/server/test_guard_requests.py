@@ -155,8 +155,10 @@ async def test_multipart_is_refused_and_no_other_type_is_asked_for() -> None:
         (b'{"count": 1}', "text"),
         (b'{"text":"x","y":' + b"[" * 65 + b"]" * 65 + b"}", "64 levels"),
         (b'{"text":"x","y":' + b'{"a":' * 65 + b"1" + b"}" * 65 + b"}", "64 levels"),
-        (b'{"text":"x","y":' + b"[" * 200_000 + b"]" * 200_000 + b"}", "64 levels"),
-        (b'{"text":"x","y":' + b"[" * 200_000, "not JSON|64 levels"),
+        (b'{"text":"x","y":' + b"[" * 199_000 + b"]" * 199_000 + b"}", "64 levels"),
+        (b'{"text":"x","y":' + b"[" * 199_000, "not JSON|64 levels"),
+        (b'{"text":"x","y":' + b"[" * 200_001, "too many parts"),
+        (b'{"text":"x","y":[' + b"1," * 500_000 + b"1]}", "too many parts"),
         (b'{"text":"x","y":NaN}', "not JSON"),
     ],
 )
