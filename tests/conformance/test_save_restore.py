@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from npurun_tui.engine.dialog import Dialog, GenieError, Sampler, SentenceCode, Status
-from tests.conformance.hearing import FOX, ask
+from tests.conformance.hearing import FOX, ask, turn
 
 CODES = [SentenceCode.COMPLETE, SentenceCode.END, SentenceCode.REWIND]
 
@@ -122,3 +122,26 @@ def test_the_random_stream_goes_on_from_where_it_was(
     ask(dialog, FOX)
     dialog.restore(tmp_path / "saved")
     assert ask(dialog, " Then", SentenceCode.END).text == expected
+
+
+def test_a_rewind_after_a_restore_keeps_what_the_prompt_shares_or_is_not_promised(
+    dialog: Dialog, tmp_path: Path
+) -> None:
+    """What `Dialog.rewinds_restored` promises: no token of the snapshot stays that the prompt does not have."""
+    other = turn("Tell me a long story about a cat that sleeps.")
+    dialog.set_max_tokens(6)
+    expected = ask(dialog, other).text
+    dialog.reset()
+    ask(dialog, FOX)
+    dialog.save(tmp_path / "saved")
+    dialog.reset()
+    if not dialog.rewinds_restored:
+        with pytest.raises(GenieError) as caught:
+            dialog.restore(tmp_path / "saved", random=False)
+        assert caught.value.status == Status.ERROR_INVALID_ARGUMENT
+        return
+    dialog.restore(tmp_path / "saved", random=False)
+    assert ask(dialog, other, SentenceCode.REWIND).text == expected
+    profile = dialog.profile()
+    assert profile is not None
+    assert 0 < profile.cached_tokens < len(dialog.tokenize(other)) - 4

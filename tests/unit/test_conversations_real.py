@@ -283,6 +283,30 @@ async def test_stopped_while_a_cache_is_brought_back(
         assert finished.stats.cached_tokens > 60
 
 
+async def test_who_left_in_the_middle_of_an_answer_comes_back(
+    engine: Engine, spec: ModelSpec
+) -> None:
+    async with engine.permit("test") as permit:
+        await permit.load(spec)
+        begun = asyncio.Event()
+        asked = [ChatMessage("user", ABOUT["A"] + ASKED[0])]
+        turn = begin_turn(permit, 1024, asked, TurnOptions(GREEDY, max_tokens=200))
+
+        def on_event(event: Prefill | Piece) -> None:
+            if isinstance(event, Piece):
+                begun.set()
+
+        going = asyncio.create_task(turn.run(on_event))
+        await begun.wait()
+        going.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+        assert permit.dialog.held is not None
+        await Chat("B").ask(permit)
+        _, finished = await Chat("A").ask(permit)
+        assert finished.stats.cached_tokens > 60
+
+
 async def test_a_changed_model_file_has_nothing_of_the_old_one(
     engine: Engine, spec: ModelSpec, tmp_path: Path
 ) -> None:
