@@ -17,9 +17,10 @@ from typing import Final
 
 from npurun_tui.chat.library import ChatLibrary
 from npurun_tui.chat.model import INTERRUPTED, Chat, Message, outcome_of
-from npurun_tui.engine.engine import Engine, LoadedModel, Permit
+from npurun_tui.engine.engine import LoadedModel
 from npurun_tui.engine.spec import ModelSpec
-from npurun_tui.engine.transcript import Finished, Piece, Prefill, Turn, begin_turn
+from npurun_tui.engine.surface import AnyEngine, AnyPermit, AnyTurn, Doing
+from npurun_tui.engine.transcript import Finished, Piece, Prefill
 from npurun_tui.errors import DiskFull, EngineError, NpurunError, StorageError
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class NotSaved:
     error: NpurunError
 
 
-SessionEvent = Waiting | Loading | Prefill | Started | Piece | Finished | NotSaved
+SessionEvent = Waiting | Loading | Prefill | Doing | Started | Piece | Finished | NotSaved
 OnSessionEvent = Callable[[SessionEvent], None]
 
 
@@ -67,14 +68,18 @@ class ChatSession:
     """
 
     def __init__(
-        self, chat: Chat, engine: Engine, library: ChatLibrary, spec_of: Callable[[str], ModelSpec]
+        self,
+        chat: Chat,
+        engine: AnyEngine,
+        library: ChatLibrary,
+        spec_of: Callable[[str], ModelSpec],
     ) -> None:
         self.chat = chat
         self._engine = engine
         self._library = library
         self._spec_of = spec_of
-        self._prelude: asyncio.Task[tuple[Permit, LoadedModel]] | None = None
-        self._turn: Turn | None = None
+        self._prelude: asyncio.Task[tuple[AnyPermit, LoadedModel]] | None = None
+        self._turn: AnyTurn | None = None
         self._saving: asyncio.Task[None] | None = None
         self._last_save = 0.0
         self._stopped = False
@@ -159,12 +164,12 @@ class ChatSession:
 
     async def _prepare(
         self, stack: AsyncExitStack, on_event: OnSessionEvent
-    ) -> tuple[Permit, LoadedModel] | None:
+    ) -> tuple[AnyPermit, LoadedModel] | None:
         """The permit with the model loaded; None where `stop` came first."""
         if self._stopped:
             return None
 
-        async def prelude() -> tuple[Permit, LoadedModel]:
+        async def prelude() -> tuple[AnyPermit, LoadedModel]:
             spec = await asyncio.to_thread(self._spec_of, self.chat.model)
             permit = await stack.enter_async_context(
                 self._engine.permit("chat", lambda ahead: on_event(Waiting(ahead)))
@@ -185,7 +190,9 @@ class ChatSession:
         finally:
             self._prelude = None
 
-    async def _generate(self, permit: Permit, model: LoadedModel, on_event: OnSessionEvent) -> None:
+    async def _generate(
+        self, permit: AnyPermit, model: LoadedModel, on_event: OnSessionEvent
+    ) -> None:
         answer = Message("assistant", "", outcome=INTERRUPTED)
         pieces = self._pieces
 
@@ -197,7 +204,7 @@ class ChatSession:
                 self.chat.messages.append(answer)
                 on_event(Started(answer))
 
-        def forward(event: Prefill | Piece) -> None:
+        def forward(event: Prefill | Piece | Doing) -> None:
             if isinstance(event, Piece):
                 begin()
                 pieces.append(event.text)
@@ -205,8 +212,8 @@ class ChatSession:
             on_event(event)
 
         self._last_save = time.monotonic()
-        self._turn = turn = begin_turn(
-            permit, model.context_size, self.chat.conversation(), self.chat.settings.options()
+        self._turn = turn = permit.begin(
+            model.context_size, self.chat.conversation(), self.chat.settings.options()
         )
         try:
             finished = await turn.run(forward)

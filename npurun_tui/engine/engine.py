@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -20,11 +20,13 @@ from typing import Final
 
 from npurun_tui.engine.conversations import ConversationCache
 from npurun_tui.engine.listeners import tell
+from npurun_tui.engine.messages import ChatMessage
 from npurun_tui.engine.permit import OnWait, PermitLine
 from npurun_tui.engine.process import HostProcess
 from npurun_tui.engine.remote import RemoteDialog
 from npurun_tui.engine.spec import Backend, ModelSpec, fingerprint
 from npurun_tui.engine.template_facts import NO_TEMPLATE, TemplateFacts
+from npurun_tui.engine.transcript import Turn, TurnOptions, begin_turn
 from npurun_tui.errors import EngineCrashed, EngineError, NpurunError
 
 log = logging.getLogger(__name__)
@@ -131,6 +133,13 @@ class Permit:
         """The loaded model's dialog. Raises EngineError where none is loaded."""
         self._check()
         return self._dialog()
+
+    def begin(
+        self, context_size: int, messages: Sequence[ChatMessage], options: TurnOptions
+    ) -> Turn:
+        """`begin_turn` under this permit."""
+        self._check()
+        return begin_turn(self, context_size, messages, options)
 
     def give_back(self) -> None:
         """From now on this permit opens nothing."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from npurun_tui import units
 from npurun_tui.engine.dialog import (
@@ -25,11 +25,13 @@ from npurun_tui.engine.dialog import (
     SentenceCode,
     Status,
 )
-from npurun_tui.engine.engine import Permit
 from npurun_tui.engine.messages import ChatMessage, Constraint, PromptExtras
 from npurun_tui.engine.plain import clean
 from npurun_tui.engine.remote import QueryOutcome, RemoteDialog
 from npurun_tui.errors import ContextOverflow, EngineCrashed, EngineError
+
+if TYPE_CHECKING:
+    from npurun_tui.engine.engine import Permit
 
 T = TypeVar("T")
 
@@ -357,6 +359,12 @@ def begin_turn(
     Raises:
         EngineError: there is nothing to answer.
     """
+    check_asked(messages)
+    return Turn(permit, context_size, messages, options)
+
+
+def check_asked(messages: Sequence[ChatMessage]) -> None:
+    """Raises EngineError unless the last message is one that can be answered."""
     last = messages[-1] if messages else None
     if last is not None and last.role == "assistant":
         raise EngineError(
@@ -365,7 +373,6 @@ def begin_turn(
         )
     if last is None or not (last.role == "tool" or (last.role == "user" and last.content.strip())):
         raise EngineError(NOTHING_ASKED, mend="Type a question first.")
-    return Turn(permit, context_size, messages, options)
 
 
 def begin_raw_turn(permit: Permit, context_size: int, prompt: str, options: TurnOptions) -> Turn:

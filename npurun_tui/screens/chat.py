@@ -15,8 +15,8 @@ from textual.widget import Widget
 from npurun_tui.chat.library import ChatLibrary
 from npurun_tui.chat.model import Chat, ChatSummary
 from npurun_tui.chat.session import ChatSession
-from npurun_tui.engine.engine import Engine
 from npurun_tui.engine.spec import ModelSpec
+from npurun_tui.engine.surface import AnyEngine
 from npurun_tui.errors import NpurunError
 from npurun_tui.screens.chat_list import ChatList
 from npurun_tui.screens.chat_settings import ChatSettingsScreen
@@ -60,7 +60,7 @@ class ChatPane(Widget):
 
     def __init__(
         self,
-        engine: Engine,
+        engine: AnyEngine,
         library: ChatLibrary,
         remembered: Remembered,
         *,

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from npurun_tui import units
 from npurun_tui.chat.session import Loading, SessionEvent, Waiting
+from npurun_tui.engine.surface import Doing
 from npurun_tui.engine.transcript import Prefill
+from npurun_tui.text import one_line
 
 if TYPE_CHECKING:
     from npurun_tui.chat.model import ChatSettings, ChatSummary
@@ -70,6 +72,8 @@ def activity(event: SessionEvent, holder: str | None) -> str:
         return f"loading {event.model}"
     if isinstance(event, Prefill):
         return f"reading {event.done:,} / {event.total:,} tokens"
+    if isinstance(event, Doing):
+        return one_line(event.words, 80)
     return ""
 
 

@@ -18,7 +18,7 @@ from textual.worker import Worker, WorkerError
 
 from npurun_tui.chat.model import STOPPED, Message
 from npurun_tui.chat.session import ChatSession, NotSaved, SessionEvent, Started
-from npurun_tui.engine.engine import Engine
+from npurun_tui.engine.surface import AnyEngine
 from npurun_tui.engine.transcript import Piece
 from npurun_tui.errors import NpurunError
 from npurun_tui.screens import chat_words
@@ -56,7 +56,7 @@ class Conversation(Widget):
 
         again: Callable[[], None]
 
-    def __init__(self, engine: Engine, session: ChatSession, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, engine: AnyEngine, session: ChatSession, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._engine = engine
         self.session = session
