@@ -17,7 +17,7 @@ class Limits:
 
     body: int = 20 << 20
     body_text: int = 1 << 20
-    """For routes that carry no pictures."""
+    """For routes that take one conversation or name; `body` is for those that take many texts."""
     bodies: int = 128 << 20
     """For the bodies of all requests on their way together."""
     header_bytes: int = 32 << 10

@@ -70,7 +70,7 @@ class Guard:
         return Response(status_code=204, headers={"allow": ", ".join(allowed)})
 
     def _size(self, route: Route) -> int:
-        return self._limits.body if route.pictures else self._limits.body_text
+        return self._limits.body if route.large else self._limits.body_text
 
 
 def _check_body(head: Head, size: int) -> None:

@@ -44,7 +44,7 @@ class Route:
     """By status. What the guard may answer (400, 401, 403, 413, 415, 500, ...) is added by the app."""
     head: bool = False
     """HEAD is answered too."""
-    pictures: bool = False
-    """The larger body limit holds."""
+    large: bool = False
+    """The larger body limit holds: many texts come at once (or pictures, once a model here reads them)."""
     listed: bool = True
     """Stands in `/openapi.json`; a route that only says 501 does not."""

@@ -77,7 +77,7 @@ class Probes:
             Route("GET", "/open", self.open, "plain", "open", "open", head=True),
             Route("POST", "/v1/echo", self.echo, "openai", "infer", "echo"),
             Route("POST", "/api/echo", self.echo, "ollama", "infer", "echo"),
-            Route("POST", "/api/pictures", self.echo, "ollama", "infer", "echo", pictures=True),
+            Route("POST", "/api/pictures", self.echo, "ollama", "infer", "echo", large=True),
             Route("POST", "/v1/messages", self.echo, "anthropic", "infer", "echo"),
             Route("POST", "/v1/slow", self.slow, "openai", "infer", "runs until cancelled"),
             Route("POST", "/v1/stream", self.stream, "openai", "infer", "an endless stream"),

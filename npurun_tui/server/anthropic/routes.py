@@ -27,7 +27,6 @@ def routes(context: ServerContext) -> list[Route]:
                     Answer("The answer in events", media="text/event-stream"),
                 )
             },
-            pictures=True,
         ),
         Route(
             "POST",

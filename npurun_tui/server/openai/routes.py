@@ -61,7 +61,6 @@ def _answers(context: ServerContext) -> list[Route]:
                     Answer("The answer in chunks", media=EVENTS),
                 )
             },
-            pictures=True,
         ),
         Route(
             "POST",
@@ -77,7 +76,6 @@ def _answers(context: ServerContext) -> list[Route]:
                     Answer("The completion in chunks", media=EVENTS),
                 )
             },
-            pictures=True,
         ),
         Route(
             "POST",
@@ -93,7 +91,6 @@ def _answers(context: ServerContext) -> list[Route]:
                     Answer("The response in events", media=EVENTS),
                 )
             },
-            pictures=True,
         ),
         Route(
             "POST",
@@ -104,6 +101,6 @@ def _answers(context: ServerContext) -> list[Route]:
             "Embed texts",
             body=EmbeddingRequest,
             answers={200: Answer("The vectors", EmbeddingList)},
-            pictures=True,
+            large=True,
         ),
     ]
