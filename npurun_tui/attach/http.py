@@ -9,11 +9,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from npurun_tui import __version__
 from npurun_tui.errors import EngineError, NetworkUnavailable, UsageError
 from npurun_tui.text import one_line
 
@@ -134,7 +135,10 @@ def _client(url: str, token: str) -> httpx.AsyncClient:
 
     if not (token.isascii() and token.isprintable()):
         raise UsageError("The token holds characters that HTTP cannot carry.")
-    headers = {"Accept-Encoding": "identity"}  # a small body must not become a large one here
+    headers = {
+        "Accept-Encoding": "identity",  # a small body must not become a large one here
+        "User-Agent": f"npurun-tui/{__version__}",
+    }
     if token:
         headers["Authorization"] = f"Bearer {token}"
     try:
@@ -169,6 +173,7 @@ async def _refusal(url: str, response: httpx.Response) -> EngineError:
     text = body[:MAX_REFUSAL].decode("utf-8", "replace")
     mends = {
         401: "Give its token with --auth-token.",
+        403: "Give its admin token with --auth-token.",
         404: "See which models it has with GET /v1/models.",
         429: "It is busy: try again in a moment.",
         503: "It has no model loaded, or is starting.",
@@ -191,7 +196,7 @@ def error_text(text: str) -> str:
     return message if isinstance(message, str) else text
 
 
-async def _lines(response: httpx.Response) -> AsyncIterator[str]:
+async def lines_of(response: httpx.Response) -> AsyncIterator[str]:
     """The lines of a body as they come, each at most MAX_EVENT bytes and a network read long."""
     rest = bytearray()
     after_return = False
@@ -209,16 +214,20 @@ async def _lines(response: httpx.Response) -> AsyncIterator[str]:
         yield rest.decode("utf-8", "replace")
 
 
-async def events(response: httpx.Response) -> AsyncIterator[str]:
-    """The `data` of each server-sent event; comments and other fields are skipped."""
+async def events(
+    response: httpx.Response, heard: Callable[[str], None] = lambda _comment: None
+) -> AsyncIterator[str]:
+    """The `data` of each server-sent event; `heard` is told the comments, other fields are skipped."""
     lines: list[str] = []
     size = 0
-    async for line in _lines(response):
+    async for line in lines_of(response):
         if line.startswith("data:"):
             lines.append(line[5:].removeprefix(" "))
             size += len(line)
             if size > MAX_EVENT:
                 raise EngineError("The server sends an event without end.")
+        elif line.startswith(":"):
+            heard(line[1:].removeprefix(" "))
         elif not line and lines:
             yield "\n".join(lines)
             lines, size = [], 0

@@ -10,29 +10,13 @@ import asyncio
 import json
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 from npurun_tui import units
-from npurun_tui.attach.http import base_url, error_text, events, post
+from npurun_tui.attach.answer import Answer
+from npurun_tui.attach.http import base_url, events, post
 from npurun_tui.commands.run import INTERRUPTED_STATUS, Printer, RunRequest, on_interrupt, say
-from npurun_tui.errors import EngineError, NetworkUnavailable
-from npurun_tui.text import one_line
-
-
-@dataclass(slots=True)
-class _Answer:
-    """What the stream has told so far."""
-
-    finish_reason: str = ""
-    """Empty where the server gave none."""
-    done: bool = False
-    """The stream was ended with [DONE]."""
-    usage: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, Any] = field(default_factory=dict)
-    first: float = 0.0
-    last: float = 0.0
-    chunks: int = 0
+from npurun_tui.errors import NetworkUnavailable
 
 
 def run_remote(request: RunRequest, model: str, address: str, token: str) -> int:
@@ -41,7 +25,7 @@ def run_remote(request: RunRequest, model: str, address: str, token: str) -> int
 
 
 async def _run(request: RunRequest, model: str, url: str, token: str) -> int:
-    printer, answer = Printer(sys.stdout), _Answer()
+    printer, answer = Printer(sys.stdout), Answer()
     printer.silent = request.json
     began = time.perf_counter()
     work = asyncio.ensure_future(_stream(request, model, url, token, printer, answer))
@@ -64,16 +48,16 @@ async def _run(request: RunRequest, model: str, url: str, token: str) -> int:
 
 
 async def _stream(
-    request: RunRequest, model: str, url: str, token: str, printer: Printer, answer: _Answer
+    request: RunRequest, model: str, url: str, token: str, printer: Printer, answer: Answer
 ) -> None:
     async with post(url, token, _body(request, model)) as response:
         async for data in events(response):
-            if data == "[DONE]":
-                answer.done = True
+            text, _ = answer.take(data)
+            if text:
+                printer.write(text)
+            if answer.done:
                 break
-            _take(data, printer, answer)
-    # Without a reason, the end of an answer is believed only where there is an answer and its end was announced.
-    if not answer.finish_reason and not (answer.done and answer.chunks):
+    if not answer.ended:
         raise NetworkUnavailable(f"The server at {url} ended the answer in the middle.")
 
 
@@ -97,103 +81,42 @@ def _body(request: RunRequest, model: str) -> dict[str, Any]:
     return body
 
 
-def _parse(data: str) -> dict[str, Any]:
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise EngineError(
-            f"The server sends something that is not an answer: {one_line(data, 80)}."
-        )
-    return document
-
-
-def _take(data: str, printer: Printer, answer: _Answer) -> None:
-    event = _parse(data)
-    if event.get("error") is not None:
-        reason = one_line(error_text(data)).rstrip(".")
-        raise EngineError(f"The server failed in the middle: {reason}.")
-    for key in ("usage", "timings"):
-        if isinstance(event.get(key), dict):
-            setattr(answer, key, event[key])
-    choices = event.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else {}
-    if not isinstance(choice, dict):
-        return
-    ended = choice.get("finish_reason")
-    if isinstance(ended, str) and ended:
-        answer.finish_reason = one_line(ended, 40)
-    delta = choice.get("delta")
-    text = delta.get("content") if isinstance(delta, dict) else None
-    if isinstance(text, str) and text:
-        answer.last = time.perf_counter()
-        answer.first = answer.first or answer.last
-        answer.chunks += 1
-        printer.write(text)
-
-
-def _ttft(answer: _Answer, began: float) -> float | None:
+def _ttft(answer: Answer, began: float) -> float | None:
     return answer.first - began if answer.first else None
 
 
-def _count(value: object) -> int | None:
-    """A number of tokens, where a server sent what can be one."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value < 2**53 else None
-
-
-def _rate(value: object) -> float | None:
-    """A rate, where a server sent what can be one: finite, and not below 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return round(float(value), 2) if 0 <= value < 2**53 else None
-
-
-def _decode_tps(answer: _Answer) -> float | None:
-    if (rate := _rate(answer.timings.get("predicted_per_second"))) is not None:
-        return rate
-    tokens = _count(answer.usage.get("completion_tokens"))
-    if tokens is not None and tokens > 1 and answer.last > answer.first:
-        return round((tokens - 1) / (answer.last - answer.first), 2)
-    return None
-
-
 def _document(
-    model: str, answer: _Answer, printer: Printer, began: float, total: float
+    model: str, answer: Answer, printer: Printer, began: float, total: float
 ) -> dict[str, object]:
     ttft = _ttft(answer, began)
-    details = answer.usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else None
     return {
         "model": model,
         "backend": "remote",
         "text": "".join(printer.pieces),
         "finish_reason": answer.finish_reason or None,
         "usage": {
-            "prompt_tokens": _count(answer.usage.get("prompt_tokens")),
-            "completion_tokens": _count(answer.usage.get("completion_tokens")),
-            "cached_tokens": _count(cached),
+            "prompt_tokens": answer.prompt_tokens,
+            "completion_tokens": answer.completion_tokens,
+            "cached_tokens": answer.cached_tokens,
         },
         "timings": {
             "load_ms": None,
             "ttft_ms": round(ttft * 1000, 1) if ttft is not None else None,
-            "prefill_tps": _rate(answer.timings.get("prompt_per_second")),
-            "decode_tps": _decode_tps(answer),
+            "prefill_tps": answer.prefill_tps,
+            "decode_tps": answer.decode_tps,
             "total_ms": round(total * 1000, 1),
         },
     }
 
 
-def _closing_line(url: str, answer: _Answer, began: float) -> str:
-    tokens = _count(answer.usage.get("completion_tokens"))
+def _closing_line(url: str, answer: Answer, began: float) -> str:
+    tokens = answer.completion_tokens
     parts = [
         units.count(answer.chunks, "chunk") if tokens is None else units.count(tokens, "token")
     ]
     if (ttft := _ttft(answer, began)) is not None:
         parts.append(f"TTFT {units.duration(ttft)}")
-    if (rate := _decode_tps(answer)) is not None:
+    if (rate := answer.decode_tps) is not None:
         parts.append(units.rate(rate))
     words = {
         "": "the server did not say why it ended",
