@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -23,7 +23,7 @@ COLUMNS: Final = (
     Column("API", 9, rank=5),
     Column("Route", 16, rank=2),
     Column("Model", 16, rank=4),
-    Column("Status", 13),
+    Column("Status", 14),
     Column("Queue", 6, right=True, rank=6),
     Column("TTFT", 6, right=True),
     Column("In", 5, right=True, rank=3),
@@ -115,7 +115,7 @@ def doing(record: RequestRecord) -> str:
         case "queued":
             return f"queued {record.ahead}"
         case "loading":
-            return "loading model"
+            return "loading"
         case "prefill":
             return f"reading {record.read * 100:.0f} %"
         case "decode":
@@ -156,15 +156,14 @@ def matches(entry: Entry, words: str) -> bool:
     return all(word in text for word in words.lower().split())
 
 
-def arranged(live: Iterable[Entry], ended: Sequence[RequestRow], words: str) -> dict[str, Entry]:
+def arranged(live: Iterable[Entry], ended: Mapping[str, Entry], words: str) -> dict[str, Entry]:
     """By their ids: those on their way, the newest first, then those of the log, which are filtered already."""
-    done = {row.request_id: Entry(row) for row in ended}
     on_the_way = {
         entry.row.request_id: entry
         for entry in live
-        if entry.row.request_id not in done and matches(entry, words)
+        if entry.row.request_id not in ended and matches(entry, words)
     }
-    return on_the_way | done
+    return {**on_the_way, **ended}
 
 
 def cells_of(entries: Mapping[str, Entry]) -> dict[str, Cells]:

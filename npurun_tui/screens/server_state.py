@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from npurun_tui.server.log import RequestLog
     from npurun_tui.storage.requests import RequestRow
 
-LIMIT: Final = 500
+LIMIT: Final = 200
 """Rows of the log that are shown; a filter looks through all of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Seen:
     """One reading of the log."""
 
@@ -49,6 +49,7 @@ class RequestsState:
     entries: dict[str, Entry] = field(default_factory=dict)
     """By their ids, in the table's order."""
     _live: dict[str, Entry] = field(default_factory=dict)
+    _ended: dict[str, Entry] = field(default_factory=dict)
 
     @property
     def live(self) -> bool:
@@ -58,21 +59,22 @@ class RequestsState:
     def look(self) -> bool:
         """Look at what is on its way; True where something has ended since, which the log must be read for."""
         now = self._on_the_way()
-        known = {row.request_id for row in self.seen.rows}
         # What has ended is shown as it was until it is in the log: else it would be gone for a moment.
         gone = {key: entry for key, entry in self._live.items() if key not in now}
-        kept = {key: entry for key, entry in gone.items() if key not in known}
+        kept = {key: entry for key, entry in gone.items() if key not in self._ended}
         both = (*now.values(), *kept.values())
         ordered = sorted(both, key=lambda entry: -entry.row.began)
         self._live = {entry.row.request_id: entry for entry in ordered}
-        self.entries = arranged(self._live.values(), self.seen.rows, self.words)
+        self.entries = arranged(self._live.values(), self._ended, self.words)
         return bool(kept)
 
     def take(self, seen: Seen, words: str) -> None:
         """What the log said, asked with `words`."""
         self.seen, self.words = seen, words
+        before = self._ended  # whose cells are made already
+        self._ended = {row.request_id: _same(before, row) for row in seen.rows}
         self._live = self._on_the_way()
-        self.entries = arranged(self._live.values(), seen.rows, words)
+        self.entries = arranged(self._live.values(), self._ended, words)
 
     def _on_the_way(self) -> dict[str, Entry]:
         return {
@@ -80,3 +82,9 @@ class RequestsState:
             for record in self.log.live()
             if self.words or record.path not in PROBES
         }
+
+
+def _same(before: Mapping[str, Entry], row: RequestRow) -> Entry:
+    """The entry of `row`, made anew only where the row is another one."""
+    entry = before.get(row.request_id)
+    return entry if entry is not None and entry.row == row else Entry(row)

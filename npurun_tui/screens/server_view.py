@@ -18,7 +18,7 @@ from npurun_tui import units
 from npurun_tui.screens import server_words
 from npurun_tui.screens.model_table import FilterInput
 from npurun_tui.screens.server_entry import CLIENT, COLUMNS, Entry, cells_of
-from npurun_tui.screens.server_rates import MINUTES, answered_per_minute, token_rates
+from npurun_tui.screens.server_rates import MINUTES, STEP, answered_per_minute, token_rates
 from npurun_tui.screens.server_state import RequestsState, read
 from npurun_tui.screens.server_table import RequestTable
 from npurun_tui.server.state import ServerState
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from npurun_tui.server.config import ServerConfig
     from npurun_tui.server.control import ServerControl
 
-REFRESH: Final = 0.25
+REFRESH: Final = 0.5
 """Seconds between two readings of the log."""
 TICK: Final = 0.5
 """Seconds between two looks at what is on its way."""
@@ -65,6 +65,7 @@ class ServerView(Widget):
         self._rate = Static(id="server-rate")
         self._note = Static(id="server-note")
         self._noted = self._rated = ""
+        self._plotted: object = None
         self._filter = FilterInput(placeholder="any words", compact=True, id="server-filter")
         self._count = Static(id="server-count")
         self.table = RequestTable(id="server-table")
@@ -183,7 +184,11 @@ class ServerView(Widget):
         self._show_offer()
 
     def _show_plot(self, now: float) -> None:
-        latest = self.state.seen.latest
+        """The plot goes on by whole steps: what is in it changes with the log, not with each look at it."""
+        seen, now = self.state.seen, (now // STEP + 1) * STEP
+        if self._plotted == (seen, now):
+            return
+        self._plotted, latest = (seen, now), seen.latest
         rates = token_rates(latest, now)
         if self._plot.data != rates:
             self._plot.data = rates

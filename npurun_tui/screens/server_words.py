@@ -59,15 +59,15 @@ def _state(status: ServerStatus, config: ServerConfig) -> str:
     sign = f"{SIGNS[status.state]} {status.state}"
     match status.state:
         case ServerState.RUNNING:
-            return f"{sign}  {one_line(status.url, 80)}"
+            return f"{sign} at {one_line(status.url, 80)}"
         case ServerState.STOPPING:
             if status.active:
-                return f"{sign}  {units.count(status.active, 'request')} may finish"
+                return f"{sign}: {units.count(status.active, 'request')} may finish"
             return sign
         case ServerState.STARTING:
             return sign
         case _:
-            return f"{sign}  s serves at {one_line(address_of(config), 60)}"
+            return f"{sign}; s serves at {one_line(address_of(config), 60)}"
 
 
 def _since(status: ServerStatus) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class RequestRow:
 
 
 _COLUMNS: Final = ", ".join(field.name for field in fields(RequestRow))
+_STREAM: Final = [field.name for field in fields(RequestRow)].index("stream")
 _INSERT: Final = (
     f"INSERT INTO request ({_COLUMNS}) VALUES ({', '.join('?' * len(fields(RequestRow)))})"  # noqa: S608 - names of ours
 )
@@ -114,5 +115,5 @@ class RequestTable:
 
 
 def _row(values: tuple[object, ...]) -> RequestRow:
-    row = RequestRow(*values)  # type: ignore[arg-type]  # SQLite gives back what `add` wrote
-    return replace(row, stream=bool(row.stream))
+    before, stream, after = values[:_STREAM], bool(values[_STREAM]), values[_STREAM + 1 :]
+    return RequestRow(*before, stream, *after)  # type: ignore[arg-type,call-arg]  # as `add` wrote it

@@ -32,7 +32,7 @@ def scripted_parts(answerer: Scripted) -> Callable[[ServerConfig], Parts]:
 def behind_the_tab(monkeypatch: pytest.MonkeyPatch, script: Sequence[Step] = HELLO) -> Scripted:
     """Have every server that the workbench starts answer by `script`."""
     answerer = Scripted(tuple(script))
-    monkeypatch.setattr(site, "parts_of", lambda _services, _loop: scripted_parts(answerer))
+    monkeypatch.setattr(site, "parts_of", lambda *_: scripted_parts(answerer))
     return answerer
 
 

@@ -94,7 +94,7 @@ async def test_it_starts_answers_is_seen_everywhere_and_stops(
     behind_the_tab(monkeypatch)
     async with opened(tmp_path) as (pilot, app, pane):
         port = pane.url.rpartition(":")[2]
-        assert f"● running http://127.0.0.1:{port}" in head(pane)
+        assert f"● running at http://127.0.0.1:{port}" in head(pane)
         assert "no token: every program on this machine may ask" in head(pane)
         assert "this machine only, no TLS" in head(pane)
         await until(pilot, lambda: f"serving :{port}" in status(app))
@@ -180,7 +180,7 @@ async def test_leaving_with_a_request_on_its_way_asks_and_waits_for_it(
         await pilot.press("q")
         assert "it answers may finish" in await confirmed(pilot, app)
         await pilot.press("y")
-        await until(pilot, lambda: "◐ stopping 1 request may finish" in head(pane))
+        await until(pilot, lambda: "◐ stopping: 1 request may finish" in head(pane))
         assert app.is_running
         gate.set()
         assert (await asked).status_code == 200

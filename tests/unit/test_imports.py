@@ -41,6 +41,27 @@ async def paint():
 asyncio.run(paint())
 """
 
+SERVER_TAB = """
+import asyncio, json, sys
+from npurun_tui.app import WorkbenchApp
+from npurun_tui.screens.server import ServerPane
+from npurun_tui.settings import Paths, Settings
+
+async def show():
+    paths = Paths.resolve()
+    app = WorkbenchApp(paths, Settings.load(paths.config))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        while not app.main.query(ServerPane):
+            await pilot.pause(0.01)
+        await pilot.press("e")
+        await pilot.pause(0.5)
+        loaded = sorted(sys.modules)
+    print(json.dumps(loaded))
+
+asyncio.run(show())
+"""
+
 COMMAND_LINE = "import json, sys, npurun_tui.cli; print(json.dumps(sorted(sys.modules)))"
 
 
@@ -59,6 +80,12 @@ def test_the_first_paint_imports_nothing_heavy(tmp_path: Path) -> None:
     modules = modules_after(FIRST_PAINT, tmp_path)
     assert "textual" in modules
     assert modules & HEAVY == set()
+
+
+def test_nothing_of_a_server_is_imported_before_one_is_started(tmp_path: Path) -> None:
+    modules = modules_after(SERVER_TAB, tmp_path)
+    assert "textual" in modules
+    assert modules & {"starlette", "uvicorn", "httptools", "prometheus_client", "msgspec"} == set()
 
 
 def test_the_command_line_does_not_even_import_textual(tmp_path: Path) -> None:
