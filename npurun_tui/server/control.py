@@ -120,13 +120,13 @@ class ServerControl:
 
         loop = asyncio.get_running_loop()
         make = self._parts or parts_of(self._services, loop, self.models_changed)
-        observer = self.log
+        requests = self.log
 
         def changed() -> None:
             self._from_server(loop, lambda: self._count_later(loop))
 
         async def build() -> Site:
-            self._site = site = await build_site(config, make, observer, changed)
+            self._site = site = await build_site(config, make, requests, changed)
             return site
 
         def ended(error: BaseException | None) -> None:

@@ -143,6 +143,11 @@ def _operation(
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in names
         ]
+    if route.query:
+        operation.setdefault("parameters", []).extend(
+            {"name": name, "in": "query", "required": False, "schema": schema}
+            for name, schema in route.query.items()
+        )
     if route.body is not None:
         operation["requestBody"] = {
             "required": True,

@@ -48,3 +48,5 @@ class Route:
     """The larger body limit holds: many texts come at once (or pictures, once a model here reads them)."""
     listed: bool = True
     """Stands in `/openapi.json`; a route that only says 501 does not."""
+    query: Mapping[str, Any] = field(default_factory=dict)
+    """The JSON Schema of each parameter in the query; all may be left out."""

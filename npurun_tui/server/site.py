@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from npurun_tui.engine.engine import EngineStatus
 from npurun_tui.errors import NpurunError
 from npurun_tui.server import anthropic, ollama, openai
+from npurun_tui.server.admin import AdminPages
 from npurun_tui.server.app import build_app
 from npurun_tui.server.asking import Answerer
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.context import Directory, ServerContext
-from npurun_tui.server.flights import Observer
 from npurun_tui.server.health import HealthPages
+from npurun_tui.server.log import RequestLog
 from npurun_tui.server.metrics import Metrics
 from npurun_tui.server.openapi import openapi_route
 from npurun_tui.server.routing import Route
@@ -83,15 +84,16 @@ def parts_of(
 
 
 async def build_site(
-    config: ServerConfig, make: MakeParts, observer: Observer, changed: Callable[[], None]
+    config: ServerConfig, make: MakeParts, requests: RequestLog, changed: Callable[[], None]
 ) -> Site:
     """The application of one server, and how its parts end."""
     parts = make(config)
     context = ServerContext(config, parts.answerer, parts.directory)
     metrics = Metrics(parts.engine)
     health = HealthPages(context, parts.engine)
-    routes = all_routes(context, health, metrics)
-    app = build_app(context, routes, (observer, metrics), changed)
+    admin = AdminPages(config, requests, parts.engine, lambda: app.flights.counts)
+    routes = all_routes(context, health, metrics, admin.routes())
+    app = build_app(context, routes, (requests, metrics), changed)
     first = asyncio.create_task(_load_first(parts.answerer, config.model), name="first model")
 
     async def aclose() -> None:
@@ -102,14 +104,17 @@ async def build_site(
     return Site(app, aclose)
 
 
-def all_routes(context: ServerContext, health: HealthPages, metrics: Metrics) -> list[Route]:
-    """Every route of a server."""
+def all_routes(
+    context: ServerContext, health: HealthPages, metrics: Metrics, admin: Sequence[Route]
+) -> list[Route]:
+    """Every route of a server; `admin` are those of this program alone."""
     routes = [
         *health.routes(),
         *metrics.routes(),
         *openai.routes(context),
         *anthropic.routes(context),
         *ollama.routes(context),
+        *admin,
     ]
     routes.append(openapi_route(routes))
     health.listed = tuple(routes)

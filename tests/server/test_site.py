@@ -14,10 +14,13 @@ import pytest
 
 import npurun_tui.server
 from npurun_tui.engine.engine import EngineStatus
+from npurun_tui.server.admin import AdminPages
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.context import ServerContext
 from npurun_tui.server.control import ServerControl
+from npurun_tui.server.flights import Counts
 from npurun_tui.server.health import HealthPages
+from npurun_tui.server.log import RequestLog
 from npurun_tui.server.metrics import Metrics
 from npurun_tui.server.routing import Route
 from npurun_tui.server.site import Parts, all_routes
@@ -28,14 +31,23 @@ from tests.server.scripted import Scripted, Shelf
 
 OPEN = {"/", "/health", "/healthz", "/openapi.json", "/api/version"}
 """All that anybody may ask; each is harmless, and looked at before it is put here."""
-ADMIN = {"/api/pull", "/api/delete", "/api/copy"}
-"""All that changes what is on the disk."""
+ADMIN = {
+    "/api/pull",
+    "/api/delete",
+    "/api/copy",
+    "/npurun/status",
+    "/npurun/requests",
+    "/npurun/requests/{id}/abort",
+}
+"""All that changes what is on the disk, or concerns other clients."""
 
 
 def routes() -> list[Route]:
     context = ServerContext(ServerConfig(), Scripted(), Shelf())
     engine = EngineStatus
-    return all_routes(context, HealthPages(context, engine), Metrics(engine))
+    log = RequestLog(Path("nothing is written"))
+    admin = AdminPages(context.config, log, engine, Counts)
+    return all_routes(context, HealthPages(context, engine), Metrics(engine), admin.routes())
 
 
 ROUTES = [pytest.param(one, id=f"{one.method} {one.path}") for one in routes()]
@@ -64,7 +76,7 @@ async def whole(
 
 
 def path_of(route: Route) -> str:
-    return route.path.replace("{id:path}", "small")
+    return route.path.replace("{id:path}", "small").replace("{id}", "abc")
 
 
 @pytest.mark.parametrize("route", ROUTES)
