@@ -109,7 +109,10 @@ class ServerView(Widget):
         self._fit()
 
     def _fit(self) -> None:
-        self.table.fit(COLUMNS, self.app.size.width, grower=CLIENT)
+        width = (
+            self.size.width or self.app.size.width
+        )  # before the first layout there is only the app's
+        self.table.fit(COLUMNS, width, grower=CLIENT)
 
     def focus_main(self) -> None:
         """The table has the keyboard."""
