@@ -279,7 +279,16 @@ class WorkbenchApp(App[None]):
         if not self.services.built("server"):
             self.follow_engine()  # which the server uses
             self._following.append(self.services.server.subscribe(self._server_changed))
+            self.services.server.models_changed = self._models_changed
         return self.services.server
+
+    def _models_changed(self) -> None:
+        """A client has brought a model or taken one away."""
+        from npurun_tui.screens.models import ModelsPane
+
+        if self.is_running:
+            for pane in self.main.query(ModelsPane):
+                pane.scan()
 
     def engine_status(self) -> EngineStatus | None:
         """How the engine stands; None while there is none."""

@@ -103,7 +103,9 @@ class _Passage(Generic[T]):
         """Begin. Raises Unready where the engine's loop has ended."""
         if not _post(self._there, lambda: self._begin(work)):
             self._ended = True
-            raise Unready("The engine is shut down.", mend="Start the server again.")
+            raise Unready(
+                "The engine is shut down.", mend="Start the server again.", code="shutting_down"
+            )
 
     async def batch(self) -> tuple[list[T], bool]:
         """What has come, and whether it is the last."""
@@ -119,7 +121,11 @@ class _Passage(Generic[T]):
     def result(self) -> None:
         """Raise what the work raised."""
         if isinstance(self._error, asyncio.CancelledError):
-            raise Unready("The server is shutting down.", mend="Try again when it is back.")
+            raise Unready(
+                "The server is shutting down.",
+                mend="Try again when it is back.",
+                code="shutting_down",
+            )
         if self._error is not None:
             raise self._error
 

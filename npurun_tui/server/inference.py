@@ -161,7 +161,11 @@ class Inference:
     async def _spec(self, name: str) -> ModelSpec:
         """As `_resolve`; a model that is loaded and was found a moment ago is not looked for again."""
         if self._closed:
-            raise Unready("The server is shutting down.", mend="Try again when it is back.")
+            raise Unready(
+                "The server is shutting down.",
+                mend="Try again when it is back.",
+                code="shutting_down",
+            )
         loaded = self._engine.status.model
         kept = self._kept
         bare = name.removesuffix(":latest")

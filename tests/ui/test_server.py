@@ -17,7 +17,9 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Select, Static
 
 from npurun_tui.app import WorkbenchApp
+from npurun_tui.models.store import ModelStore
 from npurun_tui.screens.confirm import ConfirmScreen
+from npurun_tui.screens.models import ModelsPane
 from npurun_tui.screens.server import ServerPane
 from npurun_tui.screens.server_connect import ConnectScreen
 from npurun_tui.screens.server_details import ServerDetailsScreen
@@ -27,6 +29,7 @@ from npurun_tui.server.asking import Text
 from npurun_tui.server.state import ServerState
 from npurun_tui.settings import Remembered
 from npurun_tui.text import printable
+from tests.server.ollama_site import add_model
 from tests.server.scripted import Step, done
 from tests.support.server_tab import behind_the_tab, forever
 from tests.support.workbench import NARROW, WIDE, home_paths, make_app, status, until
@@ -479,3 +482,15 @@ async def test_the_palette_has_what_can_be_done(
         assert {"Stop the server", "Connect a client", "Copy the request"} <= titles
         assert "Abort the request" not in titles
         assert pane._control.status.state is ServerState.RUNNING
+
+
+async def test_a_model_that_a_client_copies_shows_in_the_models_tab(tmp_path: Path) -> None:
+    add_model(ModelStore(home_paths(tmp_path).models), "small")
+    async with opened(tmp_path) as (pilot, app, pane):
+        await pilot.press("1")
+        models = app.main.query_one(ModelsPane)
+        await until(pilot, lambda: "small" in models.state.rows)
+        async with client(pane) as http:
+            copied = await http.post("/api/copy", json={"source": "small", "destination": "two"})
+        assert copied.status_code == 200
+        await until(pilot, lambda: "two" in models.state.rows)
