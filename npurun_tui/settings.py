@@ -53,6 +53,11 @@ class Paths:
         return self.state / "conversations"
 
     @property
+    def beacon(self) -> Path:
+        """Where a server of this program can be found, while one runs."""
+        return self.state / "server.json"
+
+    @property
     def remembered(self) -> Path:
         return self.state / "remembered.json"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from npurun_tui.attach.engine import AttachedEngine
+from npurun_tui.attach.pulls import RemotePulls
 from npurun_tui.attach.there import RemoteModel, ServerThere
 from npurun_tui.engine.spec import Backend, ModelSpec
 from npurun_tui.errors import ModelNotFound
@@ -24,6 +25,7 @@ class Attachment:
         """Raises UsageError where `address` is none."""
         self.there = ServerThere(address, token)
         self.engine = AttachedEngine(self.there)
+        self.pulls = RemotePulls(self.there)
         self._models: list[RemoteModel] = []
         self._read_at = -FRESH
         self._reading = asyncio.Lock()
@@ -74,8 +76,11 @@ class Attachment:
         return [m.name for m in self._models_from_elsewhere() if can_chat(m)]
 
     async def aclose(self) -> None:
-        """Let go of the server."""
-        await self.engine.aclose()
+        """Let go of the server: what this workbench has pulled there stops, resumably."""
+        try:
+            await self.pulls.aclose()
+        finally:
+            await self.engine.aclose()
 
 
 def can_chat(model: RemoteModel) -> bool:

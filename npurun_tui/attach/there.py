@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from npurun_tui.attach.answer import whole
 from npurun_tui.attach.http import base_url, fetch, lines_of, send
+from npurun_tui.attach.requests import RemoteRequest, request_of
 from npurun_tui.errors import EngineError, NetworkUnavailable, NpurunError
 from npurun_tui.text import one_line
 
@@ -141,11 +142,12 @@ class ServerThere:
         """How that server stands and what it has done."""
         return await self._ask("GET", "/npurun/status")
 
-    async def requests(self, limit: int, words: str = "") -> list[dict[str, Any]]:
+    async def requests(self, limit: int, words: str = "") -> list[RemoteRequest]:
         """Its requests: those on their way, then the newest that have ended."""
         query = urlencode({"limit": limit, "words": words})
         document = await self._ask("GET", f"/npurun/requests?{query}")
-        return _objects(document.get("requests"))
+        found = map(request_of, _objects(document.get("requests")))
+        return [request for request in found if request is not None]
 
     async def abort(self, request_id: str) -> None:
         """End one request there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from npurun_tui.engine.listeners import tell
 from npurun_tui.errors import NpurunError
+from npurun_tui.server.beacon import Beacon, leave, remove
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.log import RequestLog
 from npurun_tui.server.state import ServerState, ServerStatus
@@ -112,6 +114,7 @@ class ServerControl:
                 state = ServerState.FAILED if reason else ServerState.STOPPED
                 self._set(ServerStatus(state, reason=reason))
                 raise
+            await self._be_found(Beacon(self._status.url, os.getpid(), time.time()))
 
     async def _start(self, config: ServerConfig) -> None:
         await asyncio.to_thread(_import_site)
@@ -146,6 +149,18 @@ class ServerControl:
             await server.stop()
             self._server = None
             self._set(replace(self.status, state=ServerState.STOPPED, url="", active=0))
+            await self._be_found(None)
+
+    async def _be_found(self, beacon: Beacon | None) -> None:
+        """Leave word of the server for other workbenches, or take it away: a convenience, so a failure is logged."""
+        path = self._services.paths.beacon
+        try:
+            if beacon is not None:
+                await asyncio.to_thread(leave, path, beacon)
+            else:
+                await asyncio.to_thread(remove, path)
+        except OSError as error:
+            log.warning("other workbenches may not hear of the server rightly: %s", error)
 
     async def abort(self, request_id: str) -> None:
         """End one request; nothing where it has ended already."""
