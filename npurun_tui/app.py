@@ -38,7 +38,10 @@ from npurun_tui.widgets.notices import say
 from npurun_tui.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
-    from npurun_tui.engine.engine import Engine, EngineStatus
+    from npurun_tui.attach.services import Attachment
+    from npurun_tui.engine.engine import EngineStatus
+    from npurun_tui.engine.spec import ModelSpec
+    from npurun_tui.engine.surface import AnyEngine
     from npurun_tui.hardware.summary import RuntimeSummary
     from npurun_tui.models.catalog import CatalogEntry
     from npurun_tui.models.fit import MachineFacts
@@ -92,6 +95,7 @@ def _chat_pane(app: WorkbenchApp) -> Widget:
         services.remembered,
         spec_of=services.spec_of,
         installed=services.installed_names,
+        before_load=app.before_load,
     )
 
 
@@ -160,13 +164,28 @@ class WorkbenchApp(App[None]):
     ]
     PAUSE_GC_ON_SCROLL = True
 
-    def __init__(self, paths: Paths, settings: Settings, *, model: str | None = None) -> None:
-        """`model` is opened in the Chat tab at start."""
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        *,
+        model: str | None = None,
+        attached: Attachment | None = None,
+        token: str = "",
+    ) -> None:
+        """`model` is opened in the Chat tab at start; `attached` is the server that the workbench is attached to.
+
+        `token` is for a server of this machine to which it may be offered to attach.
+        """
         super().__init__(css_path=list(stylesheets()))
         free_alt_digits()
         self.services = Services(paths, settings)
         self.crash: Path | None = None
         """The crash file, where there was a fault of our own."""
+        self.attached = attached
+        self.attach_to: tuple[str, str] | None = None
+        """Address and token of the server to which the person wants to be attached, once this app has ended."""
+        self._token = token
         self._model_at_start = model
         self._place = ""
         self._asked = 0.0
@@ -176,6 +195,12 @@ class WorkbenchApp(App[None]):
 
     def get_default_screen(self) -> Screen[None]:
         """The main screen itself: an empty default screen below it would be laid out for nothing."""
+        if self.attached is not None:
+            from npurun_tui.attached_tabs import attached_tabs
+
+            where = self.attached.there.where
+            tabs = [TabSpec(*tab) for tab in attached_tabs(self, self.attached)]
+            return MainScreen(f"npurun-tui at {where}", tabs, f"attached to {where}  ◐ looking")
         tabs = [TabSpec(key, title, partial(make, self)) for key, title, make in TABS]
         return MainScreen(f"npurun-tui {__version__}", tabs, AT_START)
 
@@ -201,14 +226,41 @@ class WorkbenchApp(App[None]):
             gc.enable()
         for warning in self.services.settings.warnings:
             say(self, warning, severity="warning")
+        if self.attached is not None:
+            self.follow_engine()
+            self.attached.begin()
+        else:
+            self.run_worker(self._offer_to_attach(), group="attach")
         if self._model_at_start:
             await self.main.use_model(self._model_at_start)
+
+    async def _offer_to_attach(self) -> bool:
+        """Ask whether to attach to a server of this machine, if one runs; True where the app ends for that."""
+        if not await asyncio.to_thread(self.services.paths.beacon.exists):
+            return False  # else HTTP need not be imported
+        from npurun_tui.attached_tabs import offer
+
+        self.attach_to = await offer(self, self._token)
+        if self.attach_to is not None:
+            self.exit()
+        return self.attach_to is not None
+
+    async def before_load(self, spec: ModelSpec) -> None:
+        """Before a model for the NPU is loaded: the NPU may be in use by a server, which is better asked.
+
+        Raises:
+            ModelBusy: the person wants to be attached to that one, and the app ends.
+        """
+        if spec.backend == "genie" and await self._offer_to_attach():
+            raise ModelBusy("The workbench attaches to the server that runs.")
 
     async def on_unmount(self) -> None:
         """The services end with the screen, and no longer report to it."""
         for unsubscribe in self._following:
             unsubscribe()
         try:
+            if self.attached is not None:
+                await self.attached.aclose()
             await self.services.aclose()
         except NpurunError as error:
             log.error("while closing: %s", error)  # the screen that could show it is gone
@@ -227,6 +279,8 @@ class WorkbenchApp(App[None]):
     async def action_quit(self) -> None:
         """Quit; where something is on its way, ask first. The key again, once the question can be read, is a yes."""
         pulls, imports = len(self.services.pulls.open_jobs) if self._jobs() else 0, self._imports()
+        if self.attached is not None:
+            pulls = sum(job.open for job in self.attached.pulls.jobs.values())
         requests = self.services.server.status.active if self.services.built("server") else 0
         asked = self.screen.id == "quit-question"
         if asked and time.monotonic() - self._asked < READ:
@@ -268,8 +322,12 @@ class WorkbenchApp(App[None]):
     def _jobs(self) -> list[PullJob]:
         return list(self.services.pulls.jobs.values()) if self.services.built("pulls") else []
 
-    def follow_engine(self) -> Engine:
+    def follow_engine(self) -> AnyEngine:
         """The engine, reporting to the status bar from now on. The tab that needs it first calls this."""
+        if self.attached is not None:
+            if not self._following:
+                self._following.append(self.attached.engine.subscribe(self._engine_changed))
+            return self.attached.engine
         if not self.services.built("engine"):
             self._following.append(self.services.engine.subscribe(self._engine_changed))
         return self.services.engine
@@ -342,9 +400,15 @@ class WorkbenchApp(App[None]):
         from npurun_tui.engine.engine import EngineStatus
         from npurun_tui.widgets.status_text import describe
 
-        status = self.services.engine.status if self.services.built("engine") else EngineStatus()
+        if self.attached is not None:
+            from npurun_tui.screens.attached_words import bar_words
+
+            words = bar_words(self.attached.engine.status, self.attached.there.where)
+        else:
+            built = self.services.built("engine")
+            words = describe(self.services.engine.status if built else EngineStatus(), self._place)
         for bar in self._status_bars():
-            bar.show_engine(describe(status, self._place))
+            bar.show_engine(words)
 
     def _server_changed(self, status: ServerStatus) -> None:
         from npurun_tui.screens.server_words import bar_words
@@ -440,14 +504,40 @@ class WorkbenchApp(App[None]):
         self._close_messages_no_wait()
 
 
-def run_workbench(paths: Paths, settings: Settings, *, model: str | None = None) -> int:
-    """Run the workbench until it is quit; the process's exit status is returned."""
+def run_workbench(
+    paths: Paths,
+    settings: Settings,
+    *,
+    model: str | None = None,
+    address: str = "",
+    token: str = "",
+) -> int:
+    """Run the workbench until it is quit; the process's exit status is returned.
+
+    With an `address` it is attached to the server there from the start; it may also end to be attached to one.
+
+    Raises:
+        UsageError: `address` is none.
+    """
     configure_logging(paths.log)
-    app = WorkbenchApp(paths, settings, model=model)
+    app = WorkbenchApp(
+        paths, settings, model=model, attached=_attachment(address, token), token=token
+    )
     try:
         app.run()
+        if app.attach_to is not None and not app.return_code:
+            app = WorkbenchApp(paths, settings, attached=_attachment(*app.attach_to))
+            app.run()
     finally:
         gc.enable()
     if app.return_code:
         print(crash_sentence(app.crash), file=sys.stderr)  # noqa: T201 - the screen is given back
     return app.return_code or 0
+
+
+def _attachment(address: str, token: str) -> Attachment | None:
+    if not address:
+        return None
+    from npurun_tui.attach.services import Attachment
+
+    return Attachment(address, token)

@@ -41,6 +41,11 @@ def parse(arguments: Sequence[str]) -> Callable[[Paths, Settings], int]:
             mend=f"See `{options.parser} --help`.",
         )
     command: Command = options.command
+    if options.attach_address and command is not _workbench:
+        raise UsageError(
+            "--addr before a command opens the workbench on a server, and takes no command.",
+            mend="Give it after the command.",
+        )
     return lambda paths, settings: command(options, paths, settings)
 
 
@@ -50,7 +55,9 @@ def parse(arguments: Sequence[str]) -> Callable[[Paths, Settings], int]:
 def _workbench(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
     from npurun_tui.launch import open_workbench
 
-    return open_workbench(paths, settings, options.model)
+    return open_workbench(
+        paths, settings, options.model, options.attach_address, options.attach_token
+    )
 
 
 def _run(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
@@ -140,6 +147,21 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"npurun-tui {__version__}")
     parser.add_argument(
         "--model", metavar="NAME", help="open the workbench with this model chosen in Chat"
+    )
+    parser.add_argument(
+        "--addr",
+        default="",
+        dest="attach_address",
+        metavar="HOST:PORT|URL",
+        help="open the workbench on a server of this program that already runs, here or elsewhere",
+    )
+    parser.add_argument(
+        "--auth-token",
+        default=os.environ.get("NPURUN_AUTH_TOKEN", ""),
+        dest="attach_token",
+        metavar="TOKEN",
+        help="that server's token; its admin token, to pull and delete models there "
+        "(default: $NPURUN_AUTH_TOKEN)",
     )
     parser.set_defaults(command=_workbench)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)

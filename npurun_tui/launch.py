@@ -9,11 +9,13 @@ from npurun_tui.errors import UsageError
 from npurun_tui.settings import Paths, Settings
 
 
-def open_workbench(paths: Paths, settings: Settings, model: str | None) -> int:
-    """The workbench, with `model` chosen in Chat where it is given.
+def open_workbench(
+    paths: Paths, settings: Settings, model: str | None, address: str = "", token: str = ""
+) -> int:
+    """The workbench, with `model` chosen in Chat where it is given, attached to the server at `address` where that is.
 
     Raises:
-        UsageError: there is no terminal.
+        UsageError: there is no terminal, or `address` is none.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
@@ -22,4 +24,4 @@ def open_workbench(paths: Paths, settings: Settings, model: str | None) -> int:
     pacing.prepare()
     from npurun_tui.app import run_workbench
 
-    return run_workbench(paths, settings, model=model)
+    return run_workbench(paths, settings, model=model, address=address, token=token)

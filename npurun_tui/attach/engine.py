@@ -67,6 +67,7 @@ class AttachedEngine:
         self._there = there
         self._poll = poll
         self._status = EngineStatus()
+        self._looked = False
         self._listeners: list[Callable[[EngineStatus], None]] = []
         self._asking = 0
         """Answers that this workbench has on their way."""
@@ -156,9 +157,9 @@ class AttachedEngine:
         return LoadedModel(one_line(name, 200).removesuffix(":latest"), backend, 0, 0.0, shown)
 
     def _set(self, status: EngineStatus) -> None:
-        if status == self._status:
+        if status == self._status and self._looked:
             return
-        self._status = status
+        self._status, self._looked = status, True
         for listener in tuple(self._listeners):
             tell(listener, status)
 

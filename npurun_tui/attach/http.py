@@ -96,6 +96,11 @@ async def send(
             yield response
     except httpx.TimeoutException as error:
         raise NetworkUnavailable(f"The server at {url} does not answer.") from error
+    except (httpx.ReadError, httpx.RemoteProtocolError) as error:
+        raise NetworkUnavailable(
+            f"The server at {url} broke off in the middle ({one_line(str(error)) or 'no reason given'}).",
+            mend="Ask again when it is back.",
+        ) from error
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         # The last is what the system's name lookup makes of a host that can be none.
         raise NetworkUnavailable(

@@ -16,13 +16,26 @@ from urllib.parse import quote, urlencode, urlsplit
 from npurun_tui.attach.answer import whole
 from npurun_tui.attach.http import base_url, fetch, lines_of, send
 from npurun_tui.attach.requests import RemoteRequest, request_of
-from npurun_tui.errors import EngineError, NetworkUnavailable, NpurunError
+from npurun_tui.errors import EngineError, NetworkUnavailable
 from npurun_tui.text import one_line
 
 PATIENCE: Final = 10.0
 """Seconds for an answer that a server gives at once."""
 CHANGING: Final = 120.0
 """Seconds for deleting and unloading, which wait for what runs."""
+
+_FACTS: Final = (
+    ("backend", "Engine"),
+    ("architecture", "Architecture"),
+    ("parameter_count", "Parameters"),
+    ("quantization_level", "Quantisation"),
+    ("context", "Context"),
+    ("trained_context", "Trained for"),
+    ("block_count", "Layers"),
+    ("embedding_length", "Vector"),
+    ("vocab", "Vocabulary"),
+)
+"""The last part of a key in `model_info`, and what people call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +178,6 @@ class ServerThere:
             raise NetworkUnavailable(f"The server at {self.url} does not answer.") from None
 
 
-def is_away(error: NpurunError) -> bool:
-    """Whether `error` says that nothing answers, rather than that something refuses."""
-    return isinstance(error, NetworkUnavailable)
-
-
 def _objects(value: object) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
@@ -220,15 +228,20 @@ def _loaded(entry: dict[str, Any]) -> RemoteLoaded:
     )
 
 
+def _fact(value: object) -> str:
+    if isinstance(value, bool):
+        return ""
+    return f"{value:,}" if isinstance(value, int) and abs(value) < 2**53 else _text(value)
+
+
 def _details(document: dict[str, Any], info: dict[str, Any]) -> RemoteDetails:
     context = whole(info.get("npurun.context")) or 0
     backend = _text(info.get("npurun.backend"), 20)
-    facts = [("Capabilities", ", ".join(_texts(document.get("capabilities"))))]
+    facts = [("Can", ", ".join(_texts(document.get("capabilities"))))]
+    told = {key.rpartition(".")[2]: value for key, value in info.items()}
+    facts += [(label, _fact(told.get(key))) for key, label in _FACTS]
     facts += [
         (label, _text(document.get(key), 300))
         for label, key in (("Licence", "license"), ("System", "system"))
     ]
-    for key, value in list(info.items())[:40]:
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            facts.append((one_line(key, 40), one_line(str(value), 80)))
     return RemoteDetails(context, backend, tuple(pair for pair in facts if pair[1]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Final
@@ -58,6 +58,8 @@ class NotSaved:
 
 SessionEvent = Waiting | Loading | Prefill | Doing | Started | Piece | Finished | NotSaved
 OnSessionEvent = Callable[[SessionEvent], None]
+BeforeLoad = Callable[[ModelSpec], Awaitable[None]]
+"""Asked before a model is loaded that is not; raises NpurunError where it is not to be."""
 
 
 class ChatSession:
@@ -73,11 +75,14 @@ class ChatSession:
         engine: AnyEngine,
         library: ChatLibrary,
         spec_of: Callable[[str], ModelSpec],
+        *,
+        before_load: BeforeLoad | None = None,
     ) -> None:
         self.chat = chat
         self._engine = engine
         self._library = library
         self._spec_of = spec_of
+        self._before_load = before_load
         self._prelude: asyncio.Task[tuple[AnyPermit, LoadedModel]] | None = None
         self._turn: AnyTurn | None = None
         self._saving: asyncio.Task[None] | None = None
@@ -171,6 +176,9 @@ class ChatSession:
 
         async def prelude() -> tuple[AnyPermit, LoadedModel]:
             spec = await asyncio.to_thread(self._spec_of, self.chat.model)
+            loaded = self._engine.status.model
+            if self._before_load is not None and (loaded is None or loaded.name != spec.name):
+                await self._before_load(spec)
             permit = await stack.enter_async_context(
                 self._engine.permit("chat", lambda ahead: on_event(Waiting(ahead)))
             )

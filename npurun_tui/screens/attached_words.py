@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ _SOME: Final = b"?"
 def bar_words(status: EngineStatus, where: str) -> str:
     """The status bar: to what the workbench is attached, then how its engine stands."""
     if status.state is EngineState.FAILED and status.model is None and status.reason:
-        return f"attached to {where}  {SIGNS['failed']} {one_line(status.reason, 200)}"
+        reason = re.sub(r"^The server at \S+ ", "it ", one_line(status.reason, 200))
+        return f"attached to {where}  {SIGNS['failed']} {reason}"
     return f"attached to {where}  {describe(status).replace(f' at {where}', '')}"
 
 

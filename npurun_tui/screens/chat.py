@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from npurun_tui.chat.library import ChatLibrary
 from npurun_tui.chat.model import Chat, ChatSummary
-from npurun_tui.chat.session import ChatSession
+from npurun_tui.chat.session import BeforeLoad, ChatSession
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.surface import AnyEngine
 from npurun_tui.errors import NpurunError
@@ -66,14 +66,21 @@ class ChatPane(Widget):
         *,
         spec_of: Callable[[str], ModelSpec],
         installed: Callable[[], list[str]],
+        where: str = "",
+        before_load: BeforeLoad | None = None,
     ) -> None:
-        """`spec_of` and `installed` (the models' names) read the disk; they are called in a thread."""
+        """`spec_of` and `installed` (the models' names) may wait and raise NpurunError; they are called in a thread.
+
+        `where` names the machine that answers, where it is not this one; `before_load` is `ChatSession`'s.
+        """
         super().__init__()
         self._engine = engine
         self._library = library
         self._remembered = remembered
         self._spec_of = spec_of
         self._installed = installed
+        self._where = where
+        self._before_load = before_load
         self._arrived = False
 
     def compose(self) -> ComposeResult:
@@ -81,7 +88,7 @@ class ChatPane(Widget):
         session = self._session_of(Chat(self._remembered.get("model")))
         with Horizontal():
             yield ChatList(id="chat-list")
-            yield Conversation(self._engine, session, id="conversation")
+            yield Conversation(self._engine, session, where=self._where, id="conversation")
 
     @property
     def conversation(self) -> Conversation:
@@ -101,11 +108,15 @@ class ChatPane(Widget):
     async def _arrive(self) -> None:
         remembered = self.session.chat.model
         if not await self._choose_installed(tell=bool(remembered)):
-            say(self, NO_MODEL, severity="warning")
+            say(self, self._no_model, severity="warning")
         self._arrived = True
         await self._refresh_list()
         if self._library.notice:
             say(self, self._library.notice, severity="warning")
+
+    @property
+    def _no_model(self) -> str:
+        return f"{self._where} has no model yet: pull one in Models." if self._where else NO_MODEL
 
     @work(group="choose model", exclusive=True)
     async def _choose_model(self) -> None:
@@ -113,7 +124,11 @@ class ChatPane(Widget):
 
     async def _choose_installed(self, *, tell: bool = True) -> bool:
         """Give an empty chat without a usable model the first one; False where none is installed."""
-        models = await asyncio.to_thread(self._installed)
+        try:
+            models = await asyncio.to_thread(self._installed)
+        except NpurunError as error:
+            complain(self, error)
+            return True  # what there is, is not known
         chat = self.session.chat
         if chat.model not in models and not (chat.messages and chat.model):
             chat.model = models[0] if models else ""
@@ -128,7 +143,7 @@ class ChatPane(Widget):
         if await self._choose_installed():
             event.again()
         else:
-            say(self, NO_MODEL, severity="warning")
+            say(self, self._no_model, severity="warning")
 
     def on_resize(self) -> None:
         """The list stands beside the conversation, or in its place."""
@@ -219,7 +234,9 @@ class ChatPane(Widget):
     # --- chats ---------------------------------------------------------------------------------
 
     def _session_of(self, chat: Chat) -> ChatSession:
-        return ChatSession(chat, self._engine, self._library, self._spec_of)
+        return ChatSession(
+            chat, self._engine, self._library, self._spec_of, before_load=self._before_load
+        )
 
     def _show(self, session: ChatSession) -> None:
         self.conversation.show(session)
@@ -290,7 +307,11 @@ class ChatPane(Widget):
         """Change this chat's model, system prompt and sampling; it counts from the next answer on."""
         session = self.session
         chat = session.chat
-        models = await asyncio.to_thread(self._installed)
+        try:
+            models = await asyncio.to_thread(self._installed)
+        except NpurunError as error:  # the rest can be set all the same
+            complain(self, error)
+            models = []
         chosen = await self.app.push_screen_wait(
             ChatSettingsScreen(models, chat.model, chat.settings)
         )

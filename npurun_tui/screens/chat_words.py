@@ -21,6 +21,9 @@ def footer(stats: TurnStats | None) -> str:
     """The line under an answer; empty where there are no figures."""
     if stats is None:
         return ""
+    if not stats.prompt_tokens + stats.completion_tokens:
+        # Stopped before there was anything, or at a server, which then tells no figures.
+        return f"TTFT {units.duration(stats.ttft_ms / 1000)}" if stats.ttft_ms else ""
     parts = [
         units.count(stats.completion_tokens, "token"),
         f"{stats.cached_tokens:,} reused / {stats.prefilled_tokens:,} prefilled",

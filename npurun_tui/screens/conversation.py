@@ -56,8 +56,17 @@ class Conversation(Widget):
 
         again: Callable[[], None]
 
-    def __init__(self, engine: AnyEngine, session: ChatSession, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        engine: AnyEngine,
+        session: ChatSession,
+        *,
+        where: str = "",
+        id: str | None = None,  # noqa: A002 - Textual's word
+    ) -> None:
+        """`where` names the machine that answers; empty where it is this one."""
         super().__init__(id=id)
+        self._at = f" at {where}" if where else ""
         self._engine = engine
         self.session = session
         self.writing: list[ChatSession] = []
@@ -125,7 +134,7 @@ class Conversation(Widget):
     def show_title(self) -> None:
         """The chat's title and model, after either has changed."""
         chat = self.session.chat
-        words = f"{one_line(chat.title, 60)}  ·  {one_line(chat.model, 60) or 'no model'}"
+        words = f"{one_line(chat.title, 60)}  ·  {one_line(chat.model, 60) or 'no model'}{self._at}"
         self.query_one("#chat-title", Static).update(Content(words), layout=False)
         self._show_line()
 

@@ -33,6 +33,8 @@ PROBES: Final = ("/healthz", "/health", "/metrics", "/npurun/status", "/npurun/r
 """Paths that watchers ask every few seconds."""
 WATCHER: Final = "npurun-tui/"
 """How the User-Agent of an attached workbench begins."""
+WATCHED: Final = (*PROBES, "/api/tags", "/api/ps")
+"""What one asks for as long as its tabs are shown."""
 
 _COPIED: Final = tuple(
     f.name for f in fields(RequestRow) if f.name not in ("request_id", "warnings")
@@ -231,8 +233,8 @@ class _Listener:
 
 def _watches(record: RequestRecord) -> bool:
     """Whether it is a look of an attached workbench: one a second, which would push all else out of the log."""
-    mine = record.client.startswith(WATCHER) and record.path in PROBES
-    return mine and record.status == 200
+    looks = record.path in WATCHED and record.status == 200
+    return looks and record.client.startswith(WATCHER)
 
 
 def row_of(record: RequestRecord) -> RequestRow:
