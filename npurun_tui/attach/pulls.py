@@ -34,14 +34,14 @@ class RemotePull:
 class RemotePulls:
     """Owns the tasks that listen. Use it on one event loop; `aclose` stops the pulls there, resumably."""
 
-    def __init__(self, there: ServerThere, changed: Callable[[], None] = lambda: None) -> None:
-        """`changed` is called at each change."""
+    def __init__(self, there: ServerThere) -> None:
         self._there = there
-        self.changed = changed
+        self.changed: Callable[[], None] = lambda: None
+        """Called at each change."""
+        self.ended: Callable[[RemotePull], None] = lambda _job: None
+        """Called when one has ended by itself; its `fault` says whether well."""
         self.jobs: dict[str, RemotePull] = {}
         """Those that run or failed, by the model's name."""
-        self.finished = False
-        """One has ended well since this was last set to False."""
 
     def start(self, name: str) -> None:
         """Pull `name` there; nothing where that runs already."""
@@ -69,9 +69,8 @@ class RemotePulls:
             job.fault = str(error)
         else:
             self.jobs.pop(job.name, None)
-            self.finished = True
-        finally:
-            tell(self.changed)
+        tell(self.ended, job)
+        tell(self.changed)
 
     async def aclose(self) -> None:
         """Hang up on all of them."""

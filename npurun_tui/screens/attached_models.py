@@ -25,7 +25,7 @@ from npurun_tui.widgets.row_table import RowTable
 from npurun_tui.widgets.sides import Sides
 
 if TYPE_CHECKING:
-    from npurun_tui.attach.pulls import RemotePulls
+    from npurun_tui.attach.pulls import RemotePull, RemotePulls
     from npurun_tui.attach.services import Attachment
     from npurun_tui.attach.there import RemoteDetails, RemoteLoaded, RemoteModel
 
@@ -78,14 +78,14 @@ class AttachedModels(Widget):
 
     def on_mount(self) -> None:
         """Look at that machine, and follow the pulls."""
-        self._pulls.changed = self._pulls_changed
+        self._pulls.changed, self._pulls.ended = self.show, self._pull_ended
         self._look_now.set()
         self._keep_looking()
         self.show()
 
     def on_unmount(self) -> None:
         """Pulls report to nobody."""
-        self._pulls.changed = lambda: None
+        self._pulls.changed, self._pulls.ended = lambda: None, lambda _job: None
 
     def on_resize(self) -> None:
         """The table takes the terminal's width."""
@@ -134,11 +134,13 @@ class AttachedModels(Widget):
             if model.name not in self._details:
                 self._details[model.name] = await self._there.details(model.name)
 
-    def _pulls_changed(self) -> None:
-        if self._pulls.finished:
-            self._pulls.finished = False
-            self._look_now.set()
-        self.show()
+    def _pull_ended(self, job: RemotePull) -> None:
+        name, where = one_line(job.name, 60), self._there.where
+        if job.fault:
+            say(self, f"Pulling {name} failed: {one_line(job.fault, 300)}", severity="error")
+        else:
+            say(self, f"{name} is on {where} now.")
+        self._look_now.set()
 
     # --- what is shown -------------------------------------------------------------------------
 

@@ -95,7 +95,8 @@ def until(loaded: RemoteLoaded) -> str:
         return "loaded"
     if left > FOR_EVER:
         return "loaded for ever"
-    return f"loaded, {units.whole_seconds(max(0.0, left))}"
+    minutes = max(1, -(-int(left) // 60))
+    return f"loaded, {minutes} min" if minutes < 100 else f"loaded, {minutes // 60} h"
 
 
 # --- the server ----------------------------------------------------------------------------------
