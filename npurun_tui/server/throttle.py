@@ -1,7 +1,7 @@
-"""Slowing those who guess tokens.
+"""Telling those who guess tokens to wait.
 
 What counts is how many *different* wrong tokens an address has tried: a client that is set up with an old token repeats
-one, and must not lock out its neighbours on the same machine. While an address is blocked nothing of it is compared.
+one, and should read that it is wrong each time. A right token never gets here, so that nobody locks out a neighbour.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Throttle:
         self._peers: OrderedDict[str, _Tries] = OrderedDict()
 
     def blocks(self, peer: str) -> bool:
-        """Whether `peer` has to wait."""
+        """Whether `peer` has to wait with another wrong token."""
         tries = self._fresh(_network(peer))
         return tries is not None and len(tries.digests) >= TRIES
 

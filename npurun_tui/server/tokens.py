@@ -1,7 +1,8 @@
 """Tokens: how one is made, kept and compared, and who may do what with it.
 
-Only a token's sha256 is kept. A token of ours has 256 random bits, for which a plain hash is enough; for a word of the
-user's own choice guessing is slowed instead (`throttle`).
+Only a token's sha256 is kept. A token of ours has 256 random bits, for which a plain hash is enough, and which nobody
+guesses: so the right one passes at any time, and only wrong ones are made to wait (`throttle`). Else whoever shares an
+address with others, behind a proxy for instance, could lock them out. A short word of the user's own can be guessed.
 """
 
 from __future__ import annotations
@@ -66,16 +67,16 @@ class TokenPolicy:
         credential = credential_of(head)
         if not credential:
             raise Unauthorised("A token is needed.", mend="Send it as Authorization: Bearer TOKEN.")
-        if self._throttle.blocks(head.peer):
-            raise TooManyTries(
-                "Too many wrong tokens came from this address.", mend="Wait a minute."
-            )
         digest = hashlib.sha256(credential.encode("latin-1")).digest()  # the bytes that were sent
         may_infer, may_admin = _same(digest, self._infer), _same(digest, self._admin)
         if may_admin or (may_infer and scope == "infer"):
             return
         if may_infer:
             raise Forbidden("This token may not change models.", mend="Use the admin token.")
+        if self._throttle.blocks(head.peer):
+            raise TooManyTries(
+                "Too many wrong tokens came from this address.", mend="Wait a minute."
+            )
         self._throttle.failed(head.peer, digest)
         raise Unauthorised("The token is not the right one.")
 

@@ -152,12 +152,17 @@ async def test_a_token_is_asked_for_before_the_body_is_read() -> None:
         assert (await raw.reply()).status == 401
 
 
-async def test_guessing_is_slowed_and_the_right_token_waits_too() -> None:
+async def test_wrong_tokens_wait_and_right_ones_never_do() -> None:
     async with serving(**BOTH) as live:
         for n in range(TRIES):
             assert (await infer(live, f"X-Api-Key: guess{n}")).status == 401
-        reply = await infer(live, f"X-Api-Key: {INFER}")
+        reply = await infer(live, "X-Api-Key: another")
         assert (reply.status, reply.headers["retry-after"]) == (429, "60")
+        assert (await infer(live, "X-Api-Key: guess0")).status == 429
+        assert (await infer(live, f"X-Api-Key: {INFER}")).status == 200
+        assert (await admin(live, f"X-Api-Key: {ADMIN}")).status == 200
+        assert (await admin(live, f"X-Api-Key: {INFER}")).status == 403
+        assert (await infer(live)).status == 401
         assert (await live.ask("GET /open HTTP/1.1")).status == 200
 
 
