@@ -51,18 +51,14 @@ def sampler_of(wishes: Sampling) -> Sampler:
 
 
 def seed_of(seed: int | None) -> int | None:
-    """The seed for the engine; None is a random one, and so is -1, as Ollama has it.
-
-    Raises:
-        BadRequest: it is beyond 64 bits.
-    """
+    """The seed for the engine; None is a random one, and so is -1, as Ollama has it. Any size is taken, and the same
+    seed is always the same one here: clients send the time in nanoseconds, or a double's largest number."""
     if seed is None or seed == -1:
         return None
-    if not -(2**63) <= seed < 2**64:
-        raise BadRequest("`seed` must be a whole number of 64 bits.", param="seed")
     if 0 <= seed < SEEDS:
         return seed
-    digest = hashlib.blake2b(str(seed).encode(), digest_size=4).digest()
+    # In hexadecimal: Python refuses to write very long numbers in decimal, and takes ever longer to.
+    digest = hashlib.blake2b(f"{seed:x}".encode(), digest_size=4).digest()
     return int.from_bytes(digest) % SEEDS
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from npurun_tui.engine.checks import check_sampler
 from npurun_tui.engine.dialog import Sampler
 from npurun_tui.server.asking import Sampling
 from npurun_tui.server.faults import BadRequest
+from npurun_tui.server.ollama.options import wishes_of
+from npurun_tui.server.openai.fields import SamplingFields
 from npurun_tui.server.sampling import max_tokens_of, sampler_of, seed_of, stops_of
 
 
@@ -35,8 +38,6 @@ def test_without_wishes_it_is_the_engine_s_default() -> None:
         ("repeat_last_n", -2),
         ("presence_penalty", 2.5),
         ("frequency_penalty", -math.inf),
-        ("seed", 2**64),
-        ("seed", -(2**63) - 1),
     ],
 )
 def test_what_is_out_of_range_is_named(name: str, value: float) -> None:
@@ -72,7 +73,9 @@ def test_whatever_passes_is_what_the_engines_take(wishes: Any) -> None:
 def test_seeds() -> None:
     assert seed_of(None) is seed_of(-1) is None
     assert seed_of(42) == 42
-    mapped = [seed_of(seed) for seed in (-2, -9007199254740991, 2**63 - 1, -(2**63), 2**31)]
+    large = (2**63 - 1, -(2**63), 2**63, 2**64, -(2**64), 10**300, int(1e308), -(10**5000), 2**31)
+    mapped = [seed_of(seed) for seed in (-2, -9007199254740991, *large)]
+    assert mapped == [seed_of(seed) for seed in (-2, -9007199254740991, *large)]
     assert len(set(mapped)) == len(mapped)
     assert all(seed is not None and 0 <= seed < 2**31 for seed in mapped)
 
@@ -88,3 +91,11 @@ def test_stop_strings() -> None:
 def test_max_tokens_stay_below_the_window() -> None:
     wanted = [max_tokens_of(count, 512) for count in (None, 0, -1, 1, 511, 512, 1 << 60)]
     assert wanted == [None, None, None, 1, 511, 511, 511]
+
+
+@pytest.mark.parametrize("seed", [2**63, 2**64, 10**30, -(10**30), 1e300])
+def test_a_seed_of_any_size_is_the_same_in_both_dialects(seed: float) -> None:
+    openais = msgspec.convert({"seed": seed}, SamplingFields).sampling()
+    ollamas = wishes_of({"seed": seed}).sampling
+    assert sampler_of(openais) == sampler_of(ollamas)
+    assert sampler_of(openais).seed is not None

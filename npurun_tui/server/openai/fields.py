@@ -63,7 +63,7 @@ class SamplingFields(msgspec.Struct):
             top_p=self.top_p,
             top_k=whole(self.top_k, "top_k"),
             min_p=self.min_p,
-            seed=folded(whole(self.seed, "seed")),
+            seed=whole(self.seed, "seed"),
             repeat_penalty=repeat,
             repeat_last_n=whole(self.repeat_last_n, "repeat_last_n"),
             presence_penalty=self.presence_penalty,
@@ -78,11 +78,6 @@ def whole(value: Number | None, param: str) -> int | None:
     if value != int(value):
         raise BadRequest(f"`{param}` must be a whole number.", param=param)
     return int(value)
-
-
-def folded(seed: int | None) -> int | None:
-    """A seed of any size within 63 bits; the same seed is always the same one."""
-    return seed if seed is None or -(2**63) <= seed < 2**63 else seed % 2**63
 
 
 def stops(stop: str | Sequence[str] | None) -> tuple[str, ...]:
