@@ -21,7 +21,12 @@ class CannotServe(NpurunError):
 
 
 def check_exposure(config: ServerConfig) -> None:
-    """Refuse to let strangers in. Raises CannotServe."""
+    """Refuse to let strangers in, be they other machines or any web page. Raises CannotServe."""
+    if not config.infer_token and any(one.rstrip("/") == "*" for one in config.cors_origins):
+        raise CannotServe(
+            "Any web page could use this machine's models: * is a web origin, and no token is set.",
+            mend="Set a token, or name the pages with --cors-origin.",
+        )
     if is_loopback(config.host) or config.infer_token or config.insecure:
         return
     raise CannotServe(

@@ -88,7 +88,7 @@ class OriginPolicy:
     def _allowed(self, origin: str, head: Head) -> bool:
         if origin == "null" or not origin.isprintable():
             return False
-        own = origin.partition("://")[2] == head.first(b"host") and origin.startswith("http")
+        own = origin in {f"{scheme}://{head.first(b'host')}" for scheme in ("http", "https")}
         return own or self._any or origin in self._named or _OURS.fullmatch(origin) is not None
 
 

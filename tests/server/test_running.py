@@ -50,6 +50,16 @@ async def test_strangers_are_not_let_in_without_a_token(host: str) -> None:
     assert "--i-know-insecure" in refusal.value.mend
 
 
+@pytest.mark.parametrize(
+    "settings", [{}, {"admin_token": hash_token("x")}, {"insecure": True, "host": "0.0.0.0"}]
+)
+async def test_any_web_page_is_not_let_in_without_a_token(settings: dict[str, object]) -> None:
+    with pytest.raises(CannotServe, match="Any web page") as refusal:
+        async with serving(cors_origins=("https://a.example", "*"), **settings):
+            pass
+    assert "--cors-origin" in refusal.value.mend
+
+
 @pytest.mark.parametrize("settings", [{"infer_token": hash_token("x")}, {"insecure": True}])
 async def test_a_token_or_the_users_word_lets_them_in(settings: dict[str, object]) -> None:
     async with serving(host="0.0.0.0", **settings) as live:
