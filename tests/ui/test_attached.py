@@ -256,7 +256,7 @@ async def test_a_second_workbench_offers_to_attach(tmp_path: Path) -> None:
         with other_process(tmp_path / "here", there.url) as pid:
             app = here(tmp_path / "here")
             async with app.run_test(size=NARROW) as pilot:
-                await until(pilot, lambda: isinstance(app.screen, AttachScreen))
+                await until(pilot, lambda: bool(app.screen.query("#stay:focus")))
                 text = str(app.screen.query_one(".dialog-text", Static).content)
                 assert there.url in text
                 assert f"process {pid}" in text
@@ -273,7 +273,7 @@ async def test_staying_is_the_default_and_a_model_for_the_npu_is_asked_about_aga
         with other_process(tmp_path / "here", there.url):
             app = here(tmp_path / "here")
             async with app.run_test(size=NARROW) as pilot:
-                await until(pilot, lambda: isinstance(app.screen, AttachScreen))
+                await until(pilot, lambda: bool(app.screen.query("#stay:focus")))
                 await pilot.press("enter")
                 await until(pilot, lambda: not isinstance(app.screen, AttachScreen))
                 assert app.attach_to is None
@@ -294,9 +294,9 @@ async def test_a_server_with_a_token_is_asked_with_one(tmp_path: Path) -> None:
             app = here(tmp_path / "here", "known")
             async with app.run_test(size=NARROW) as pilot:
                 await until(pilot, lambda: isinstance(app.screen, AttachScreen))
+                await until(pilot, lambda: bool(app.screen.query("#stay:focus")))
                 field = app.screen.query_one("#attach-token", SafeInput)
                 assert field.value == "known"
-                await until(pilot, lambda: app.screen.query_one("#stay").has_focus)
                 field.value = "right"
                 await pilot.press("shift+tab")
                 await until(pilot, lambda: field.has_focus)
