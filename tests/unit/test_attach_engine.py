@@ -211,3 +211,32 @@ async def test_a_chat_is_stopped_and_one_whose_server_has_gone_says_so(tmp_path:
 def test_an_address_that_is_none(address: str) -> None:
     with pytest.raises(UsageError):
         Attachment(address)
+
+
+async def test_who_is_asked_before_a_model_is_loaded_may_refuse(tmp_path: Path) -> None:
+    library = ChatLibrary(tmp_path / "here" / "chats.db")
+    asked: list[str] = []
+
+    async def before_load(spec: ModelSpec) -> None:
+        asked.append(spec.name)
+        if spec.name == "thinker":
+            raise EngineError("Not now.")
+
+    async with serving(tmp_path / "there", status=EngineStatus()) as control:
+        attached = Attachment(control.status.url)
+        attached.begin()
+        chat = Chat("thinker")
+        session = ChatSession(
+            chat, attached.engine, library, attached.spec_of, before_load=before_load
+        )
+        try:
+            session.say("Hi")
+            with pytest.raises(EngineError, match="Not now"):
+                await session.answer(lambda _event: None)
+            chat.model = "small"
+            await session.answer(lambda _event: None)
+        finally:
+            await attached.aclose()
+    assert asked == ["thinker", "small"]
+    assert [message.role for message in chat.messages] == ["user", "assistant"]
+    await library.aclose()
