@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import struct
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from npurun_tui.server.asking import Text
+from npurun_tui.server.asking import Done, Text
 from npurun_tui.server.faults import ContextLength, Unsupported
 from npurun_tui.server.openai.answers import FINGERPRINT
-from tests.server.scripted import HELLO, done, served
+from tests.server.scripted import HELLO, STATS, done, served
 from tests.server.test_openai_chat import TIMINGS, USAGE
 from tests.server.test_sse import events
 
@@ -94,6 +95,47 @@ async def test_several_prompts_are_answered_in_turn() -> None:
     assert (record.prompt_tokens, record.completion_tokens) == (90, 15)
 
 
+async def test_a_brought_back_cache_has_a_time_of_its_own() -> None:
+    """The rate is that of the reading, and so is the time that stands beside it."""
+    stats = replace(STATS, ttft_ms=190.0)
+    async with served([Text("a"), Done("stop", stats)]) as server:
+        one = (await server.post("/v1/completions", {"prompt": "a"})).json()["timings"]
+        two = (await server.post("/v1/completions", {"prompt": ["a", "b"]})).json()["timings"]
+    assert one == TIMINGS | {"restore_ms": pytest.approx(150)}
+    assert two["prompt_ms"] == pytest.approx(two["prompt_n"] * 1000 / two["prompt_per_second"])
+    assert (two["prompt_ms"], two["restore_ms"]) == (pytest.approx(80), pytest.approx(300))
+
+
+UNKNOWN = replace(
+    STATS, prompt_tokens=0, cached_tokens=0, prefilled_tokens=0, ttft_ms=0.0, prefill_tps=0.0
+)
+"""The figures of an engine that has none of its reading."""
+
+
+@pytest.mark.parametrize(
+    ("path", "ask"),
+    [
+        ("/v1/completions", {"prompt": "a"}),
+        ("/v1/completions", {"prompt": ["a", "b"]}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "a"}]}),
+        ("/v1/responses", {"input": "a"}),
+    ],
+)
+async def test_counts_that_nobody_knows_are_not_said_to_be_zero(path: str, ask: Any) -> None:
+    async with served([Text("a"), Done("stop", UNKNOWN)]) as server:
+        body = (await server.post(path, ask)).json()
+    assert body.get("usage") is None
+    assert body["timings"].keys() == {name for name in TIMINGS if name.startswith("predicted")}
+
+
+async def test_a_stream_whose_counts_nobody_knows_says_null() -> None:
+    ask = {"prompt": "a", "stream": True, "stream_options": {"include_usage": True}}
+    async with served([Text("a"), Done("stop", UNKNOWN)]) as server:
+        *_, last, _ = events((await server.post("/v1/completions", ask)).text)
+    assert (last["choices"], last["usage"]) == ([], None)
+    assert "prompt_n" not in last["timings"]
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
@@ -102,6 +144,8 @@ async def test_several_prompts_are_answered_in_turn() -> None:
         ({"prompt": [1, 2, 3]}, "prompt"),
         ({"prompt": [[1, 2], [3]]}, "prompt"),
         ({"prompt": ["a"] * 65}, "prompt"),
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": ["a", "b", ""]}, "prompt[2]"),
         ({"prompt": ["a", "b"], "stream": True}, "prompt"),
         ({"suffix": "end"}, "suffix"),
         ({"n": 2}, "n"),

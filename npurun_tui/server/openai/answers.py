@@ -15,6 +15,9 @@ from npurun_tui.server.jsontext import encoded
 
 FINGERPRINT: Final = f"fp_npurun_{__version__}"
 
+LEAST: Final = 0.01
+"""Milliseconds: below this it is the rounding of the figures."""
+
 Finish = Literal["stop", "length", "tool_calls"]
 
 
@@ -41,17 +44,21 @@ class Usage(msgspec.Struct):
 
 
 class Timings(msgspec.Struct):
-    """llama-server's block; milliseconds, and tokens per second."""
+    """llama-server's block; milliseconds, and tokens per second. What the engine did not count is left out."""
 
-    cache_n: int
-    prompt_n: int
-    prompt_ms: float
-    prompt_per_token_ms: float
-    prompt_per_second: float
     predicted_n: int
     predicted_ms: float
     predicted_per_token_ms: float
     predicted_per_second: float
+    cache_n: int | UnsetType = UNSET
+    prompt_n: int | UnsetType = UNSET
+    prompt_ms: float | UnsetType = UNSET
+    """Of reading alone: `prompt_n` / `prompt_per_second`."""
+    prompt_per_token_ms: float | UnsetType = UNSET
+    prompt_per_second: float | UnsetType = UNSET
+    restore_ms: float | UnsetType = UNSET
+    """Ours: what it took to have the model and its saved cache ready, where that was needed. With `prompt_ms` it is
+    the time to the first token."""
 
 
 class FunctionCall(msgspec.Struct):
@@ -98,7 +105,7 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
     model: str
     system_fingerprint: str = FINGERPRINT
     choices: list[ChatChoice]
-    usage: Usage
+    usage: Usage | UnsetType = UNSET
     timings: Timings
 
 
@@ -120,12 +127,19 @@ class TextCompletion(msgspec.Struct, kw_only=True):
     model: str
     system_fingerprint: str = FINGERPRINT
     choices: list[TextChoice]
-    usage: Usage
+    usage: Usage | UnsetType = UNSET
     timings: Timings
 
 
-def usage_of(stats: TurnStats, reasoning: int | None) -> Usage:
-    """The usage; `reasoning` tokens are left out where they are not known."""
+def counted(stats: TurnStats) -> bool:
+    """Whether the engine has told what it read. No prompt has 0 tokens: where it says so it has not counted."""
+    return stats.prompt_tokens > 0
+
+
+def usage_of(stats: TurnStats, reasoning: int | None) -> Usage | None:
+    """The usage, None where it is not known; `reasoning` tokens are left out where they are not known."""
+    if not counted(stats):
+        return None
     return Usage(
         stats.prompt_tokens,
         stats.completion_tokens,
@@ -145,18 +159,28 @@ def reasoning_tokens(stats: TurnStats, *, thought: bool, answered: bool) -> int 
 
 def timings_of(stats: TurnStats) -> Timings:
     """llama-server's block from the turn's figures. The rate of decoding counts the tokens after the first."""
-    decode_ms = max(stats.completion_tokens - 1, 0) * _inverse(stats.decode_tps)
-    return Timings(
-        cache_n=stats.cached_tokens,
-        prompt_n=stats.prefilled_tokens,
-        prompt_ms=stats.ttft_ms,
-        prompt_per_token_ms=_inverse(stats.prefill_tps),
-        prompt_per_second=stats.prefill_tps,
+    timings = Timings(
         predicted_n=stats.completion_tokens,
-        predicted_ms=decode_ms,
+        predicted_ms=max(stats.completion_tokens - 1, 0) * _inverse(stats.decode_tps),
         predicted_per_token_ms=_inverse(stats.decode_tps),
         predicted_per_second=stats.decode_tps,
     )
+    if counted(stats):
+        timings.cache_n = stats.cached_tokens
+        timings.prompt_n = stats.prefilled_tokens
+        timings.prompt_ms = reading = _reading_ms(stats)
+        timings.prompt_per_token_ms = _inverse(stats.prefill_tps)
+        timings.prompt_per_second = stats.prefill_tps
+        if stats.ttft_ms - reading > LEAST:
+            timings.restore_ms = stats.ttft_ms - reading
+    return timings
+
+
+def _reading_ms(stats: TurnStats) -> float:
+    """Of the time to the first token, the prompt's; a cache that was brought back is in `ttft_ms` too."""
+    if stats.prefill_tps > 0:
+        return stats.prefilled_tokens * 1000 / stats.prefill_tps
+    return stats.ttft_ms
 
 
 def _inverse(per_second: float) -> float:
@@ -164,22 +188,22 @@ def _inverse(per_second: float) -> float:
 
 
 def summed(stats: list[TurnStats]) -> TurnStats:
-    """Several answers' figures as one's: counts add up, rates are those of the sums."""
+    """Several answers' figures as one's: counts add up where each is known, rates are those of the sums."""
     if len(stats) == 1:
         return stats[0]
     prefilled = sum(each.prefilled_tokens for each in stats)
-    ttft = sum(each.ttft_ms for each in stats)
+    reading = sum(_reading_ms(each) for each in stats)
     after_first = sum(max(each.completion_tokens - 1, 0) for each in stats)
     decode_ms = sum(
         max(each.completion_tokens - 1, 0) * _inverse(each.decode_tps) for each in stats
     )
     return TurnStats(
-        prompt_tokens=sum(each.prompt_tokens for each in stats),
+        prompt_tokens=sum(each.prompt_tokens for each in stats) if all(map(counted, stats)) else 0,
         cached_tokens=sum(each.cached_tokens for each in stats),
         prefilled_tokens=prefilled,
         completion_tokens=sum(each.completion_tokens for each in stats),
-        ttft_ms=ttft,
-        prefill_tps=prefilled * 1000 / ttft if ttft else 0.0,
+        ttft_ms=sum(each.ttft_ms for each in stats),
+        prefill_tps=prefilled * 1000 / reading if reading else 0.0,
         decode_tps=after_first * 1000 / decode_ms if decode_ms else 0.0,
         total_ms=sum(each.total_ms for each in stats),
         occupancy=stats[-1].occupancy,
@@ -215,6 +239,6 @@ def chat_completion(id_: str, created: int, model: str, answer: Collected) -> Ch
         created=created,
         model=model,
         choices=[ChatChoice(message=message, finish_reason=answer.done.reason)],
-        usage=usage_of(stats, reasoning),
+        usage=usage_of(stats, reasoning) or UNSET,
         timings=timings_of(stats),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -61,15 +62,19 @@ class CompletionRequest(SamplingFields):
 
 
 def prompts_of(body: CompletionRequest) -> tuple[str, ...]:
-    """The prompts. Raises BadRequest, Unsupported."""
-    if isinstance(body.prompt, str):
+    """The prompts, each of which can be answered as far as that shows here: a fault in the last of several would
+    otherwise be found when the others have been answered. Raises BadRequest, Unsupported."""
+    if isinstance(body.prompt, str) and body.prompt:
         return (body.prompt,)
-    if not body.prompt:
+    if not body.prompt or isinstance(body.prompt, str):
         raise BadRequest("`prompt` is missing or empty.", param="prompt")
     bounded(len(body.prompt), MOST_PROMPTS, "prompt")
     texts = tuple(prompt for prompt in body.prompt if isinstance(prompt, str))
     if len(texts) != len(body.prompt):
         raise Unsupported("Prompts of token ids are not supported: send text.", param="prompt")
+    if not all(texts):
+        where = f"prompt[{texts.index('')}]"
+        raise BadRequest(f"{where}: the prompt is empty.", param=where)
     if body.stream and len(texts) > 1:
         raise Unsupported("Several prompts cannot be streamed.", param="prompt")
     return texts
@@ -157,6 +162,6 @@ def _completion(
         created=created,
         model=model,
         choices=choices,
-        usage=usage_of(stats, None),
+        usage=usage_of(stats, None) or UNSET,
         timings=timings_of(stats),
     )

@@ -16,6 +16,7 @@ from npurun_tui.server.openai.answers import (
     PromptDetails,
     Timings,
     arguments_text,
+    counted,
     reasoning_tokens,
     timings_of,
 )
@@ -78,8 +79,10 @@ class ResponseAnswer(msgspec.Struct, kw_only=True):
     timings: Timings | UnsetType = UNSET
 
 
-def usage_of(stats: TurnStats, *, thought: bool, answered: bool) -> ResponseUsage:
-    """The usage of an answer."""
+def usage_of(stats: TurnStats, *, thought: bool, answered: bool) -> ResponseUsage | None:
+    """The usage of an answer; None where it is not known."""
+    if not counted(stats):
+        return None
     reasoning = reasoning_tokens(stats, thought=thought, answered=answered)
     return ResponseUsage(
         stats.prompt_tokens,
