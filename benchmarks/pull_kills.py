@@ -1,9 +1,9 @@
 """Two hundred pulls, each killed at a random moment and gone on with: every model whole, nothing left, next to nothing
 fetched twice.
 
-    uv run python -m benchmarks.pull_kills [--kills 200] [--seed 1] [--size-mb 96]
+    uv run python -m benchmarks.pull_kills [--kills 200] [--seed 1] [--size-mb 64]
 
-POSIX only. What is checked after each kill is in `tests/support/kills.py`. Some minutes.
+POSIX only. What is checked after each kill is in `tests/support/kills.py`. Some twenty minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--size-mb", type=int, default=96)
+    parser.add_argument("--size-mb", type=int, default=64)
     parser.add_argument("--most-twice", type=float, default=MOST_TWICE, help="a share of all bytes")
     options = parser.parse_args()
     print(report.machine())

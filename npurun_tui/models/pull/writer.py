@@ -1,7 +1,8 @@
 """From the socket to the part: what arrives is written in blocks, and never waits long in memory.
 
-A piece is written when it is large enough or a tenth of a second old, also where the server falls silent, so that a
-kill loses next to nothing. The socket is read on while the thread writes, as far as a lane's and the pull's limits go.
+A piece is written when it is large enough or a twentieth of a second old, also where the server falls silent, so that
+a kill loses next to nothing; while the disk is busy larger ones gather by themselves. The socket is read on while the
+thread writes, as far as a lane's and the pull's limits go.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Final
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.part import Part
 
-PIECE: Final = 1 << 19
+PIECE: Final = 1 << 17
 LIMIT: Final = 1 << 21
 """Bytes of one lane that may wait for a slow disk before its socket is left alone; as many are being written."""
 MOST: Final = 1 << 24
 """Bytes of all lanes of a pull, waiting or being written. Four lanes cannot reach it; more share it."""
-OLDEST: Final = 0.1
+OLDEST: Final = 0.05
 """Seconds."""
 
 
