@@ -178,7 +178,7 @@ async def _refusal(url: str, response: httpx.Response) -> EngineError:
     text = body[:MAX_REFUSAL].decode("utf-8", "replace")
     mends = {
         401: "Give its token with --auth-token.",
-        403: "Give its admin token with --auth-token.",
+        403: "Give its admin token with --auth-token." if "token" in text else "",
         404: "See which models it has with GET /v1/models.",
         429: "It is busy: try again in a moment.",
         503: "It has no model loaded, or is starting.",

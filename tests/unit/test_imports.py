@@ -90,3 +90,16 @@ def test_nothing_of_a_server_is_imported_before_one_is_started(tmp_path: Path) -
 
 def test_the_command_line_does_not_even_import_textual(tmp_path: Path) -> None:
     assert modules_after(COMMAND_LINE, tmp_path) & (HEAVY | {"textual"}) == set()
+
+
+def test_what_paints_an_attached_workbench_imports_nothing_heavy(tmp_path: Path) -> None:
+    script = """
+import json, sys
+import npurun_tui.app, npurun_tui.attached_tabs, npurun_tui.screens.attached_models
+from npurun_tui.attach.services import Attachment
+Attachment("127.0.0.1:1")
+print(json.dumps(sorted(sys.modules)))
+"""
+    modules = modules_after(script, tmp_path)
+    assert "textual" in modules
+    assert modules & (HEAVY | {"starlette", "uvicorn", "msgspec"}) == set()
