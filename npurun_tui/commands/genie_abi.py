@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from npurun_tui.commands.run import say
+from npurun_tui.commands.speaking import say
 from npurun_tui.genie_abi.build import build as build_library
 
 

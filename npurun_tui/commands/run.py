@@ -12,6 +12,7 @@ from typing import TextIO
 
 from npurun_tui import units
 from npurun_tui.chat.model import ChatSettings
+from npurun_tui.commands.speaking import say
 from npurun_tui.engine.engine import Engine, LoadedModel
 from npurun_tui.engine.messages import ChatMessage
 from npurun_tui.engine.spec import ModelSpec
@@ -171,11 +172,6 @@ def closing_line(finished: Finished) -> str:
 
 def _label(model: LoadedModel) -> str:
     return f"{model.name} on {model.place}, context {model.context_size:,}"
-
-
-def say(text: str) -> None:
-    """A line on stderr, where everything but the answer goes."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def on_interrupt(callback: Callable[[], object]) -> Callable[[], None]:

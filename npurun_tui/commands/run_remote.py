@@ -15,7 +15,8 @@ from typing import Any
 from npurun_tui import units
 from npurun_tui.attach.answer import Answer
 from npurun_tui.attach.http import base_url, events, post
-from npurun_tui.commands.run import INTERRUPTED_STATUS, Printer, RunRequest, on_interrupt, say
+from npurun_tui.commands.run import INTERRUPTED_STATUS, Printer, RunRequest, on_interrupt
+from npurun_tui.commands.speaking import say
 from npurun_tui.errors import NetworkUnavailable
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from npurun_tui import units
-from npurun_tui.commands.run import say
+from npurun_tui.commands.speaking import Speaker
 from npurun_tui.errors import UsageError
 from npurun_tui.logs import configure_logging
 from npurun_tui.server.config import ServerConfig
@@ -23,6 +23,8 @@ from npurun_tui.services import Services
 from npurun_tui.settings import Paths, Settings
 from npurun_tui.storage.requests import RequestRow
 from npurun_tui.text import one_line
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,9 @@ def serve(config: ServerConfig, paths: Paths, settings: Settings, tokens: Tokens
 
 
 async def _serve(config: ServerConfig, paths: Paths, settings: Settings, tokens: Tokens) -> int:
-    services = Services(paths, settings)
-    control = ServerControl(services, request_log=RequestLog(paths.database, heard=_say_request))
+    services, speaker = Services(paths, settings), Speaker()
+    requests = RequestLog(paths.database, heard=lambda row: _say_request(row, speaker.say))
+    control = ServerControl(services, request_log=requests)
     stopping = asyncio.Event()
     task = asyncio.current_task()
 
@@ -85,10 +88,10 @@ async def _serve(config: ServerConfig, paths: Paths, settings: Settings, tokens:
         if config.model:
             await asyncio.to_thread(services.spec_of, config.model)  # says at once what is not here
         await control.start(config)
-        _greet(control.status.url, config, tokens)
+        _greet(control.status.url, config, tokens, speaker.say)
         await stopping.wait()
         failed = control.status.state is ServerState.FAILED
-        say(control.status.reason if failed else _farewell(control.status.active))
+        speaker.say(control.status.reason if failed else _farewell(control.status.active))
         return 1 if failed else 0
     except asyncio.CancelledError:
         if not stopping.is_set():
@@ -100,9 +103,10 @@ async def _serve(config: ServerConfig, paths: Paths, settings: Settings, tokens:
             await control.aclose()
         finally:
             await services.aclose()
+            await asyncio.to_thread(speaker.finish)
 
 
-def _greet(url: str, config: ServerConfig, tokens: Tokens) -> None:
+def _greet(url: str, config: ServerConfig, tokens: Tokens, say: Say) -> None:
     say(f"npurun-tui serves at {url}")
     say(f"  OpenAI clients: base URL {url}/v1    Ollama clients: OLLAMA_HOST={url}")
     if tokens.new:
@@ -122,7 +126,7 @@ def _farewell(active: int) -> str:
     return f"Stopping: {units.count(active, 'request')} may finish; Ctrl+C again ends them now."
 
 
-def _say_request(row: RequestRow) -> None:
+def _say_request(row: RequestRow, say: Say) -> None:
     """One line for each answered request; called in the request log's thread."""
     if row.path in ("/healthz", "/health", "/metrics"):
         return  # asked every few seconds by those who watch

@@ -170,9 +170,21 @@ class RequestLog:
                     fresh = ()
             if not self._writing:
                 return
-            for row in fresh:
-                self._heard(row)
             self._try(last=self._closing)
+            for row in fresh:
+                self._hear(row)
+
+    def _hear(self, row: RequestRow) -> None:
+        """Tell the listener of the command line, whose faults are never the log's."""
+        if not self._told:
+            return
+        try:
+            self._heard(row)
+        except OSError as error:
+            self._told = False
+            log.warning("ended requests are told no more: %s", error)
+        except Exception:
+            log.exception("an ended request could not be told")
 
     def _try(self, *, last: bool) -> None:
         """One attempt; what fails is tried again, unless the log is being closed."""
@@ -188,10 +200,15 @@ class RequestLog:
     def _write_batch(self, rows: tuple[RequestRow, ...]) -> bool:
         try:
             self._table.add(rows)
-        except NpurunError as error:
+        except Exception as error:
+            foreseen = isinstance(error, NpurunError)
             if not self.fault:
-                log.error("requests are not written to the log: %s", error)
-            self.fault = str(error)
+                log.error(
+                    "requests are not written to the log: %s",
+                    error,
+                    exc_info=None if foreseen else error,
+                )
+            self.fault = str(error) if foreseen else f"The log failed: {type(error).__name__}."
             return False
         self.fault = ""
         return True

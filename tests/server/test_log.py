@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from npurun_tui.server.log import RequestLog
 from npurun_tui.server.records import RequestRecord
 from npurun_tui.storage.database import Database
-from npurun_tui.storage.requests import RequestTable
+from npurun_tui.storage.requests import RequestRow, RequestTable
 
 
 def ended(**values: object) -> RequestRecord:
@@ -161,3 +162,39 @@ def test_hostile_texts_are_kept_as_they_are(tmp_path: Path, text: str) -> None:
     log.closed(ended(client=text))
     assert log.recent()[0].client == text
     log.close()
+
+
+def test_a_listener_that_fails_ends_no_log(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def fail(row: RequestRow) -> None:
+        told.append(row.model)
+        raise OSError("closed") if row.model == "second" else ValueError("wrong")
+
+    log = RequestLog(tmp_path / "log.db", heard=fail)
+    for model in ("first", "second", "third"):
+        log.closed(ended(model=model))
+        assert log.recent()[0].model == model
+    log.close()
+    assert told == ["first", "second"], "who has no ears any more is told nothing"
+
+
+def test_an_unforeseen_fault_of_the_table_does_not_end_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RequestLog(tmp_path / "log.db")
+    add, faults = RequestTable.add, [OverflowError("too large for SQLite")]
+
+    def fail_once(table: RequestTable, rows: Sequence[RequestRow]) -> None:
+        if faults:
+            raise faults.pop()
+        add(table, rows)
+
+    monkeypatch.setattr(RequestTable, "add", fail_once)
+    log.closed(ended(model="kept"))
+    log.flush()
+    assert "OverflowError" in log.fault
+    log.close()
+    again = RequestLog(tmp_path / "log.db")
+    assert [row.model for row in again.recent()] == ["kept"]
+    again.close()

@@ -38,9 +38,17 @@ class Served:
 
 @contextlib.contextmanager
 def serve(
-    home: Path, models: Path, *arguments: str, environ: Mapping[str, str] | None = None
+    home: Path,
+    models: Path,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+    pipe: int = -1,
+    listens: bool = True,
 ) -> Iterator[Served]:
-    """`npurun-tui serve`, ready; ended with the block."""
+    """`npurun-tui serve`, ready; ended with the block.
+
+    `pipe` is how many bytes its stderr holds unread (Linux); where nobody `listens`, it is read until the address came.
+    """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("NPURUN_")}
     environment |= {"NPURUN_TUI_HOME": str(home), "NPURUN_MODELS_DIR": str(models)}
     command = [sys.executable, "-m", "npurun_tui", "serve", "--bind", "127.0.0.1:0", *arguments]
@@ -50,6 +58,7 @@ def serve(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        pipesize=pipe,
         env=environment | dict(environ or {}),
     )
     served, ready = Served(process), threading.Event()
@@ -61,6 +70,8 @@ def serve(
             if found := re.search(r"https?://[^\s/]+:\d+", line):
                 served.url = served.url or found[0]
                 ready.set()
+                if not listens:
+                    return
         ready.set()
 
     reader = threading.Thread(target=read, daemon=True)
