@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from npurun_tui.attach.answer import whole
-from npurun_tui.attach.there import ServerThere
+from npurun_tui.attach.there import REFUSED, ServerThere
 from npurun_tui.attach.turn import RemoteTurn
 from npurun_tui.engine.engine import EngineState, EngineStatus, LoadedModel
 from npurun_tui.engine.listeners import tell
@@ -73,6 +73,7 @@ class AttachedEngine:
         """Answers that this workbench has on their way."""
         self._admitted = False
         """The token was good enough since the server was last found."""
+        self._refused = False
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -113,9 +114,10 @@ class AttachedEngine:
     async def _keep_looking(self) -> None:
         while True:
             self._set(await self._look())
-            await asyncio.sleep(self._poll)
+            await asyncio.sleep(REFUSED if self._refused else self._poll)
 
     async def _look(self) -> EngineStatus:
+        self._refused = False
         try:
             health = await self._there.health()
             if not self._admitted:
@@ -130,6 +132,7 @@ class AttachedEngine:
             self._admitted = False
             return EngineStatus(EngineState.FAILED, reason=error.message)
         except NpurunError as error:
+            self._refused = True
             return EngineStatus(EngineState.FAILED, reason=str(error))
         return self._read(health)
 

@@ -21,6 +21,8 @@ from npurun_tui.text import one_line
 
 PATIENCE: Final = 10.0
 """Seconds for an answer that a server gives at once."""
+REFUSED: Final = 30.0
+"""Seconds after which a server that refuses is asked again: it logs each refusal, and the token stays what it is."""
 CHANGING: Final = 120.0
 """Seconds for deleting and unloading, which wait for what runs."""
 

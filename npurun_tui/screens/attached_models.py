@@ -14,7 +14,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from npurun_tui import units
-from npurun_tui.errors import NpurunError
+from npurun_tui.attach.there import REFUSED
+from npurun_tui.errors import NetworkUnavailable, NpurunError
 from npurun_tui.screens.attached_words import COLUMNS, PULL, model_rows
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.messages import UseModel
@@ -104,9 +105,10 @@ class AttachedModels(Widget):
     @work(group="look")
     async def _keep_looking(self) -> None:
         """Ask at once where something has changed, else every few seconds, and only while somebody looks."""
+        pause = EVERY
         while True:
-            await self._wait()
-            fault = ""
+            await self._wait(pause)
+            fault, pause = "", EVERY
             try:
                 self._models = await self._attached.models(anew=True)
                 self._loaded = {entry.name: entry for entry in await self._there.loaded()}
@@ -114,13 +116,14 @@ class AttachedModels(Widget):
                 await self._ask_details()
             except NpurunError as error:
                 fault = str(error)
+                pause = EVERY if isinstance(error, NetworkUnavailable) else REFUSED
             self._say(fault)
             self.show()
 
-    async def _wait(self) -> None:
+    async def _wait(self, pause: float) -> None:
         while not self._look_now.is_set():
             try:
-                await asyncio.wait_for(self._look_now.wait(), EVERY)
+                await asyncio.wait_for(self._look_now.wait(), pause)
             except TimeoutError:
                 if self.is_on_screen:
                     break

@@ -6,6 +6,7 @@ It is neither started nor set up from here: who stopped it could not start it ag
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,8 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from npurun_tui.errors import NpurunError
+from npurun_tui.attach.there import REFUSED
+from npurun_tui.errors import NetworkUnavailable, NpurunError
 from npurun_tui.screens import server_words
 from npurun_tui.screens.attached_words import Seen, entry_of, seen_of
 from npurun_tui.screens.confirm import ConfirmScreen
@@ -70,6 +72,8 @@ class AttachedServer(Widget):
         self._filter = FilterInput(placeholder="any words", compact=True, id="attached-filter")
         self.table = RequestTable(id="attached-requests")
         self._look_now = asyncio.Event()
+        self._not_before = 0.0
+        """The clock does not look before this moment."""
 
     def compose(self) -> ComposeResult:
         """Head, note, filter, table."""
@@ -102,7 +106,7 @@ class AttachedServer(Widget):
     # --- looking -------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        if self.is_on_screen:
+        if self.is_on_screen and time.monotonic() >= self._not_before:
             self._look_now.set()
 
     @work(group="look")
@@ -117,6 +121,8 @@ class AttachedServer(Widget):
                 found = await self._there.requests(LIMIT, self._filter.value.strip())
             except NpurunError as error:
                 fault, self._seen = str(error), None
+                away = isinstance(error, NetworkUnavailable)
+                self._not_before = time.monotonic() + (0 if away else REFUSED)
             else:
                 self._take(found)
             self._say(fault)
