@@ -72,7 +72,7 @@ class TokenPolicy:
         if may_admin or (may_infer and scope == "infer"):
             return
         if may_infer:
-            raise Forbidden("This token may not change models.", mend="Use the admin token.")
+            raise Forbidden("This token may ask models, and no more.", mend="Use the admin token.")
         if self._throttle.blocks(head.peer):
             raise TooManyTries(
                 "Too many wrong tokens came from this address.", mend="Wait a minute."
