@@ -26,13 +26,20 @@ T = TypeVar("T")
 SLOWEST: Final = 4096
 """Bytes in a second, on average, that a body must bring once the first `body_idle` seconds are over."""
 
-BRACKETS: Final = 200_000
-COMMAS: Final = 500_000
-"""What a body may have of these, in its texts too: they bound its values, and with them the time that decoding holds up
-every other client. 15 MB of `[],` take ten seconds; a body that is one long text takes a few milliseconds."""
+AT_ONCE: Final = 128 << 10
+"""Bytes of a body that is decoded on the server's loop, in a few milliseconds; a thread's turn costs more than that."""
 
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
+BRACKETS: Final = 50_000
+COMMAS: Final = 200_000
+"""What a body may have of these, in its texts too: they bound its values, and with them the time that decoding holds up
+every other client, in a thread too: msgspec keeps the interpreter. 15 MB of `[],` take ten seconds."""
+
+NUL: Final = b"\\u0000"
+
+PIECE: Final = 128 << 10
+"""Bytes that are looked through at once; in between other threads get their turn."""
+
+_ESCAPE: Final = re.compile(rb"\\[^u]", re.DOTALL)
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _OTHERS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _AT: Final = re.compile(r" - at `\$\.?(.*)`$")
@@ -148,6 +155,8 @@ async def read_body(request: Request, kind: type[T], limits: Limits, dialect: Di
         raise ClientGone from None
     if not body.strip():
         raise BadRequest("missing request body")  # Ollama's words, which its clients compare
+    if len(body) > AT_ONCE:
+        return await asyncio.to_thread(decode, body, kind, limits.depth, dialect)
     return decode(body, kind, limits.depth, dialect)
 
 
@@ -164,10 +173,8 @@ def decode(body: bytes, kind: type[T], depth: int, dialect: Dialect) -> T:
         raise BadRequest(f"The body is not JSON: {error}.") from None
     except RecursionError:
         raise _too_deep(depth) from None
-    if brackets > depth and not _shallow(body, depth):
-        raise _too_deep(depth)
-    if _NUL.search(body):
-        raise BadRequest("The body has a NUL character in a string.")
+    if brackets > depth or NUL in body:
+        _look_through(body, depth)
     return value
 
 
@@ -186,11 +193,30 @@ def _too_deep(depth: int) -> BadRequest:
     return BadRequest(f"The body is nested more than {depth} levels deep.")
 
 
-def _shallow(body: bytes, depth: int) -> bool:
-    """Whether valid JSON is nested at most `depth` deep; C's speed, because the client chooses the shape."""
-    brackets = _STRING.sub(b"", body).translate(_BRACKETS, _OTHERS)
+def _look_through(body: bytes, depth: int) -> None:
+    """Raises BadRequest where valid JSON has a NUL in a string, or is nested more than `depth` deep. At C's speed and
+    piece by piece, because the client chooses the shape."""
+    kept: list[bytes] = []
+    carry, inside = b"", 0
+    for start in range(0, len(body), PIECE):
+        piece = _ESCAPE.sub(
+            b"", carry + body[start : start + PIECE]
+        )  # what is left is \u, or cut off
+        if NUL in piece:
+            raise BadRequest("The body has a NUL character in a string.")
+        cut = piece.rfind(b"\\", max(len(piece) - len(NUL) + 1, 0))
+        piece, carry = (piece[:cut], piece[cut:]) if cut >= 0 else (piece, b"")
+        parts = piece.split(b'"')
+        kept += (part.translate(_BRACKETS, _OTHERS) for part in parts[inside::2])
+        inside ^= (len(parts) - 1) & 1
+    if not _shallow(b"".join(kept), depth):
+        raise _too_deep(depth)
+
+
+def _shallow(brackets: bytes, depth: int) -> bool:
+    """Whether matching brackets are nested at most `depth` deep."""
     for _ in range(depth):
-        brackets = brackets.replace(b"[]", b"")
         if not brackets:
             return True
-    return False
+        brackets = brackets.replace(b"[]", b"")
+    return not brackets

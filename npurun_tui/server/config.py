@@ -15,7 +15,7 @@ ToolPolicy = Literal["auto", "strict", "ignore"]
 class Limits:
     """Bounds on what one client can take; seconds and bytes."""
 
-    body: int = 20 << 20
+    body: int = 8 << 20
     body_text: int = 1 << 20
     """For routes that take one conversation or name; `body` is for those that take many texts."""
     bodies: int = 128 << 20

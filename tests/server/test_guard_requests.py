@@ -7,10 +7,12 @@ import json
 import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import pytest
 
 from npurun_tui.server.config import Limits
+from tests.server.test_site import whole
 from tests.support.live_server import Live, Reply, serving, until
 
 HI = b'{"text":"hi"}'
@@ -155,10 +157,10 @@ async def test_multipart_is_refused_and_no_other_type_is_asked_for() -> None:
         (b'{"count": 1}', "text"),
         (b'{"text":"x","y":' + b"[" * 65 + b"]" * 65 + b"}", "64 levels"),
         (b'{"text":"x","y":' + b'{"a":' * 65 + b"1" + b"}" * 65 + b"}", "64 levels"),
-        (b'{"text":"x","y":' + b"[" * 199_000 + b"]" * 199_000 + b"}", "64 levels"),
-        (b'{"text":"x","y":' + b"[" * 199_000, "not JSON|64 levels"),
-        (b'{"text":"x","y":' + b"[" * 200_001, "too many parts"),
-        (b'{"text":"x","y":[' + b"1," * 500_000 + b"1]}", "too many parts"),
+        (b'{"text":"x","y":' + b"[" * 24_000 + b"]" * 24_000 + b"}", "64 levels"),
+        (b'{"text":"x","y":' + b"[" * 49_000, "not JSON|64 levels"),
+        (b'{"text":"x","y":' + b"[" * 50_001, "too many parts"),
+        (b'{"text":"x","y":[' + b"1," * 200_000 + b"1]}", "too many parts"),
         (b'{"text":"x","y":NaN}', "not JSON"),
     ],
 )
@@ -252,11 +254,21 @@ async def test_the_record_tells_of_the_request() -> None:
         assert record.cancel is None
 
 
-async def test_bodies_are_kept_only_where_the_user_asks() -> None:
-    async with serving(log_prompts=True) as live:
-        await post(live, "/v1/echo", HI)
-        await until(lambda: bool(live.seen.records))
-        assert live.seen.records[0].body == HI
+async def test_bodies_are_kept_only_where_the_user_asks(tmp_path: Path) -> None:
+    """Elsewhere nothing of them is: neither in a record nor in any file, the request log's database among them."""
+    mark = b"zq9 a private question"
+    ask = {"model": "small", "messages": [{"role": "user", "content": mark.decode()}]}
+    for kept in (True, False):
+        async with serving(log_prompts=kept) as live:
+            await post(live, "/v1/echo", HI)
+            await until(lambda: bool(live.seen.records))
+            assert live.seen.records[0].body == (HI if kept else None)
+        home = tmp_path / str(kept)
+        async with whole(home, log_prompts=kept) as client:
+            assert (await client.post("/v1/chat/completions", json=ask)).status_code == 200
+        files = [file for file in home.rglob("*") if file.is_file()]
+        assert any(b"/v1/chat/completions" in file.read_bytes() for file in files), "it was logged"
+        assert any(mark in file.read_bytes() for file in files) == kept
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\x1b[31mred", "a\x7fb", "a\rb"])

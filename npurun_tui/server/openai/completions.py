@@ -64,10 +64,10 @@ class CompletionRequest(SamplingFields):
 def prompts_of(body: CompletionRequest) -> tuple[str, ...]:
     """The prompts, each of which can be answered as far as that shows here: a fault in the last of several would
     otherwise be found when the others have been answered. Raises BadRequest, Unsupported."""
-    if isinstance(body.prompt, str) and body.prompt:
-        return (body.prompt,)
-    if not body.prompt or isinstance(body.prompt, str):
+    if not body.prompt:
         raise BadRequest("`prompt` is missing or empty.", param="prompt")
+    if isinstance(body.prompt, str):
+        return (body.prompt,)
     bounded(len(body.prompt), MOST_PROMPTS, "prompt")
     texts = tuple(prompt for prompt in body.prompt if isinstance(prompt, str))
     if len(texts) != len(body.prompt):
