@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 from npurun_tui.server.app import ServerApp
 from npurun_tui.server.config import Limits
 from npurun_tui.server.doors import Doors
+from npurun_tui.server.handshake import Handshakes
 from npurun_tui.server.protocol import HardenedProtocol
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Listener:
         self._tls = tls
         self._state = ServerState()
         self._servers: list[asyncio.Server] = []
+        self._handshakes: Handshakes | None = None
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -46,15 +48,12 @@ class Listener:
         def connect() -> HardenedProtocol:
             return HardenedProtocol(config, self._state, self._limits, doors, loop)
 
+        accept: Callable[[], asyncio.Protocol] = connect
+        if self._tls is not None:
+            self._handshakes = Handshakes(self._tls, self._limits, doors, connect)
+            accept = self._handshakes.accept
         for listening in self._sockets:
-            server = await loop.create_server(
-                connect,
-                sock=listening,
-                ssl=self._tls,
-                ssl_handshake_timeout=self._limits.header_deadline if self._tls else None,
-                ssl_shutdown_timeout=1.0 if self._tls else None,
-            )
-            self._servers.append(server)
+            self._servers.append(await loop.create_server(accept, sock=listening))
         return self
 
     async def __aexit__(
@@ -69,6 +68,8 @@ class Listener:
         """Accept nothing more, give requests `finish` seconds, then abort them and wait `aborting` seconds at most."""
         for server in self._servers:
             server.close()
+        if self._handshakes is not None:
+            await self._handshakes.aclose()
         for connection in self._connections():
             connection.shutdown()
         if not await self._ended(finish):
