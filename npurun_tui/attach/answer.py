@@ -93,6 +93,13 @@ class Answer:
         return figure(self.timings.get("prompt_per_second"))
 
     @property
+    def ttft_ms(self) -> float | None:
+        """By the server's clock: reading the prompt, and bringing a saved cache back where it did."""
+        reading = figure(self.timings.get("prompt_ms"))
+        restoring = figure(self.timings.get("restore_ms")) or 0.0
+        return None if reading is None else reading + restoring
+
+    @property
     def decode_tps(self) -> float | None:
         """Tokens per second by the server's clock, else by ours."""
         if (rate := figure(self.timings.get("predicted_per_second"))) is not None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Final, cast
 
-from npurun_tui.attach.answer import Answer, figure
+from npurun_tui.attach.answer import Answer
 from npurun_tui.attach.http import events, post
 from npurun_tui.attach.there import ServerThere
 from npurun_tui.chat.model import CUT
@@ -132,7 +132,7 @@ class RemoteTurn:
             cached_tokens=cached,
             prefilled_tokens=prompt - cached,
             completion_tokens=written,
-            ttft_ms=figure(answer.timings.get("prompt_ms")) or measured,
+            ttft_ms=answer.ttft_ms or measured,
             prefill_tps=answer.prefill_tps or 0.0,
             decode_tps=answer.decode_tps or 0.0,
             total_ms=(now - began) * 1000,
