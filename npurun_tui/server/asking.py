@@ -90,6 +90,13 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """What the client should know and is known before the answer's first piece: for a header. `Done` has it too."""
+
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """Some of the answer's text, never empty. Stop strings, thinking marks and tool calls are not in it."""
 
@@ -128,7 +135,7 @@ class Done:
     """What the client should know, in words: dropped tools, dropped messages. Also in a response header."""
 
 
-Event = Queued | Loading | Reading | Text | Thought | Call | Done
+Event = Queued | Loading | Reading | Warned | Text | Thought | Call | Done
 
 
 class Answerer(Protocol):

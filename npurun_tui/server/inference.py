@@ -20,7 +20,7 @@ from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.transcript import Piece
 from npurun_tui.errors import ModelError
 from npurun_tui.models.names import normalise
-from npurun_tui.server.asking import Ask, Done, Embeddings, Event
+from npurun_tui.server.asking import Ask, Done, Embeddings, Event, Warned
 from npurun_tui.server.bridge import Bridge, Emit
 from npurun_tui.server.budget import TOOLS_IGNORED
 from npurun_tui.server.config import ServerConfig
@@ -224,6 +224,8 @@ def _events(reader: AnswerReader, signal: Signal, began: float) -> Iterator[Even
         yield from reader.read(signal.text)
     elif isinstance(signal, Began):
         reader.begin(signal)
+        if signal.warnings:
+            yield Warned(signal.warnings)
     elif isinstance(signal, Ended):
         yield from reader.end()
         yield Done(

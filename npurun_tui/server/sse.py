@@ -17,10 +17,20 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from npurun_tui.errors import NpurunError
-from npurun_tui.server.asking import Call, Done, Event, Loading, Queued, Reading, Text, Thought
+from npurun_tui.server.asking import (
+    Call,
+    Done,
+    Event,
+    Loading,
+    Queued,
+    Reading,
+    Text,
+    Thought,
+    Warned,
+)
 from npurun_tui.server.disconnect import ClientGone
 from npurun_tui.server.faults import EngineFault, RequestFault, Unready
-from npurun_tui.server.notices import words
+from npurun_tui.server.notices import headers, words
 from npurun_tui.server.records import RequestRecord
 
 log = logging.getLogger(__name__)
@@ -78,7 +88,8 @@ class EventStream(Response):
         *,
         notes: tuple[str, ...] = (),
     ) -> None:
-        """`notes` are warnings that the dialect has already; the answer's own come with its end."""
+        """`notes` are warnings that the dialect has already. The header has them, and those that come before the head
+        is sent; a comment before the end has all."""
         super().__init__(
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
         )
@@ -131,6 +142,8 @@ class EventStream(Response):
                         await self._write(self._narrator.piece(event))
                     elif isinstance(event, Done):
                         done = event
+                    elif isinstance(event, Warned):
+                        self._notes += event.warnings
                     else:
                         await self._wait_as(event)
             if done is None:
@@ -141,7 +154,7 @@ class EventStream(Response):
 
     async def _finish(self, done: Done) -> None:
         await self._begin()
-        notes = words((*self._notes, *done.warnings))
+        notes = words((*self._notes, *done.warnings))  # each once: what was known before is in both
         last = comment(f"warning {notes}") if notes else b""
         await self._write(last + self._narrator.end(done), last=True)
 
@@ -195,12 +208,17 @@ class EventStream(Response):
             if self._begun or self._ended:
                 return
             await self._send(
-                {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+                {"type": "http.response.start", "status": 200, "headers": self._head()}
             )
             self._begun = True
             opening = self._narrator.opening()
             if opening:
                 await self._chunk(opening)
+
+    def _head(self) -> list[tuple[bytes, bytes]]:
+        """The headers, with the warnings that are known by now."""
+        self.headers.update(headers(self._notes))
+        return self.raw_headers
 
     async def _write(self, body: bytes, *, last: bool = False) -> None:
         """One chunk of a stream that has begun."""

@@ -20,10 +20,12 @@ from npurun_tui.server.asking import (
     Call,
     Done,
     Event,
+    Reading,
     Sampling,
     Text,
     Thought,
     ToolChoice,
+    Warned,
 )
 from npurun_tui.server.config import Limits, ServerConfig
 from npurun_tui.server.faults import (
@@ -302,6 +304,10 @@ async def test_tools_that_do_not_fit_are_dropped_with_a_warning(play: Play) -> N
     assert (text, calls) == (CALL, [])
     assert "28 tools did not fit" in done.warnings[0]
     assert "tool_1" not in stage.heard()[0]["prompt"]
+    events = await events_of(stage.inference, ask(tools=MANY))
+    warned = [index for index, event in enumerate(events) if isinstance(event, Warned)]
+    assert [events[index] for index in warned] == [Warned(done.warnings)]
+    assert not any(isinstance(event, Reading | Text) for event in events[: warned[0]]), "in time"
     needed = ask(tools=MANY, tool_choice=ToolChoice("required"))
     with pytest.raises(ContextLength):
         await events_of(stage.inference, needed)

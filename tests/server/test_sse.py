@@ -14,7 +14,7 @@ import pytest
 
 from npurun_tui.errors import ContextOverflow, EngineCrashed, QueueFull
 from npurun_tui.server import sse
-from npurun_tui.server.asking import Loading, Queued, Reading, Text
+from npurun_tui.server.asking import Loading, Queued, Reading, Text, Warned
 from npurun_tui.server.faults import Busy, ContextLength, UnknownModel
 from tests.server.scripted import Served, Step, done, served
 
@@ -226,6 +226,22 @@ async def test_a_request_that_is_aborted_here_is_told_so() -> None:
         text = "".join([chunk async for chunk in chunks])
     assert "ended here" in events(text)[0]["error"]["message"]
     assert events(text)[-1] == "[DONE]"
+
+
+async def test_a_warning_that_is_known_early_is_in_the_head() -> None:
+    early, late = ("The tools did not fit.",), ("The answer took longer.",)
+    async with served([Queued(0), Warned(early), Text("x"), done(warnings=early + late)]) as server:
+        stream = await streamed(server)
+    assert stream.headers["x-npurun-warning"] == "tools-dropped"
+    assert comments(stream.text) == ["warning tools-dropped, time-limit"]
+
+
+async def test_a_warning_after_the_head_is_a_comment_only() -> None:
+    early = ("The tools did not fit.",)
+    async with served([Queued(2), Warned(early), Text("x"), done(warnings=early)]) as server:
+        stream = await streamed(server)
+    assert "x-npurun-warning" not in stream.headers
+    assert comments(stream.text) == ["queued 2", "warning tools-dropped"]
 
 
 async def test_warnings_are_words_in_a_header_or_a_comment() -> None:
