@@ -17,6 +17,7 @@ from npurun_tui.logs import configure_logging
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.control import ServerControl
 from npurun_tui.server.log import RequestLog
+from npurun_tui.server.outcomes import succeeded
 from npurun_tui.server.state import ServerState
 from npurun_tui.server.tokens import hash_token, new_token
 from npurun_tui.services import Services
@@ -145,7 +146,7 @@ def _figures(row: RequestRow) -> str:
         parts.append(units.rate(row.decode_tps))
     if row.total_ms is not None:
         parts.append(units.duration(row.total_ms / 1000))
-    if row.status >= 400:
+    if not succeeded(row.status, row.outcome):
         parts.append(one_line(row.outcome, 100))
     return f"  {' · '.join(parts)}" if parts else ""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from npurun_tui import units
 from npurun_tui.server.clients import short_client
+from npurun_tui.server.outcomes import ABORTED_HERE, CLIENT_LEFT, STOPPED, succeeded
 from npurun_tui.text import one_line
 from npurun_tui.widgets.row_table import Cell, Column
 
@@ -55,7 +56,7 @@ class Entry:
     @property
     def ok(self) -> bool:
         """It was answered as it should be."""
-        return 0 < self.row.status < 400 and self.row.outcome not in ABORTED
+        return succeeded(self.row.status, self.row.outcome)
 
     @cached_property
     def client(self) -> str:
@@ -94,17 +95,18 @@ class Entry:
         )
 
 
-ABORTED: Final = {"aborted here": "aborted", "the server was stopped": "stopped"}
-"""Outcomes of `flights`, and the words for them that fit a cell."""
+ABORTED: Final = {ABORTED_HERE: "aborted", STOPPED: "stopped"}
+"""Words for them that fit a cell."""
 
 
 def _ended(row: RequestRow, *, ok: bool) -> str:
     if row.outcome in ABORTED:
         return f"✗ {ABORTED[row.outcome]}"
-    if row.status == LEFT or row.outcome == "client left":
+    if row.status == LEFT or row.outcome == CLIENT_LEFT:
         return "✗ client left"
     if not ok:
-        return f"✗ {row.status or 'no answer'}"
+        broken = " broken" if 0 < row.status < 400 else ""  # its head was sent before it failed
+        return f"✗ {row.status or 'no answer'}{broken}"
     outcome = one_line(row.outcome, 10)
     return f"✓ {row.status} {outcome}".rstrip()
 

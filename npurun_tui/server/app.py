@@ -18,11 +18,12 @@ from npurun_tui.server.context import ServerContext
 from npurun_tui.server.disconnect import ClientGone
 from npurun_tui.server.errors import error_response, fault_of
 from npurun_tui.server.faults import Aborted, EngineFault, Unready
-from npurun_tui.server.flights import STOPPED, Flight, Flights, Observer
+from npurun_tui.server.flights import Flight, Flights, Observer
 from npurun_tui.server.guard import Admitted, Guard
 from npurun_tui.server.heads import Head
 from npurun_tui.server.hosts import is_loopback
 from npurun_tui.server.origins import cors_headers
+from npurun_tui.server.outcomes import CLIENT_LEFT, STOPPED
 from npurun_tui.server.records import RequestRecord
 from npurun_tui.server.routing import Dialect, Route
 from npurun_tui.server.sending import Sender, common_headers
@@ -153,7 +154,7 @@ class _Exchange:
 
     def left(self) -> None:
         """The client has gone."""
-        self.record.outcome = "client left"
+        self.record.outcome = CLIENT_LEFT
 
     def finish(self) -> None:
         """Write the end into the record."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Protocol
 
+from npurun_tui.server.outcomes import ABORTED_HERE, STOPPED, succeeded
 from npurun_tui.server.records import RequestRecord
-
-ABORTED_HERE: Final = "aborted here"
-STOPPED: Final = "the server was stopped"
 
 
 class Observer(Protocol):
@@ -92,7 +90,7 @@ class Flights:
             counts = replace(
                 counts,
                 total=counts.total + 1,
-                failed=counts.failed + int(ended.status >= 400),
+                failed=counts.failed + int(not succeeded(ended.status, ended.outcome)),
                 prompt_tokens=counts.prompt_tokens + (ended.prompt_tokens or 0),
                 completion_tokens=counts.completion_tokens + (ended.completion_tokens or 0),
             )

@@ -47,7 +47,8 @@ class RequestRecord:
     status: int = 0
     """HTTP's, 0 while there is none; 499 where the client left before there was one."""
     outcome: str = ""
-    """Why it ended, in a word or a sentence: `stop`, `length`, `client left`, `aborted here`, an error's text."""
+    """Why it ended, in a word or a sentence: `stop`, `length`, `client left`, `aborted here`, an error's text.
+    `outcomes.succeeded` tells them apart."""
     queue_ms: float | None = None
     load_ms: float | None = None
     ttft_ms: float | None = None

@@ -32,7 +32,7 @@ class ServerStatus:
     total: int = 0
     """Requests answered since it started."""
     failed: int = 0
-    """Of these, with a status of 400 and more."""
+    """Of these, what was not answered as it should be: refused, broken off, aborted, or left by its client."""
     prompt_tokens: int = 0
     """Of all answers, those taken from a cache included."""
     completion_tokens: int = 0

@@ -12,10 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
+from npurun_tui.commands.serve import _say_request as say_request
 from npurun_tui.engine.engine import EngineState, EngineStatus, LoadedModel
+from npurun_tui.screens.server_entry import Entry
+from npurun_tui.server.asking import Text
 from npurun_tui.server.binding import CannotServe
 from npurun_tui.server.config import Limits, ServerConfig
 from npurun_tui.server.control import PAUSE, ServerControl
+from npurun_tui.server.faults import EngineFault
 from npurun_tui.server.site import Parts
 from npurun_tui.server.state import ServerState, ServerStatus
 from npurun_tui.server.tokens import hash_token
@@ -254,3 +258,25 @@ async def test_strangers_learn_only_whether_it_is_ready(stage: Stage) -> None:
             assert (await stranger.get("/healthz")).json() == {"status": "ready", "auth": True}
             assert (await stranger.get("/health")).json() == {"status": "ok"}
             assert (await stranger.get("/v1/models")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [("/v1/chat/completions", {}), ("/v1/messages", {"max_tokens": 5}), ("/api/chat", {})],
+)
+async def test_an_answer_that_breaks_off_is_a_failure_though_its_status_was_200(
+    stage: Stage, path: str, more: dict[str, Any]
+) -> None:
+    fault = EngineFault("The engine died.", code="engine_crashed")
+    stage.answerer.script = (Text("Hel"), fault)
+    async with await stage.start() as client:
+        answer = await client.post(path, json={**CHAT, **more, "stream": True})
+        assert (answer.status_code, "The engine died." in answer.text) == (200, True)
+        await until(lambda: stage.control.status.total == 1)
+        assert stage.control.status.failed == 1
+        (row,) = await asyncio.to_thread(stage.control.log.recent)
+        assert row.outcome == "The engine died."
+        assert Entry(row).state == "✗ 200 broken"
+        said: list[str] = []
+        say_request(row, said.append)
+        assert said[0].endswith("The engine died.")
