@@ -71,7 +71,8 @@ def _write(line: str) -> None:
     out = sys.stderr
     if out is None:
         raise OSError("there is no stderr")
-    if out is not sys.__stderr__:  # somebody has put a text stream of their own in its place
+    # By id: to mypy `is` would say again that there may be none.
+    if id(out) != id(sys.__stderr__):
         out.write(f"{line}\n")
         out.flush()
         return

@@ -52,8 +52,9 @@ class RequestLog:
         heard: Callable[[RequestRow], None] = lambda _row: None,
     ) -> None:
         """Nothing is opened before the first request has ended or is asked for. `heard` is called once for each ended
-        request, in the log's own thread: it may block."""
+        request, in the log's own thread, when it is written or could not be: it must not block."""
         self._heard = heard
+        self._told = True
         self._database = Database(database)
         self._table = RequestTable(self._database, kept=kept)
         self._live: dict[str, RequestRecord] = {}
