@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from npurun_tui import __version__
+from npurun_tui.server.hosts import is_loopback
 from npurun_tui.server.routing import Answer, Dialect, Route
 
 _REF: Final = "#/components/schemas/{name}"
@@ -67,23 +68,26 @@ _ALWAYS: Final = {
     400: "The request is not what the route takes",
     403: "Host, Origin or the token's scope is not allowed",
     408: "The request did not arrive in time",
+    413: "The body is too large",
+    415: "The body is compressed or multipart",
     431: "The head is too large",
     500: "The server is at fault",
     503: "The server is full, shuts down, or has no model",
 }
-_WITH_TOKEN: Final = {401: "No token, or not the right one"}
-_WITH_BODY: Final = {
-    413: "The body is too large",
-    415: "The body is compressed or multipart",
+_WITH_TOKEN: Final = {
+    401: "No token, or not the right one",
+    429: "Too many wrong tokens came from this address",
 }
 _WITH_MODEL: Final = {
     404: "No such model",
-    429: "The waiting line is full",
+    429: "The waiting line is full, or too many wrong tokens came from this address",
 }
 
 
-def openapi_document(routes: Sequence[Route], *, url: str = "") -> dict[str, Any]:
-    """The document of all listed `routes`, OpenAPI 3.1."""
+def openapi_document(
+    routes: Sequence[Route], *, url: str = "", version: str = __version__
+) -> dict[str, Any]:
+    """The document of all listed `routes`, OpenAPI 3.1. `version` is the server's, empty where it is not told."""
     listed = [route for route in routes if route.listed]
     types = [route.body for route in listed if route.body is not None]
     for route in listed:
@@ -101,7 +105,7 @@ def openapi_document(routes: Sequence[Route], *, url: str = "") -> dict[str, Any
             operations["head"] = _operation(route, schema_of, empty=True)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "npurun-tui", "version": __version__},
+        "info": {"title": "npurun-tui", "version": version or "0"},  # the key is required
         "servers": [{"url": url or "/"}],
         "paths": paths,
         "components": {
@@ -182,7 +186,7 @@ def _refusals(route: Route) -> dict[int, str]:
     if route.scope != "open":
         texts |= _WITH_TOKEN
     if route.body is not None:
-        texts |= _WITH_BODY | _WITH_MODEL
+        texts |= _WITH_MODEL
     elif "{" in route.path:
         texts[404] = _WITH_MODEL[404]
     return texts
@@ -193,14 +197,16 @@ def _operation_id(route: Route, method: str) -> str:
     return f"{method.lower()}_{words or 'root'}"
 
 
-def openapi_route(routes: Sequence[Route]) -> Route:
-    """The route that tells of `routes` and of itself; the document is made when it is first asked for."""
+def openapi_route(routes: Sequence[Route], *, host: str) -> Route:
+    """The route that tells of `routes` and of itself; the document is made when it is first asked for. `host` is what
+    the server listens on: strangers do not learn the version."""
     made: list[bytes] = []
+    version = __version__ if is_loopback(host) else ""
 
     async def answer(request: Request) -> Response:
         del request
         if not made:
-            made.append(msgspec.json.encode(openapi_document([*routes, itself])))
+            made.append(msgspec.json.encode(openapi_document([*routes, itself], version=version)))
         return Response(made[0], media_type="application/json")
 
     itself = Route(

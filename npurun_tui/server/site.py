@@ -116,7 +116,7 @@ def all_routes(
         *ollama.routes(context),
         *admin,
     ]
-    routes.append(openapi_route(routes))
+    routes.append(openapi_route(routes, host=context.config.host))
     health.listed = tuple(routes)
     return routes
 

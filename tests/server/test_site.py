@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-import npurun_tui.server
+from npurun_tui import __version__
 from npurun_tui.engine.engine import EngineStatus
 from npurun_tui.server.admin import AdminPages
 from npurun_tui.server.config import ServerConfig
@@ -24,6 +24,7 @@ from npurun_tui.server.log import RequestLog
 from npurun_tui.server.metrics import Metrics
 from npurun_tui.server.routing import Route
 from npurun_tui.server.site import Parts, all_routes
+from npurun_tui.server.throttle import TRIES
 from npurun_tui.server.tokens import hash_token
 from npurun_tui.services import Services
 from npurun_tui.settings import Paths, Settings
@@ -196,14 +197,63 @@ async def test_messages_and_tools_are_counted(tmp_path: Path) -> None:
             assert (await client.post(path, json=body)).status_code == 400, path
 
 
-def test_nothing_serves_files_or_reads_forms() -> None:
+async def test_nothing_serves_files_or_reads_forms(tmp_path: Path) -> None:
     """CVE-2025-62727 and CVE-2025-54121 in Starlette were in parts that are not used here."""
-    folder = Path(npurun_tui.server.__file__).parent
-    forbidden = {"FileResponse", "StaticFiles", "form", "Jinja2Templates", "UploadFile"}
-    for file in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            name = getattr(node, "attr", None) or getattr(node, "id", None)
-            names = {
-                alias.name for alias in getattr(node, "names", ()) if isinstance(alias, ast.alias)
-            }
-            assert not forbidden & {name, *names}, file
+    ranges = {"Range": "bytes=0-,1-," + "0-0," * 1000 + "-1"}
+    form = {"file": ("x", b"x" * 1000)}
+    async with whole(tmp_path) as client:
+        for route in routes():
+            method, path = route.method, path_of(route)
+            refused = await client.request(method, path, files=form)
+            assert refused.status_code == 415, (method, path)
+            if method != "GET":
+                continue
+            plain, asked = await client.get(path), await client.get(path, headers=ranges)
+            assert asked.status_code == plain.status_code != 206, path
+            assert not {"content-range", "accept-ranges"} & set(asked.headers), path
+            assert asked.headers.get("content-type") == plain.headers.get("content-type"), path
+
+
+async def test_what_the_guard_answers_is_in_the_document(tmp_path: Path) -> None:
+    infer, admin = hash_token("infer"), hash_token("admin")
+    tries = {
+        "Content-Encoding": ("gzip", 415),
+        "Content-Length": ("99999999999", 413),
+        "X-Api-Key": ("wrong", 429),
+    }
+    async with whole(tmp_path, infer_token=infer, admin_token=admin) as client:
+        document = (await client.get("/openapi.json")).json()
+        for guess in range(TRIES):
+            await client.get("/v1/models", headers={"X-Api-Key": f"guess{guess}"})
+        asked = [route for route in routes() if route.listed and route.method == "GET"]
+        assert len(asked) > 8
+        for route in asked:
+            told = document["paths"][route.path.replace(":path", "")]["get"]["responses"]
+            for name, (value, expected) in tries.items():
+                status = await status_of(client, path_of(route), f"{name}: {value}")
+                is_open = name == "X-Api-Key" and route.scope == "open"
+                assert status == (200 if is_open else expected), (route.path, name)
+                assert str(status) in told, (route.path, name)
+            assert ("429" in told) == (route.scope != "open"), route.path
+
+
+async def status_of(client: httpx.AsyncClient, path: str, line: str) -> int:
+    """Of a request that has this line in its head, and no body."""
+    port = client.base_url.port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{line}\r\n\r\n".encode())
+        return int((await reader.readline()).split()[1])
+    finally:
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", True), ("0.0.0.0", False)])
+async def test_the_document_tells_its_version_to_this_machine_only(
+    host: str, told: bool, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, host=host, insecure=True) as client:
+        at_home = str(client.base_url.copy_with(host="127.0.0.1", path="/openapi.json"))
+        answer = await client.get(at_home)
+    assert answer.json()["info"]["version"] == (__version__ if told else "0")
+    assert (__version__ in answer.text) == told

@@ -15,6 +15,12 @@ from npurun_tui.server.jsontext import encoded
 
 FINGERPRINT: Final = f"fp_npurun_{__version__}"
 
+
+def _fingerprint() -> str:
+    """A function's default is not in `/openapi.json`, which anybody may read; this one tells the version."""
+    return FINGERPRINT
+
+
 LEAST: Final = 0.01
 """Milliseconds: below this it is the rounding of the figures."""
 
@@ -103,7 +109,7 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
     object: Literal["chat.completion"] = "chat.completion"
     created: int
     model: str
-    system_fingerprint: str = FINGERPRINT
+    system_fingerprint: str = msgspec.field(default_factory=_fingerprint)
     choices: list[ChatChoice]
     usage: Usage | UnsetType = UNSET
     timings: Timings
@@ -125,7 +131,7 @@ class TextCompletion(msgspec.Struct, kw_only=True):
     object: Literal["text_completion"] = "text_completion"
     created: int
     model: str
-    system_fingerprint: str = FINGERPRINT
+    system_fingerprint: str = msgspec.field(default_factory=_fingerprint)
     choices: list[TextChoice]
     usage: Usage | UnsetType = UNSET
     timings: Timings
