@@ -5,6 +5,7 @@ fails later is the last line. Nothing is sent while a request waits: Ollama's cl
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -14,7 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from npurun_tui.errors import NpurunError
 from npurun_tui.server.errors import error_document, error_response
+from npurun_tui.server.faults import EngineFault, RequestFault, Unready
 from npurun_tui.server.records import RequestRecord
+from npurun_tui.server.sse import LAST_WORD
+
+log = logging.getLogger(__name__)
 
 MEDIA = "application/x-ndjson"
 JSON = "application/json; charset=utf-8"
@@ -41,6 +46,7 @@ class NdjsonStream(Response):
         del self.headers["content-length"]
         self._lines = lines
         self._record = record
+        self._begun = self._ended = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write it all; returns early where the client leaves."""
@@ -50,33 +56,57 @@ class NdjsonStream(Response):
             await asyncio.wait({tell, leave}, return_when=asyncio.FIRST_COMPLETED)
             if not tell.done():
                 self._record.outcome = self._record.outcome or "client left"
+        except asyncio.CancelledError:
+            tell.cancel()
+            await asyncio.wait({tell})
+            await self._break_off(
+                send, Unready("The request was ended here.", code="request_ended")
+            )
+            raise
         finally:
             tell.cancel()
             leave.cancel()
             await asyncio.wait({tell, leave})
-        if not tell.cancelled():
-            tell.result()
+        if tell.cancelled():
+            return
+        error = tell.exception()
+        if error is not None:
+            await self._break_off(send, EngineFault("The server failed at this request."))
+            raise error
 
     async def _tell(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
         try:
             async with aclosing(self._lines) as lines:
                 async for line in lines:
-                    if not begun:
-                        begun = True
+                    if not self._begun:
                         await self._begin(send)
                     await send({"type": "http.response.body", "body": line, "more_body": True})
         except NpurunError as error:
-            if not begun:
+            if not self._begun:
                 refusal = error_response(error, "ollama", request_id=self._record.id)
                 await refusal(scope, receive, send)
                 return
             self._record.outcome = error.message
-            last = msgspec.json.encode(error_document(error, "ollama")) + b"\n"
-            await send({"type": "http.response.body", "body": last, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._end(send, _last_line(error))
+            return
+        await self._end(send)
+
+    async def _break_off(self, send: Send, fault: RequestFault) -> None:
+        """The answer ends here and not by itself: the client is told, where it still reads."""
+        if not self._begun or self._ended:
+            return
+        try:
+            async with asyncio.timeout(LAST_WORD):
+                await self._end(send, _last_line(fault))
+        except TimeoutError:
+            log.info("the client of %s does not read", self._record.id)
+
+    async def _end(self, send: Send, last: bytes = b"") -> None:
+        self._ended = True
+        await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _begin(self, send: Send) -> None:
+        self._begun = True
         await send(
             {
                 "type": "http.response.start",
@@ -84,6 +114,10 @@ class NdjsonStream(Response):
                 "headers": self.raw_headers,
             }
         )
+
+
+def _last_line(error: NpurunError) -> bytes:
+    return msgspec.json.encode(error_document(error, "ollama")) + b"\n"
 
 
 async def _left(receive: Receive) -> None:
