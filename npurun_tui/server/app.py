@@ -133,6 +133,7 @@ class _Exchange:
     def enter(self, admitted: Admitted) -> None:
         """The request has passed the guard."""
         match = admitted.match
+        self.scope["state"]["admin"] = admitted.admin
         self.scope["path_params"] = match.params
         self.record.route = match.route.path
         self._speak(match.route.dialect)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from npurun_tui.server.asking import Answerer
 from npurun_tui.server.config import ServerConfig
+from npurun_tui.server.faults import Forbidden
 from npurun_tui.server.records import RequestRecord
 
 
@@ -100,3 +101,9 @@ def record_of(request: Request) -> RequestRecord:
     """The request's own record; the guard has put it there."""
     record: RequestRecord = request.scope["state"]["record"]
     return record
+
+
+def require_admin(request: Request, what: str) -> None:
+    """Raises Forbidden unless the guard found that whoever asks may do what only admins may; `what` ends a sentence."""
+    if not request.scope["state"].get("admin"):
+        raise Forbidden(f"This token may not {what}.", mend="Use the admin token.")

@@ -28,6 +28,8 @@ class Admitted:
     match: Match
     size: int
     """Bytes that its body may have."""
+    admin: bool
+    """Whoever asks may also do what only admins may."""
 
 
 class Guard:
@@ -60,8 +62,7 @@ class Guard:
         match = self._table.find(head.method, head.path)
         size = self._size(match.route)
         _check_body(head, size)
-        self._tokens.check(head, match.route.scope)
-        return Admitted(match, size)
+        return Admitted(match, size, admin=self._tokens.check(head, match.route.scope))
 
     def _options(self, head: Head) -> Response:
         allowed = self._table.allowed(head.path)

@@ -14,7 +14,9 @@ from npurun_tui.engine.messages import ChatMessage, ToolCall
 from npurun_tui.errors import ContextOverflow, EngineCrashed, EngineLoadFailed
 from npurun_tui.models.store import ModelStore
 from npurun_tui.server.asking import Loading, Queued, Reading, Sampling, Text
+from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.faults import Busy, ContextLength, UnknownModel
+from npurun_tui.server.tokens import hash_token
 from tests.server.ollama_site import TOOLS_TEMPLATE, Site, add_model, site
 from tests.server.scripted import CALLING, HELLO, THINKING, done
 
@@ -162,6 +164,28 @@ async def test_what_fails_later_is_the_last_line(root: Path) -> None:
         assert (await here.recorder.last(1)).outcome == "The engine process died."
 
 
+@pytest.mark.parametrize("how", ["aborted", "unforeseen"])
+async def test_a_stream_that_is_broken_off_says_so_and_ends_whole(root: Path, how: str) -> None:
+    said = asyncio.Event()
+
+    async def go_on() -> None:
+        said.set()
+        if how == "unforeseen":
+            raise RuntimeError("nobody foresaw it")
+        await asyncio.Event().wait()
+
+    async with site(root, (Text("Hel"), go_on)) as here:
+        asking = asyncio.create_task(here.lines("/api/chat", body("/api/chat")))
+        await asyncio.wait_for(said.wait(), 10)
+        if how == "aborted":
+            (record,) = here.recorder.open
+            assert record.cancel is not None
+            record.cancel()
+        lines = await asyncio.wait_for(asking, 10)
+        assert lines[0]["message"]["content"] == "Hel"
+        assert list(lines[-1]) == ["error"]
+
+
 async def test_warnings_are_told(root: Path) -> None:
     ending = done(warnings=("The tools were dropped: they do not fit.",))
     async with site(root, (Text("Hi"), ending)) as here:
@@ -196,6 +220,27 @@ async def test_without_a_question_the_model_is_loaded_or_unloaded(
             assert answer == {"model": "able", **said, "done": True, "done_reason": reason}
     assert here.answerer.stays[:2] == [("load", "able", None), ("unload", "able", 0)]
     assert here.answerer.asks == []
+
+
+async def test_unloading_is_an_admins(root: Path) -> None:
+    config = ServerConfig(infer_token=hash_token("ask"), admin_token=hash_token("rule"))
+    async with site(root, config=config) as here:
+        empty = {"model": "able", "keep_alive": 0}
+        for path in PATHS:
+            for token, status in (("ask", 403), ("rule", 200)):
+                headers = {"Authorization": f"Bearer {token}"}
+                assert (await here.post(path, empty, headers=headers)).status_code == status
+                question = body(path, keep_alive=0, stream=False)
+                assert (await here.post(path, question, headers=headers)).status_code == 200
+        assert here.answerer.stays == [("unload", "able", 0)] * 2
+
+
+@pytest.mark.parametrize("infer", [b"", hash_token("ask")])
+async def test_without_an_admin_token_whoever_may_ask_may_unload(root: Path, infer: bytes) -> None:
+    async with site(root, config=ServerConfig(infer_token=infer)) as here:
+        headers = {"Authorization": "Bearer ask"}
+        answer = await here.post("/api/chat", {"model": "able", "keep_alive": 0}, headers=headers)
+        assert answer.json()["done_reason"] == "unload"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from npurun_tui.server.asking import Ask, Call, Done, Event, Text, Thought
 from npurun_tui.server.bodies import read_body
 from npurun_tui.server.clients import short_client
 from npurun_tui.server.collected import collect
-from npurun_tui.server.context import ModelCard, ServerContext, record_of
+from npurun_tui.server.context import ModelCard, ServerContext, record_of, require_admin
 from npurun_tui.server.disconnect import unless_gone
 from npurun_tui.server.faults import BadRequest, EngineFault, Unsupported
 from npurun_tui.server.notices import TOOLS_SKIPPED, headers
@@ -141,7 +141,10 @@ class Answering:
     ) -> Response:
         """Nothing to answer: the model is loaded, or with a keep-alive of 0 unloaded. One object, also for a stream."""
         answerer = self._context.answerer
-        if keep_alive == 0:
+        if (
+            keep_alive == 0
+        ):  # also a model that others chose, which a question's keep-alive never does
+            require_admin(request, "unload models")
             await unless_gone(request, answerer.unload(name))
             return json_response(words.empty("unload"))
         await unless_gone(request, answerer.load(name, keep_alive))
