@@ -12,6 +12,7 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsBas
 from npurun_tui.engine.messages import ChatMessage, ToolCall
 from npurun_tui.server.asking import Ask, Text, Thought, ToolChoice
 from npurun_tui.server.config import Limits
+from npurun_tui.server.faults import BadRequest
 from npurun_tui.server.openai.answers import FINGERPRINT
 from npurun_tui.server.openai.chat import ChatRequest, ask_of
 from npurun_tui.server.sampling import sampler_of
@@ -344,10 +345,18 @@ def test_calls_and_their_results_come_back() -> None:
         ({"max_completion_tokens": None, "max_tokens": None}, None),
         ({"max_tokens": 100.0}, 100),
         ({"max_tokens": 0}, None),
+        ({"max_tokens": -1}, None),
     ],
 )
 def test_max_tokens(fields: dict[str, Any], expected: int | None) -> None:
     assert asked(**fields).max_tokens == expected
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_negative_limit_is_refused(name: str) -> None:
+    with pytest.raises(BadRequest, match="must be 1 or more") as caught:
+        asked(**{name: -5})
+    assert caught.value.param == name
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from npurun_tui.server.openai.fields import (
     schema_of,
     stops,
     thinks,
-    whole,
+    token_limit,
 )
 from npurun_tui.server.openai.stream import ChatNarrator
 from npurun_tui.server.openai.tools import Tool, choice, offered
@@ -86,12 +86,13 @@ def ask_of(body: ChatRequest, limits: Limits) -> tuple[Ask, tuple[str, ...]]:
     bounded(len(stop), limits.stops, "stop")
     functions, notes = offered(body.tools)
     tool_choice, functions = choice(body.tool_choice, functions)
-    wanted = whole(body.max_completion_tokens, "max_completion_tokens")
+    wanted = token_limit(body.max_completion_tokens, "max_completion_tokens")
+    older = token_limit(body.max_tokens, "max_tokens")
     ask = Ask(
         model=body.model or "",
         messages=conversation(body.messages),
         sampling=body.sampling(),
-        max_tokens=wanted or whole(body.max_tokens, "max_tokens") or None,
+        max_tokens=wanted or older,
         stop=stop,
         tools=functions,
         tool_choice=tool_choice,

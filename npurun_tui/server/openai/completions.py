@@ -33,7 +33,7 @@ from npurun_tui.server.openai.fields import (
     no_logprobs,
     only_one,
     stops,
-    whole,
+    token_limit,
 )
 from npurun_tui.server.openai.stream import TextNarrator, text_finish
 from npurun_tui.server.records import RequestRecord, observe
@@ -93,7 +93,7 @@ def ask_of(body: CompletionRequest, prompt: str, limits: Limits) -> Ask:
         model=body.model or "",
         prompt=prompt,
         sampling=body.sampling(),
-        max_tokens=whole(body.max_tokens, "max_tokens") or None,
+        max_tokens=token_limit(body.max_tokens, "max_tokens"),
         stop=stop,
         schema=schema_in(body.response_format),
     )

@@ -80,6 +80,19 @@ def whole(value: Number | None, param: str) -> int | None:
     return int(value)
 
 
+def token_limit(value: Number | None, param: str) -> int | None:
+    """How many tokens an answer may have; None is up to the window's end, as are null, 0 and llama-server's -1.
+
+    Raises BadRequest for a fraction and for any other negative number.
+    """
+    wanted = whole(value, param)
+    if wanted is not None and wanted < -1:
+        raise BadRequest(
+            f"`{param}` must be 1 or more; 0, -1 and null are up to the window's end.", param=param
+        )
+    return wanted if wanted is not None and wanted > 0 else None
+
+
 def stops(stop: str | Sequence[str] | None) -> tuple[str, ...]:
     """Stop strings; an empty one, which some clients send for none, is none."""
     several = (stop,) if isinstance(stop, str) else tuple(stop or ())

@@ -19,6 +19,7 @@ from npurun_tui.server.openai.fields import (
     one_of,
     schema_of,
     thinks,
+    token_limit,
     whole,
 )
 from npurun_tui.server.openai.responses.items import InputItem, conversation
@@ -104,7 +105,7 @@ def ask_of(body: ResponseRequest, limits: Limits) -> tuple[Ask, tuple[str, ...]]
         sampling=Sampling(
             temperature=body.temperature, top_p=body.top_p, top_k=whole(body.top_k, "top_k")
         ),
-        max_tokens=whole(body.max_output_tokens, "max_output_tokens") or None,
+        max_tokens=token_limit(body.max_output_tokens, "max_output_tokens"),
         tools=tools,
         tool_choice=tool_choice,
         parallel_tool_calls=body.parallel_tool_calls is not False,
