@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from npurun_tui import __version__
+from npurun_tui.attach.tls import plain_fault, tls_fault
 from npurun_tui.errors import EngineError, NetworkUnavailable, UsageError
 from npurun_tui.text import one_line
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT: Final = 5.0
 SILENCE: Final = 300.0
 """Seconds without a byte before a server counts as gone: it may be loading a model or prefilling."""
+
+UNREACHED: Final = "Start it, or look at its address."
+"""The mend where nobody answers; `run` knows a better one."""
 
 MAX_EVENT: Final = 1_000_000
 """Bytes of one event, or of one line, beyond which a server is not listened to."""
@@ -84,11 +88,13 @@ async def send(
     """
     import httpx
 
+    answered = False
     try:
         async with (
             _client(url, token) as client,
             client.stream(method, f"{url}{path}", json=body) as response,
         ):
+            answered = True
             if not response.is_success:
                 raise await _refusal(url, response)
             if response.headers.get("content-encoding", "identity") != "identity":
@@ -97,15 +103,19 @@ async def send(
     except httpx.TimeoutException as error:
         raise NetworkUnavailable(f"The server at {url} does not answer.") from error
     except (httpx.ReadError, httpx.RemoteProtocolError) as error:
+        if not answered and (fault := await plain_fault(url)) is not None:
+            raise fault from error
         raise NetworkUnavailable(
             f"The server at {url} broke off in the middle ({one_line(str(error)) or 'no reason given'}).",
             mend="Ask again when it is back.",
         ) from error
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         # The last is what the system's name lookup makes of a host that can be none.
+        if (fault := tls_fault(url, error)) is not None:
+            raise fault from error
         raise NetworkUnavailable(
             f"The server at {url} cannot be reached ({one_line(str(error)) or type(error).__name__}).",
-            mend="Start it, or leave out --addr to run the model here.",
+            mend=UNREACHED,
         ) from error
 
 
@@ -176,6 +186,12 @@ async def _refusal(url: str, response: httpx.Response) -> EngineError:
         if len(body) > MAX_REFUSAL:
             break
     text = body[:MAX_REFUSAL].decode("utf-8", "replace")
+    if response.status_code == 404 and '"model_not_found"' in text:
+        # Its words tell of its own machine, and what to do there.
+        return EngineError(
+            f"The server at {url} has no such model.",
+            mend=f"`npurun-tui --addr {url}` shows those that it has, and pulls others there.",
+        )
     mends = {
         401: "Give its token with --auth-token.",
         403: "Give its admin token with --auth-token." if "token" in text else "",

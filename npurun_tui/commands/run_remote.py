@@ -14,7 +14,7 @@ from typing import Any
 
 from npurun_tui import units
 from npurun_tui.attach.answer import Answer
-from npurun_tui.attach.http import base_url, events, post
+from npurun_tui.attach.http import UNREACHED, base_url, events, post
 from npurun_tui.commands.run import INTERRUPTED_STATUS, Printer, RunRequest, on_interrupt
 from npurun_tui.commands.speaking import say
 from npurun_tui.errors import NetworkUnavailable
@@ -22,7 +22,13 @@ from npurun_tui.errors import NetworkUnavailable
 
 def run_remote(request: RunRequest, model: str, address: str, token: str) -> int:
     """Answer over HTTP; returns the exit status."""
-    return asyncio.run(_run(request, model, base_url(address), token))
+    try:
+        return asyncio.run(_run(request, model, base_url(address), token))
+    except NetworkUnavailable as error:
+        if error.mend != UNREACHED:
+            raise
+        mend = "Start it, or leave out --addr to run the model here."
+        raise NetworkUnavailable(error.message, mend=mend) from error
 
 
 async def _run(request: RunRequest, model: str, url: str, token: str) -> int:
