@@ -25,6 +25,7 @@ from npurun_tui.engine.engine import (
 )
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.errors import NpurunError
+from npurun_tui.server.faults import Busy
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +68,18 @@ class Residence:
         self._due = math.inf
         try:
             yield
-        finally:
-            self._guests -= 1
-            self._keep = self._rule if keep_alive is None else keep_alive
-            self._put_off()
+        except Busy:  # refused before its turn: its wish is nobody's
+            self._leave(self._keep)
+            raise
+        except BaseException:
+            self._leave(keep_alive)
+            raise
+        self._leave(keep_alive)
+
+    def _leave(self, keep_alive: float | None) -> None:
+        self._guests -= 1
+        self._keep = self._rule if keep_alive is None else keep_alive
+        self._put_off()
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -146,4 +155,7 @@ class Residence:
                     await permit.unload()
         except NpurunError as error:
             log.warning("a model was not unloaded: %s", error)
+            self._due = math.inf
+        except Exception:  # the only task that ends stays: it has to outlive everything
+            log.exception("a model was not unloaded")
             self._due = math.inf

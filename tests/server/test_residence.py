@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from npurun_tui.engine.engine import Engine, EngineState
+from npurun_tui.engine.engine import Engine, EngineState, Permit
 from npurun_tui.engine.spec import ModelSpec
+from npurun_tui.server.faults import Busy
 from npurun_tui.server.residence import Residence
 from tests.support.playing_host import Script
 
@@ -171,3 +172,30 @@ async def test_it_is_still_the_server_s_after_a_crash(engine: Engine, spec: Mode
             engine, lambda: engine.status.model is not None and engine.status.model is not first
         )
         assert not await stays(engine, 5), "the restarted model's stay ends as well"
+
+
+async def test_who_is_refused_changes_nothing(engine: Engine, spec: ModelSpec) -> None:
+    async with residence_of(engine, 60) as residence:
+        await use(engine, residence, spec, keep_alive=-1)
+        with pytest.raises(Busy), residence.guest(0):
+            raise Busy("The waiting line is full.")
+        assert residence.expires is None
+        assert await stays(engine)
+
+
+async def test_an_unforeseen_fault_does_not_end_the_clock(
+    engine: Engine, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, faults = Permit.unload, [RuntimeError("nobody foresaw it")]
+
+    async def unload(permit: Permit) -> None:
+        if faults:
+            raise faults.pop()
+        await real(permit)
+
+    monkeypatch.setattr(Permit, "unload", unload)
+    async with residence_of(engine, 60) as residence:
+        await use(engine, residence, spec, keep_alive=0)
+        await until(engine, lambda: not faults and engine.status.holder is None)
+        await use(engine, residence, spec, keep_alive=0)
+        await until(engine, lambda: engine.status.model is None)
