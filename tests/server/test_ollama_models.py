@@ -187,12 +187,12 @@ async def test_vectors(here: Site) -> None:
 
 
 async def test_no_text_loads_the_model(here: Site) -> None:
-    texts: tuple[dict[str, Any], ...] = ({}, {"input": []}, {"input": None})
+    texts: tuple[dict[str, Any], ...] = ({}, {"input": []}, {"input": None}, {"input": ""})
     for text in texts:
         answer = (await here.post("/api/embed", {"model": "vectors", **text})).json()
         assert answer["embeddings"] == []
     assert (await here.post("/api/embeddings", {"model": "vectors"})).json() == {"embedding": []}
-    assert here.answerer.stays == [("load", "vectors", None)] * 4
+    assert here.answerer.stays == [("load", "vectors", None)] * 5
 
 
 @pytest.mark.parametrize(

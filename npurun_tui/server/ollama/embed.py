@@ -88,7 +88,7 @@ def _texts(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
-        return (value,)
+        return (value,) if value else ()  # as Ollama: no text, no vector
     if isinstance(value, list) and all(isinstance(text, str) for text in value):
         return tuple(value)
     raise BadRequest("invalid input type", param="input")
