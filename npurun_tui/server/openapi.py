@@ -168,7 +168,7 @@ def _responses(
     found: dict[int, dict[str, Any]] = {}
     for status, answer in _answers(route):
         entry = found.setdefault(status, {"description": answer.description})
-        if empty or answer.body is None:
+        if empty or (answer.body is None and answer.media == "application/json"):
             continue
         schema = schema_of[repr(answer.body)] if _has_schema(answer) else {"type": "string"}
         entry.setdefault("content", {})[answer.media] = {"schema": schema}

@@ -33,7 +33,7 @@ CHAT = Route(
     "infer",
     "Answer a conversation",
     body=Body,
-    answers={200: (Answer("Whole", Reply), Answer("Streamed", str, "text/event-stream"))},
+    answers={200: (Answer("Whole", Reply), Answer("Streamed", media="text/event-stream"))},
 )
 MODEL = Route(
     "GET",
