@@ -83,6 +83,7 @@ def _add_access(serve: argparse.ArgumentParser) -> None:
     access.add_argument(
         "--allowed-host",
         action="append",
+        type=checked(_host),
         default=[],
         metavar="NAME",
         help="a further name that clients call this machine by (may be repeated)",
@@ -90,6 +91,7 @@ def _add_access(serve: argparse.ArgumentParser) -> None:
     access.add_argument(
         "--cors-origin",
         action="append",
+        type=checked(_origin),
         default=[],
         metavar="ORIGIN",
         help="a web page's origin that may ask (may be repeated; * needs a token)",
@@ -188,6 +190,18 @@ def _keep_alive(text: str) -> float:
     from npurun_tui.server.keepalive import parse_keep_alive
 
     return parse_keep_alive(text)
+
+
+def _host(text: str) -> str:
+    from npurun_tui.server.address import host_or_name
+
+    return host_or_name(text)
+
+
+def _origin(text: str) -> str:
+    from npurun_tui.server.address import web_origin
+
+    return web_origin(text)
 
 
 def _path(text: str | None) -> Path | None:

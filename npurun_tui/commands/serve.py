@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from npurun_tui import units
 from npurun_tui.commands.speaking import Speaker
@@ -26,6 +26,9 @@ from npurun_tui.storage.requests import RequestRow
 from npurun_tui.text import one_line
 
 Say = Callable[[str], None]
+
+SAFE: Final = 16
+"""Characters below which a token of the user's own is warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,17 @@ class Tokens:
                     "A token may hold only letters, digits and signs that HTTP can carry.",
                     mend="--new-token makes one.",
                 )
+        if infer and infer == admin:
+            raise UsageError(
+                "The admin token is the token that every client has, so it protects nothing.",
+                mend="Give another one, or leave out --admin-token.",
+            )
         return cls(new_token() if new else infer, admin, new)
+
+    @property
+    def short(self) -> bool:
+        """One of them is short enough to be guessed."""
+        return any(0 < len(token) < SAFE for token in (self.infer, self.admin))
 
     @property
     def infer_hash(self) -> bytes:
@@ -90,6 +103,8 @@ async def _serve(config: ServerConfig, paths: Paths, settings: Settings, tokens:
             await asyncio.to_thread(services.spec_of, config.model)  # says at once what is not here
         await control.start(config)
         _greet(control.status.url, config, tokens, speaker.say)
+        if not await asyncio.to_thread(services.installed_names):
+            speaker.say("No model is installed yet: `npurun-tui pull NAME` fetches one.")
         await stopping.wait()
         failed = control.status.state is ServerState.FAILED
         speaker.say(control.status.reason if failed else _farewell(control.status.active))
@@ -116,6 +131,12 @@ def _greet(url: str, config: ServerConfig, tokens: Tokens, say: Say) -> None:
         say("  a token is asked of every client")
     else:
         say("  no token is asked for")
+    if tokens.short:
+        say(f"  a token under {SAFE} characters can be guessed: --new-token makes one that cannot")
+    if config.model and not config.keep_alive:
+        say(
+            f"  --keep-alive 0: {config.model} is loaded and unloaded again at once, as after each answer"
+        )
     if config.log_prompts:
         say("  prompts are kept in the request log")
     say("Ctrl+C stops it.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,13 @@ from typing import Any, Final
 
 from npurun_tui.chat.fields import whole
 from npurun_tui.errors import UsageError
-from npurun_tui.server.address import is_host, is_loopback_host, parse_bind, url_host
+from npurun_tui.server.address import (
+    host_or_name,
+    is_loopback_host,
+    parse_bind,
+    url_host,
+    web_origin,
+)
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.keepalive import parse_keep_alive
 
@@ -21,11 +26,6 @@ TOOLS: Final = (
     ("auto: those that do not fit the window are dropped", "auto"),
     ("strict: refuse what does not fit", "strict"),
     ("ignore: drop all tools", "ignore"),
-)
-
-
-_ORIGIN: Final = re.compile(
-    r"\*|[a-z][a-z0-9+.-]*://[A-Za-z0-9._-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
 )
 
 
@@ -51,16 +51,20 @@ def _path(text: str) -> Path | None:
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(text.replace(",", " ").split())
     for name in names:
-        if not is_host(name):
-            raise ValueError(f"has {name!r}, which is not a host's name")
+        try:
+            host_or_name(name)
+        except ValueError:
+            raise ValueError(f"has {name!r}, which is not a host's name") from None
     return names
 
 
 def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(text.replace(",", " ").split())
     for origin in origins:
-        if _ORIGIN.fullmatch(origin) is None:
-            raise ValueError("wants origins such as https://app.example, or *")
+        try:
+            web_origin(origin)
+        except ValueError:
+            raise ValueError("wants origins such as https://app.example, or *") from None
     return origins
 
 

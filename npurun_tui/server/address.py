@@ -56,6 +56,27 @@ def is_host(host: str) -> bool:
     return True
 
 
+_ORIGIN: Final = re.compile(
+    r"\*|[a-z][a-z0-9+.-]*://(?:[A-Za-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?/?"
+)
+
+
+def web_origin(text: str) -> str:
+    """An origin as a browser writes it, or `*`; raises ValueError, whose text says what it has to be."""
+    if _ORIGIN.fullmatch(text) is None:
+        raise ValueError("is no web origin such as https://app.example, nor *")
+    return text
+
+
+def host_or_name(text: str) -> str:
+    """A name or an address by which clients call this machine; raises ValueError where it can be none."""
+    name, _, port = text.rpartition(":")
+    plain = name if port.isdigit() and name.count(":") == 0 else text
+    if not is_host(plain.replace("_", "-")):  # underscores: what containers are called
+        raise ValueError("is not a host's name, such as laptop.local")
+    return text
+
+
 def _fault(text: str) -> UsageError:
     return UsageError(
         f"{one_line(text, 60)} is not an address to listen on.",
