@@ -476,6 +476,13 @@ async def test_without_a_model_the_only_one_answers(tmp_path: Path) -> None:
         assert (response.status_code, response.json()) == (400, {"error": "model is required"})
 
 
+async def test_with_no_model_at_all_that_is_said(tmp_path: Path) -> None:
+    async with site(tmp_path, HELLO) as here:
+        response = await here.post("/api/generate", {"prompt": "Hi"})
+        assert response.status_code == 503
+        assert response.json()["error"].startswith("No model is installed.")
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_who_leaves_ends_the_answer(root: Path, stream: bool) -> None:
     waiting = asyncio.Event()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from npurun_tui.errors import ContextOverflow
 from npurun_tui.server.context import ModelCard, ServerContext
-from npurun_tui.server.faults import BadRequest, ContextLength, UnknownModel, Unsupported
+from npurun_tui.server.faults import BadRequest, ContextLength, UnknownModel, Unready, Unsupported
 from npurun_tui.text import one_line
 
 
@@ -41,6 +41,8 @@ async def meant(context: ServerContext, name: str | None) -> tuple[str, ModelCar
         cards = await context.directory.cards()
         if len(cards) == 1:
             return cards[0].name, cards[0]
+        if not cards:
+            raise Unready("No model is installed.", mend="Pull one first: `npurun-tui pull NAME`.")
     return await named(context, name)
 
 
