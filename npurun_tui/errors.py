@@ -99,7 +99,11 @@ class TemplateInvalid(EngineError):
 
 
 class QueueFull(EngineError):
-    """The waiting line for the permit is full."""
+    """The waiting line for the permit is full; `waiting` stand in it."""
+
+    def __init__(self, message: str, *, mend: str = "", waiting: int = 0) -> None:
+        super().__init__(message, mend=mend)
+        self.waiting = waiting
 
 
 # --- storage -----------------------------------------------------------------------------------

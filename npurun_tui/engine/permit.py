@@ -77,9 +77,12 @@ class PermitLine:
             tell(self._on_change)
             return
         if limit is not None and len(self._line) >= limit:
+            waiting = len(self._line)
+            others = f" and {waiting} wait" if waiting else ""
             raise QueueFull(
-                f"The engine is busy: {self._holder} holds the permit and {len(self._line)} wait.",
+                f"The engine is busy, {self._holder} holds the permit{others}.",
                 mend="Try again when it is free.",
+                waiting=waiting,
             )
         waiter = _Waiter(who, on_wait)
         self._line.append(waiter)

@@ -53,7 +53,9 @@ def fault_of(error: NpurunError) -> RequestFault:
         return error
     text, mend = error.message, error.mend
     match error:
-        case QueueFull():
+        case QueueFull():  # its own words tell one client who another is
+            others = f", and {error.waiting} wait" if error.waiting else ""
+            text = f"The engine is busy with another request{others}."
             fault: RequestFault = Busy(text, mend=mend)
         case ContextOverflow():
             fault = ContextLength(text, needed=0, window=0, mend=mend)

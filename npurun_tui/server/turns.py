@@ -15,6 +15,7 @@ from npurun_tui.errors import ContextOverflow, EngineCrashed, QueueFull
 from npurun_tui.server.asking import Embeddings, Loading, Queued
 from npurun_tui.server.bridge import Emit
 from npurun_tui.server.config import ServerConfig
+from npurun_tui.server.errors import fault_of
 from npurun_tui.server.faults import Busy, ContextLength, EngineFault, Unsupported
 from npurun_tui.server.residence import KEEPER, Residence
 from npurun_tui.server.signals import Held, Signal
@@ -123,7 +124,7 @@ class EngineSide:
             async with asyncio.timeout(limit if limit > 0 else None):
                 return await stack.enter_async_context(line)
         except QueueFull as error:
-            raise Busy(error.message, mend=error.mend) from error
+            raise fault_of(error) from error
         except TimeoutError:
             raise Busy(
                 f"The engine was busy for {units.duration(limit)}.", mend="Try again later."

@@ -86,6 +86,14 @@ async def test_a_line_that_gives_up_later_is_an_event() -> None:
     assert server.recorder.ended[0].outcome == "The wait took too long."
 
 
+@pytest.mark.parametrize(("waiting", "more"), [(0, ""), (2, ", and 2 wait")])
+async def test_a_full_line_tells_no_client_who_another_is(waiting: int, more: str) -> None:
+    full = QueueFull("The engine is busy, curl: small holds the permit.", waiting=waiting)
+    async with served([full]) as server:
+        message = (await streamed(server)).json()["error"]["message"]
+    assert message == f"The engine is busy with another request{more}."
+
+
 async def test_an_error_half_way_is_an_event_and_the_end() -> None:
     async with served([Text("Hel"), EngineCrashed("The engine died.")]) as server:
         response = await streamed(server)

@@ -80,9 +80,10 @@ async def test_a_full_line_refuses_and_says_who_holds_it() -> None:
     line, log = PermitLine(1), list[str]()
     callers = [Caller(line, "the bench", log), Caller(line, "b", log)]
     await _turns()
-    with pytest.raises(QueueFull, match="the bench holds the permit and 1 wait"):
+    with pytest.raises(QueueFull, match="the bench holds the permit and 1 wait") as full:
         async with line.hold("c"):
             pytest.fail("must not get in")
+    assert full.value.waiting == 1
     for caller in callers:
         caller.let_go.set()
     await asyncio.gather(*(caller.task for caller in callers))
