@@ -179,8 +179,12 @@ class ModelStore:
             return BrokenModel(name, folder, str(error), tree_size(folder))
 
     def _not_found(self, name: str) -> ModelNotFound:
+        from npurun_tui.models.builtin import CATALOG  # only who asks for what is not here needs it
+
         partial = self.partials().get(name)
-        mend = f"`npurun-tui pull {name}` fetches it where it is in the catalog."
+        mend = "`npurun-tui list` shows what is here, and what can be pulled."
+        if any(entry.name == name for entry in CATALOG):
+            mend = f"`npurun-tui pull {name}` fetches it."
         if partial:
             mend = f"A pull of it was begun; `npurun-tui pull {name}` goes on with it."
         return ModelNotFound(f"There is no model called {name} on this machine.", mend=mend)

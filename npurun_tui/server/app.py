@@ -63,7 +63,7 @@ class ServerApp:
         head = Head(scope)
         record = RequestRecord(
             peer=head.peer,
-            client=head.first(b"user-agent")[:LONGEST],
+            client=head.shown(b"user-agent")[:LONGEST],
             method=head.method,
             path=head.path[:LONGEST],
         )

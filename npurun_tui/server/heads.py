@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 
 class Head:
-    """Method, path, peer and headers of one request. Texts are latin-1, as HTTP has them."""
+    """Method, path, peer and headers of one request. Texts are latin-1, as HTTP has them; `shown` is for people."""
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
@@ -27,6 +27,16 @@ class Head:
         """The first value; empty where there is none."""
         values = self._headers.get(name)
         return values[0].decode("latin-1").strip() if values else ""
+
+    def shown(self, name: bytes) -> str:
+        """The first value as its writer meant it: in UTF-8, which many clients write, where it is that."""
+        values = self._headers.get(name)
+        if not values:
+            return ""
+        try:
+            return values[0].decode("utf-8").strip()
+        except UnicodeDecodeError:
+            return values[0].decode("latin-1").strip()
 
     def __contains__(self, name: bytes) -> bool:
         return name in self._headers

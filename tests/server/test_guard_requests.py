@@ -240,7 +240,9 @@ async def test_nothing_of_a_request_gets_into_the_answers_headers() -> None:
 
 async def test_the_record_tells_of_the_request() -> None:
     async with serving() as live:
-        reply = await post(live, "/v1/echo", HI, "User-Agent: a client")
+        reply = await post(
+            live, "/v1/echo", HI, "User-Agent: " + "Jörgs client".encode().decode("latin-1")
+        )
         await until(lambda: bool(live.seen.records))
         record = live.seen.records[0]
         assert (record.method, record.path, record.route) == ("POST", "/v1/echo", "/v1/echo")
@@ -248,7 +250,7 @@ async def test_the_record_tells_of_the_request() -> None:
         assert record.request_bytes == len(HI)
         assert record.body_sha256 == hashlib.sha256(HI).hexdigest()
         assert record.body is None
-        assert record.client == "a client"
+        assert record.client == "Jörgs client"
         assert record.total_ms
         assert record.id == reply.headers["x-request-id"]
         assert record.cancel is None

@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_an_unknown_model_and_one_that_was_begun(store: ModelStore) -> None:
-    with pytest.raises(ModelNotFound, match=r"no model called nope.*pull nope"):
+    with pytest.raises(ModelNotFound, match=r"no model called nope.*npurun-tui list"):
         store.get("nope")
     add_partial(store, "half", 10)
     with pytest.raises(ModelNotFound, match="goes on with it"):
