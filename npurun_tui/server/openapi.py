@@ -170,7 +170,9 @@ def _responses(
         entry = found.setdefault(status, {"description": answer.description})
         if empty or (answer.body is None and answer.media == "application/json"):
             continue
-        schema = schema_of[repr(answer.body)] if _has_schema(answer) else {"type": "string"}
+        # A stream's events are objects of several kinds, and readers of this document differ in how they see one.
+        other = {} if answer.body is None else {"type": "string"}
+        schema = schema_of[repr(answer.body)] if _has_schema(answer) else other
         entry.setdefault("content", {})[answer.media] = {"schema": schema}
     error = {
         "application/json": {"schema": {"$ref": _REF.format(name=_ERROR_NAMES[route.dialect])}}
