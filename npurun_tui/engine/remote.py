@@ -77,6 +77,8 @@ class RemoteDialog:
         self.snapshots_of = snapshots_of
         self.held: Held | None = EMPTY
         """The text in the cache; None where it is not known."""
+        self.last: QueryOutcome | None = None
+        """How the last query ended, also where nobody waited for it any more; None where it is not known."""
 
     async def render(
         self, messages: Sequence[ChatMessage], extras: PromptExtras = NO_EXTRAS
@@ -131,7 +133,7 @@ class RemoteDialog:
         """
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
-        before, self.held = self.held, None
+        before, self.held, self.last = self.held, None, None
         said: list[str] = []
 
         def hear(piece: str, kind: int) -> None:
@@ -162,7 +164,7 @@ class RemoteDialog:
             stopping.cancel()
             self._busy(False)
             if answer.done() and answer.exception() is None:
-                outcome = _outcome(answer.result())
+                outcome = self.last = _outcome(answer.result())
                 ended = (outcome.status, outcome.generated, outcome.occupancy)
                 self.held = after_query(before, text, code, "".join(said), ended)
 

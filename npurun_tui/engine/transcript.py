@@ -28,6 +28,7 @@ from npurun_tui.engine.dialog import (
 from npurun_tui.engine.messages import ChatMessage, Constraint, PromptExtras
 from npurun_tui.engine.plain import clean
 from npurun_tui.engine.remote import QueryOutcome, RemoteDialog
+from npurun_tui.engine.tally import Tally
 from npurun_tui.errors import ContextOverflow, EngineCrashed, EngineError
 
 if TYPE_CHECKING:
@@ -145,14 +146,18 @@ class Turn:
         messages: Sequence[ChatMessage],
         options: TurnOptions,
         prompt: str | None = None,
+        tally: Tally | None = None,
     ) -> None:
-        """With `prompt` that is sent as it stands, and `messages` is not looked at."""
+        """With `prompt` that is sent as it stands, and `messages` is not looked at. `tally` counts the tokens."""
         self._permit = permit
         self._context_size = context_size
         self._messages = messages
         self._options = options
         self.prompt = prompt
         """The prompt's text; None until it is rendered."""
+        self.profile: QueryProfile | None = None
+        """The engine's figures of the query that brought tokens, also where the turn was cancelled."""
+        self._tally = tally or Tally()
         self._stop = asyncio.Event()
         self._on_event: OnEvent = lambda _event: None
         self._first_token = 0.0
@@ -288,7 +293,14 @@ class Turn:
 
     async def _query(self, prompt: str, code: SentenceCode) -> QueryOutcome:
         dialog = self._dialog
-        outcome = await dialog.query(prompt, code, self._on_token, self._on_progress, self._stop)
+        try:
+            outcome = await dialog.query(
+                prompt, code, self._on_token, self._on_progress, self._stop
+            )
+        finally:
+            last = dialog.last
+            if last is not None and last.generated:
+                self.profile = last.profile
         if self._permit.conversations is not None:
             self._permit.conversations.learn(dialog, outcome)
         return outcome
@@ -297,6 +309,7 @@ class Turn:
         now = time.perf_counter()
         if code in (SentenceCode.BEGIN, SentenceCode.CONTINUE):
             self._first_token = self._first_token or now
+            self._tally.completion_tokens += 1
         if text:
             self._on_event(Piece(text))
 
@@ -375,12 +388,19 @@ def check_asked(messages: Sequence[ChatMessage]) -> None:
         raise EngineError(NOTHING_ASKED, mend="Type a question first.")
 
 
-def begin_raw_turn(permit: Permit, context_size: int, prompt: str, options: TurnOptions) -> Turn:
-    """A turn for the text `prompt` as it stands: no chat template, and control tokens in it are just that.
+def begin_raw_turn(
+    permit: Permit,
+    context_size: int,
+    prompt: str,
+    options: TurnOptions,
+    tally: Tally | None = None,
+) -> Turn:
+    """A turn for the text `prompt` as it stands: no chat template, and control tokens in it are just that. Its tokens
+    are counted in `tally`.
 
     Raises:
         EngineError: it is empty.
     """
     if not prompt:
         raise EngineError(NOTHING_ASKED, mend="Write a prompt.")
-    return Turn(permit, context_size, (), options, clean(prompt))
+    return Turn(permit, context_size, (), options, clean(prompt), tally)

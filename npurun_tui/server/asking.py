@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from npurun_tui.engine.messages import ChatMessage, ToolCall
+from npurun_tui.engine.tally import Tally
 from npurun_tui.engine.transcript import TurnStats
 
 
@@ -65,6 +66,8 @@ class Ask:
     """Drop the oldest messages (never system messages or the last) where the conversation does not fit the window."""
     client: str = ""
     """Who asks, in a word or two for people: it is shown as the permit's holder."""
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    """What the answer costs is counted in it, however it ends. Copies of one ask share it."""
 
 
 @dataclass(frozen=True, slots=True)

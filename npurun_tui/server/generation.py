@@ -198,7 +198,8 @@ class Generation:
         if not prompt:
             raise BadRequest("The prompt is empty.", param="prompt")
         window = held.model.context_size
-        self._turn = turn = begin_raw_turn(held.permit, window, prompt, options)
+        tally, second = self._asked.ask.tally, self._turn is not None
+        self._turn = turn = begin_raw_turn(held.permit, window, prompt, options, tally)
         if self._stopped:
             turn.stop()
         try:
@@ -206,6 +207,10 @@ class Generation:
         except ContextOverflow as error:
             needed = await held.permit.dialog.count_tokens(prompt)
             raise too_long(needed, window) from error
+        finally:
+            # The second half's prompt is the first's and what was thought: it is not counted again.
+            if turn.profile is not None and not second:
+                tally.read(turn.profile)
 
     def _hear(self, event: Prefill | Piece) -> None:
         self._emit(event if isinstance(event, Piece) else Reading(event.done, event.total))

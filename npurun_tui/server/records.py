@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from npurun_tui.engine.tally import Tally
 from npurun_tui.server.asking import Call as ToolCalled
 from npurun_tui.server.asking import Done, Event, Queued, Reading, Text, Thought
 
@@ -57,6 +58,7 @@ class RequestRecord:
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     completion_tokens: int | None = None
+    """Grows while the answer is written."""
     decode_tps: float | None = None
     request_bytes: int = 0
     body: bytes | None = None
@@ -67,15 +69,36 @@ class RequestRecord:
     """Aborts the request, on the server's loop; None once it has ended."""
 
 
-async def observe(record: RequestRecord, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
-    """`events`, with what they tell written into `record` as they pass. Closing this closes them, and waits for it."""
+async def observe(
+    record: RequestRecord, events: AsyncIterator[Event], tally: Tally
+) -> AsyncIterator[Event]:
+    """`events`, with what they and their ask's `tally` tell written into `record` as they pass.
+
+    Closing this closes them, and waits for it. An answer that is cut is counted too.
+    """
+    whole = False
     try:
         async for event in events:
             note(record, event)
+            whole = isinstance(event, Done)
+            if not whole:
+                count(record, tally)
             yield event
     finally:
-        if isinstance(events, AsyncGenerator):
-            await events.aclose()
+        try:
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
+        finally:
+            if not whole:  # only now is nothing more generated
+                count(record, tally)
+
+
+def count(record: RequestRecord, tally: Tally) -> None:
+    """Write what `tally` has by now into `record`; nothing before the first token."""
+    if tally.completion_tokens:
+        record.completion_tokens = tally.completion_tokens
+        if tally.prompt_tokens is not None:
+            record.prompt_tokens, record.cached_tokens = tally.prompt_tokens, tally.cached_tokens
 
 
 def note(record: RequestRecord, event: Event) -> None:

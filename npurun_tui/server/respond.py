@@ -62,7 +62,7 @@ async def respond(
     """
     record = record_of(request)
     record.stream = stream
-    events = observe(record, context.answerer.answer(signed(ask, record), record.id))
+    events = observe(record, context.answerer.answer(signed(ask, record), record.id), ask.tally)
     if stream:
         return EventStream(events, telling.stream(), record, notes=notes)
     answer = await unless_gone(request, collect(events))

@@ -161,7 +161,7 @@ class Answering:
     ) -> Response:
         record = record_of(request)
         ask = replace(ask, client=short_client(record.client))
-        events = observe(record, self._context.answerer.answer(ask, record.id))
+        events = observe(record, self._context.answerer.answer(ask, record.id), ask.tally)
         if stream:
             return NdjsonStream(_lines(events, words, record.model), record)
         with ollamas_words(record.model):

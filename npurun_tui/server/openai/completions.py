@@ -136,7 +136,7 @@ class Completions:
         answers = []
         for prompt in prompts:
             events = self._context.answerer.answer(replace(ask, prompt=prompt), record.id)
-            answers.append(await collect(observe(record, events)))
+            answers.append(await collect(observe(record, events, ask.tally)))
         return answers
 
 
