@@ -403,12 +403,13 @@ class WorkbenchApp(App[None]):
         if self.attached is not None:
             from npurun_tui.screens.attached_words import bar_words
 
-            words = bar_words(self.attached.engine.status, self.attached.there.where)
+            words = short = bar_words(self.attached.engine.status, self.attached.there.where)
         else:
             built = self.services.built("engine")
-            words = describe(self.services.engine.status if built else EngineStatus(), self._place)
+            status = self.services.engine.status if built else EngineStatus()
+            words, short = describe(status, self._place), describe(status, short=True)
         for bar in self._status_bars():
-            bar.show_engine(words)
+            bar.show_engine(words, short)
 
     def _server_changed(self, status: ServerStatus) -> None:
         from npurun_tui.screens.server_words import bar_words

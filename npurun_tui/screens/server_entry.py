@@ -159,13 +159,14 @@ def matches(entry: Entry, words: str) -> bool:
 
 
 def arranged(live: Iterable[Entry], ended: Mapping[str, Entry], words: str) -> dict[str, Entry]:
-    """By their ids: those on their way, the newest first, then those of the log, which are filtered already."""
+    """By their ids: those on their way first, then those of the log, which are filtered already; each by the time at
+    which they began, the newest first. The log is in the order in which they ended."""
     on_the_way = {
         entry.row.request_id: entry
         for entry in live
         if entry.row.request_id not in ended and matches(entry, words)
     }
-    return {**on_the_way, **ended}
+    return {**on_the_way, **dict(sorted(ended.items(), key=lambda item: -item[1].row.began))}
 
 
 def cells_of(entries: Mapping[str, Entry]) -> dict[str, Cells]:

@@ -107,9 +107,7 @@ def _line(engine: EngineStatus | None, config: ServerConfig) -> str:
     who = holder_words(holder).partition(": ")[
         0
     ]  # the model is in the status bar, and in the table
-    return (
-        f"queue: {len(engine.waiting)} of {config.max_queue} waiting, permit: {one_line(who, 30)}"
-    )
+    return f"queue: {len(engine.waiting)} of {config.max_queue}, permit: {one_line(who, 30)}"
 
 
 def _counters(status: ServerStatus) -> str:

@@ -20,6 +20,10 @@ class CannotServe(NpurunError):
     """The server cannot start like this."""
 
 
+class PortTaken(CannotServe):
+    """Another program, or another process of this one, listens there."""
+
+
 def check_exposure(config: ServerConfig) -> None:
     """Refuse to let strangers in, be they other machines or any web page. Raises CannotServe."""
     if not config.infer_token and any(one.rstrip("/") == "*" for one in config.cors_origins):
@@ -88,7 +92,7 @@ def _refusal(error: OSError, host: str, port: int) -> CannotServe:
         return CannotServe(f"There is no address called {host}.", mend="Check the name.")
     mend = "Choose another port, or end what uses it."
     if error.errno == errno.EADDRINUSE or getattr(error, "winerror", 0) == 10048:
-        return CannotServe(f"Port {port} on {host} is in use.", mend=mend)
+        return PortTaken(f"Port {port} on {host} is in use.", mend=mend)
     if error.errno == errno.EADDRNOTAVAIL:
         return CannotServe(f"{host} is not an address of this machine.", mend="Use one that is.")
     if error.errno == errno.EACCES or getattr(error, "winerror", 0) == 10013:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from npurun_tui.engine.listeners import tell
 from npurun_tui.errors import NpurunError
-from npurun_tui.server.beacon import Beacon, leave, remove
+from npurun_tui.server.beacon import Beacon, find_other, leave, remove
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.log import RequestLog
 from npurun_tui.server.state import ServerState, ServerStatus
@@ -107,7 +108,7 @@ class ServerControl:
             self.config, self._site = config, None
             self._set(ServerStatus(ServerState.STARTING))
             try:
-                await self._start(config)
+                await self._start_or_say_who(config)
             except BaseException as error:
                 self._server = self._site = None
                 reason = str(error) if isinstance(error, NpurunError) else ""
@@ -115,6 +116,21 @@ class ServerControl:
                 self._set(ServerStatus(state, reason=reason))
                 raise
             await self._be_found(Beacon(self._status.url, os.getpid(), time.time()))
+
+    async def _start_or_say_who(self, config: ServerConfig) -> None:
+        """Start; where a server of this program has the port already, that is what the refusal says."""
+        from npurun_tui.server.binding import PortTaken
+
+        try:
+            await self._start(config)
+        except PortTaken as error:
+            other = await asyncio.to_thread(find_other, self._services.paths.beacon)
+            if other is None or urlsplit(other.url).port != config.port:
+                raise
+            raise PortTaken(
+                f"npurun-tui serves at {other.url} already (process {other.pid}).",
+                mend=f"`npurun-tui --addr {other.url}` works with that one; else choose another port.",
+            ) from error
 
     async def _start(self, config: ServerConfig) -> None:
         await asyncio.to_thread(_import_site)

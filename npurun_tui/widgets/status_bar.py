@@ -16,14 +16,14 @@ class StatusBar(Widget):
 
     def __init__(self, engine: str, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id)
-        self._engine = engine
+        self._engine = self._engine_short = engine
         self._server = ""
         self._pulls = ("", "")
 
-    def show_engine(self, text: str) -> None:
-        """Replace the left part."""
-        if text != self._engine:
-            self._engine = text
+    def show_engine(self, text: str, short: str = "") -> None:
+        """Replace the left part; `short` is used where `text` does not fit."""
+        if (text, short or text) != (self._engine, self._engine_short):
+            self._engine, self._engine_short = text, short or text
             self.refresh()
 
     def show_server(self, text: str) -> None:
@@ -47,6 +47,8 @@ class StatusBar(Widget):
         if engine.cell_length + _GAP + right.cell_length > width:
             right = short
         room = width - right.cell_length - (_GAP if right else 0)
+        if engine.cell_length > room:
+            engine = Content(self._engine_short)
         left = engine.truncate(max(0, room), ellipsis=True, pad=True)
         return Content.assemble(left, " " * _GAP, right) if right else left
 

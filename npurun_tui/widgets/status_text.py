@@ -24,15 +24,17 @@ SIGNS: Final = {
 """One sign for each state, so that no state is told by colour alone."""
 
 
-def describe(status: EngineStatus, place: str = "") -> str:
+def describe(status: EngineStatus, place: str = "", *, short: bool = False) -> str:
     """The engine in one line: sign and state, model, backend in words, who holds the permit, how many wait.
 
     Without a model `place` says what one for the NPU would run on. A reason stands last: it is long, and what must
-    always be seen would be cut off behind it.
+    always be seen would be cut off behind it. `short` leaves out where the model runs, which the tabs tell too.
     """
     reason = one_line(status.reason, 160)
     return "  ".join(
-        part for part in (_state(status), _model(status, place), _permit(status), reason) if part
+        part
+        for part in (_state(status), _model(status, place, short=short), _permit(status), reason)
+        if part
     )
 
 
@@ -41,11 +43,12 @@ def _state(status: EngineStatus) -> str:
     return f"{SIGNS[status.state]} {status.state}{loading}"
 
 
-def _model(status: EngineStatus, place: str) -> str:
+def _model(status: EngineStatus, place: str, *, short: bool) -> str:
     if status.model is None:
-        here = f" ({one_line(place, 30)})" if place else ""
+        here = f" ({one_line(place, 30)})" if place and not short else ""
         return "" if status.loading else f"no model{here}"
-    return f"{one_line(status.model.name, 40)}  {one_line(status.model.place, 40)}"
+    name = one_line(status.model.name, 40)
+    return name if short else f"{name}  {one_line(status.model.place, 40)}"
 
 
 def _permit(status: EngineStatus) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from npurun_tui.commands.serve import _say_request as say_request
 from npurun_tui.engine.engine import EngineState, EngineStatus, LoadedModel
 from npurun_tui.screens.server_entry import Entry
 from npurun_tui.server.asking import Text
+from npurun_tui.server.beacon import Beacon, leave
 from npurun_tui.server.binding import CannotServe
 from npurun_tui.server.config import Limits, ServerConfig
 from npurun_tui.server.control import PAUSE, ServerControl
@@ -128,6 +130,22 @@ async def test_a_start_that_fails_says_why_and_can_be_tried_again(stage: Stage) 
         assert f"Port {port}" in stage.control.status.reason
     async with await stage.start(port=port) as client:
         assert (await client.get("/health")).status_code == 200
+
+
+async def test_a_port_that_another_process_of_ours_has_is_told_as_such(stage: Stage) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        beacon = Beacon(f"http://127.0.0.1:{port}", os.getppid(), 1.0)
+        leave(stage.services.paths.beacon, beacon)
+        with pytest.raises(CannotServe, match=f"{beacon.url} already .process") as caught:
+            await stage.control.start(ServerConfig(port=port))
+        assert f"--addr {beacon.url}" in caught.value.mend
+        assert stage.control.status.reason == str(caught.value)
+        leave(stage.services.paths.beacon, Beacon("http://127.0.0.1:1", os.getppid(), 1.0))
+        with pytest.raises(CannotServe, match="in use"):
+            await stage.control.start(ServerConfig(port=port))
 
 
 async def test_listeners_are_told_a_few_times_and_at_last_the_truth(stage: Stage) -> None:

@@ -88,6 +88,31 @@ def test_what_has_ended_is_not_live_as_well() -> None:
     assert [entry.state for entry in entries.values()] == ["▶ writing", "✓ 200 stop"]
 
 
+def test_the_newest_to_begin_is_first_whichever_ended_last() -> None:
+    rows = [
+        row_of(RequestRecord(id=key, began=began, status=200))
+        for key, began in (("a", 1), ("b", 3), ("c", 2))
+    ]
+    assert list(arranged([], {row.request_id: Entry(row) for row in rows}, "")) == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "words"),
+    [
+        (200, "stop", "✓ 200 stop"),
+        (200, "", "✓ 200"),
+        (200, "The engine died.", "✗ 200 broken"),
+        (200, "client left", "✗ client left"),
+        (503, "aborted here", "✗ aborted"),
+        (429, "The engine is busy.", "✗ 429"),
+    ],
+)
+def test_how_it_ended(status: int, outcome: str, words: str) -> None:
+    entry = Entry(row_of(RequestRecord(status=status, outcome=outcome)))
+    assert entry.state == words
+    assert entry.ok is words.startswith("✓")
+
+
 @pytest.mark.parametrize(
     ("ms", "words"), [(None, ""), (0.4, "0 ms"), (999.4, "999 ms"), (4210.0, "4.21 s"), (65000.0, "65 s")]
 )  # fmt: skip

@@ -54,6 +54,12 @@ def test_the_bar_begins_with_the_words_for_an_engine_never_used() -> None:
     assert describe(EngineStatus()) == AT_START
 
 
+def test_where_it_runs_gives_way_first() -> None:
+    status = EngineStatus(state=EngineState.GENERATING, model=NPU, holder="chat")
+    assert describe(status, short=True) == "▶ generating  llama-3.2-3b  permit: chat"
+    assert describe(EngineStatus(), "NPU", short=True) == AT_START
+
+
 def test_every_state_has_a_sign() -> None:
     assert set(SIGNS) == set(EngineState)
 
