@@ -91,7 +91,15 @@ class EngineCrashed(EngineError):
 
 
 class ContextOverflow(EngineError):
-    """The conversation does not fit the model's context window. Nothing was cut or sent."""
+    """The conversation does not fit the model's context window. Nothing was cut or sent.
+
+    `needed` and `window` are tokens, 0 where they are not known.
+    """
+
+    def __init__(self, message: str, *, mend: str = "", needed: int = 0, window: int = 0) -> None:
+        super().__init__(message, mend=mend)
+        self.needed = needed
+        self.window = window
 
 
 class TemplateInvalid(EngineError):

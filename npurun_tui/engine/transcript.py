@@ -322,6 +322,8 @@ class Turn:
             f"The conversation has {units.count(needed, 'token')}; "
             f"the model's context window holds {self._context_size:,}.",
             mend="Shorten the message, or begin a new chat.",
+            needed=needed,
+            window=self._context_size,
         )
 
     def _reason(self, outcome: QueryOutcome) -> FinishReason:

@@ -42,6 +42,8 @@ def encode_error(error: errors.NpurunError) -> dict[str, Any]:
     }
     if isinstance(error, GenieError):
         document |= {"status": error.status.value, "call": error.call, "detail": error.detail}
+    if isinstance(error, errors.ContextOverflow):
+        document |= {"needed": error.needed, "window": error.window}
     return document
 
 
@@ -52,7 +54,11 @@ def decode_error(document: dict[str, Any]) -> errors.NpurunError:
     kind = getattr(errors, str(document["kind"]), None)
     if not (isinstance(kind, type) and issubclass(kind, errors.NpurunError)):
         kind = errors.EngineError
-    return kind(str(document["message"]), mend=str(document["mend"]))
+    message, mend = str(document["message"]), str(document["mend"])
+    if issubclass(kind, errors.ContextOverflow):
+        needed, window = int(document.get("needed", 0)), int(document.get("window", 0))
+        return kind(message, mend=mend, needed=needed, window=window)
+    return kind(message, mend=mend)
 
 
 class LineBuffer:

@@ -58,7 +58,7 @@ def fault_of(error: NpurunError) -> RequestFault:
             text = f"The engine is busy with another request{others}."
             fault: RequestFault = Busy(text, mend=mend)
         case ContextOverflow():
-            fault = ContextLength(text, needed=0, window=0, mend=mend)
+            fault = ContextLength(text, needed=error.needed, window=error.window, mend=mend)
         case ModelNotFound():
             fault = UnknownModel(text, mend=mend, param="model")
         case TemplateInvalid():

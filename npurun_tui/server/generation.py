@@ -205,8 +205,7 @@ class Generation:
         try:
             return await turn.run(hear)
         except ContextOverflow as error:
-            needed = await held.permit.dialog.count_tokens(prompt)
-            raise too_long(needed, window) from error
+            raise too_long(error.needed, window) from error
         finally:
             # The second half's prompt is the first's and what was thought: it is not counted again.
             if turn.profile is not None and not second:

@@ -105,8 +105,9 @@ class EngineSide:
             try:
                 vectors, tokens = await held.permit.dialog.embed(texts, truncate=truncate)
             except ContextOverflow as error:
-                window = held.model.context_size
-                raise ContextLength(error.message, needed=0, window=window) from error
+                raise ContextLength(
+                    error.message, needed=error.needed, window=error.window, mend=error.mend
+                ) from error
             except EngineCrashed as error:
                 raise EngineFault(error.message, mend=error.mend, code="engine_crashed") from error
         return Embeddings(tuple(map(tuple, vectors)), tokens, held.load_ms)

@@ -14,6 +14,7 @@ import pytest
 
 from npurun_tui.engine.engine import Engine
 from npurun_tui.engine.messages import ChatMessage
+from npurun_tui.engine.remote import RemoteDialog
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.server.asking import (
     Ask,
@@ -117,12 +118,25 @@ async def test_a_crash_keeps_what_came_and_the_next_request_works(play: Play) ->
     assert (text, done.reason) == ("Yes", "stop")
 
 
-async def test_too_long_a_prompt_says_by_how_much(play: Play) -> None:
+async def test_too_long_a_prompt_says_by_how_much(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is counted once for that, under the permit that others wait for."""
+    counted: list[str] = []
+    count = RemoteDialog.tokenize
+
+    async def tokenize(self: RemoteDialog, text: str) -> list[int]:
+        counted.append(text)
+        return await count(self, text)
+
+    monkeypatch.setattr(RemoteDialog, "tokenize", tokenize)
+    monkeypatch.delattr(RemoteDialog, "count_tokens")
     stage = await play(Script([("Hi", "Yes")], PLAIN))
     with pytest.raises(ContextLength) as caught:
         await events_of(stage.inference, ask("Hi " * 8000))
     assert caught.value.window == 4096
     assert caught.value.needed > 6000
+    assert len(counted) == 1
     assert stage.engine.status.holder is None
 
 

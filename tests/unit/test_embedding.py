@@ -65,6 +65,7 @@ def test_a_text_that_is_too_long_is_refused_or_cut(dialog: Dialog) -> None:
     with pytest.raises(ContextOverflow, match=f"100 tokens.*{CONTEXT}") as caught:
         dialog.embed(["short", long])
     assert caught.value.mend
+    assert (caught.value.needed, caught.value.window) == (100, CONTEXT)
     cut, tokens = dialog.embed([long], truncate=True)
     assert tokens == CONTEXT
     whole = dialog.embed([long[:CONTEXT]])[0][0]

@@ -62,6 +62,13 @@ def test_an_error_keeps_its_class_and_words(error: errors.NpurunError) -> None:
     assert str(back) == str(error)
 
 
+def test_too_long_a_text_keeps_by_how_much() -> None:
+    error = errors.ContextOverflow("Too long.", mend="Split it.", needed=600, window=512)
+    back = wire.decode_error(wire.decode(wire.encode(wire.encode_error(error))))
+    assert isinstance(back, errors.ContextOverflow)
+    assert (back.needed, back.window, back.mend) == (600, 512, "Split it.")
+
+
 @pytest.mark.parametrize("kind", ["SystemExit", "annotations", "Nonsense", "__name__"])
 def test_an_unknown_kind_of_error_cannot_name_any_other_class(kind: str) -> None:
     back = wire.decode_error({"kind": kind, "message": "words", "mend": ""})

@@ -132,6 +132,8 @@ class EmbeddingDialog(Dialog):
                 f"A text has {units.count(len(tokens), 'token')}; "
                 f"the model's context window holds {self._context:,}.",
                 mend="Split it, or ask for it to be cut.",
+                needed=len(tokens),
+                window=self._context,
             )
         end = tokens[-1:] if self._ends_with_mark(server, tokens) else []
         return tokens[: self._context - len(end)] + end

@@ -60,7 +60,7 @@ def ollamas_words(name: str) -> Iterator[None]:
     except UnknownModel:
         raise UnknownModel(f"model '{one_line(name, 256)}' not found", param="model") from None
     except (ContextLength, ContextOverflow) as error:
-        needed, window = getattr(error, "needed", 0), getattr(error, "window", 0)
+        needed, window = error.needed, error.window
         sizes = f" ({needed:,} tokens, of {window:,})" if window else ""
         text = f"the input length exceeds the context length{sizes}"
         raise ContextLength(text, needed=needed, window=window) from error
