@@ -125,7 +125,7 @@ READ: Final = 0.4
 """Seconds after which the question before quitting has been seen."""
 
 
-def _quit_question(pulls: int, imports: int, requests: int) -> tuple[str, str]:
+def _quit_question(pulls: int, imports: int, requests: int, *, chat: bool) -> tuple[str, str]:
     """Title and text: what stops, and what becomes of it."""
     on_the_way = [count(pulls, "pull")] if pulls else []
     texts = []
@@ -141,9 +141,12 @@ def _quit_question(pulls: int, imports: int, requests: int) -> tuple[str, str]:
     if requests:
         on_the_way.append(count(requests, "request"))
         texts.append(
-            "The server will stop: what it answers may finish for ten seconds, then it is aborted."
+            "The server will stop: what it answers may finish for ten seconds, who only waits is refused at once."
         )
-    one = pulls + imports + requests == 1
+    if chat:
+        on_the_way.append("the chat's answer")
+        texts.append("The chat's answer is stopped; what has come of it is kept.")
+    one = pulls + imports + requests + chat == 1
     are, way = ("is", "its way") if one else ("are", "their way")
     *first, last = on_the_way
     named = f"{', '.join(first)} and {last}" if first else last
@@ -293,7 +296,7 @@ class WorkbenchApp(App[None]):
             return
         from npurun_tui.screens.confirm import ConfirmScreen
 
-        title, question = _quit_question(pulls, imports, requests)
+        title, question = _quit_question(pulls, imports, requests, chat=self._chat_writes())
         box = ConfirmScreen(title, question, yes="Quit", no="Stay")
         box.id = "quit-question"
         self._asked = time.monotonic()
@@ -305,12 +308,17 @@ class WorkbenchApp(App[None]):
         if server is None or not server.status.active:
             self.exit()
             return
-        say(self, f"Leaving when {count(server.status.active, 'request is', 'requests are')} done.")
+        say(self, "Leaving when what the server answers now is done.")
         self.run_worker(self._stop_and_leave(server))
 
     async def _stop_and_leave(self, server: ServerControl) -> None:
-        await server.stop()
+        await server.stop(waiting=False)
         self.exit()
+
+    def _chat_writes(self) -> bool:
+        """The permit is the chat's; `action_quit` names that beside what it asks about."""
+        engine = self.services.engine if self.services.built("engine") else None
+        return engine is not None and engine.status.holder == "chat"
 
     def _imports(self) -> int:
         from npurun_tui.screens.models import ModelsPane

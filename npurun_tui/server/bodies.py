@@ -170,7 +170,8 @@ def decode(body: bytes, kind: type[T], depth: int, dialect: Dialect) -> T:
     except msgspec.ValidationError as error:
         raise _field_fault(str(error), dialect) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"The body is not JSON: {error}.") from None
+        fault = str(error).removeprefix("JSON is malformed: ")  # msgspec's way to begin
+        raise BadRequest(f"The body is not JSON: {fault}.") from None
     except RecursionError:
         raise _too_deep(depth) from None
     if brackets > depth or NUL in body:

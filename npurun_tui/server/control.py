@@ -155,14 +155,15 @@ class ServerControl:
         url = await server.start()
         self._set(ServerStatus(ServerState.RUNNING, url, started=time.time()))
 
-    async def stop(self) -> None:
-        """Stop: accept nothing more, let requests finish for `limits.shutdown` seconds, abort the others."""
+    async def stop(self, *, waiting: bool = True) -> None:
+        """Stop: accept nothing more, let requests finish for `limits.shutdown` seconds, abort the others; those that
+        only wait for the permit are ended at once unless `waiting`."""
         async with self._changing:
             server = self._server
             if server is None:
                 return
             self._set(replace(self.status, state=ServerState.STOPPING))
-            await server.stop()
+            await server.stop(waiting=waiting)
             self._server = None
             self._set(replace(self.status, state=ServerState.STOPPED, url="", active=0))
             await self._be_found(None)

@@ -104,6 +104,12 @@ class Flights:
             flight.abort(ABORTED_HERE)
         return flight is not None
 
+    def abort_waiting(self) -> None:
+        """End those that only wait for the permit."""
+        for flight in tuple(self._flights.values()):
+            if flight.record.phase == "queued":
+                flight.abort(STOPPED)
+
     def abort_all(self) -> None:
         """End every request: the server stops."""
         for flight in tuple(self._flights.values()):

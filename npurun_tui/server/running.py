@@ -77,8 +77,9 @@ class RunningServer:
             await self.stop()
             raise
 
-    async def stop(self) -> None:
-        """Accept nothing more, let requests finish for `limits.shutdown` seconds, then abort them.
+    async def stop(self, *, waiting: bool = True) -> None:
+        """Accept nothing more, let requests finish for `limits.shutdown` seconds, then abort them. Those that only
+        wait for the permit are ended at once unless `waiting`.
 
         Cancelling this aborts them at once; the server then ends by itself.
         """
@@ -86,6 +87,8 @@ class RunningServer:
             return
         self._asked = True
         self._on_loop(lambda: self._stop.set() if self._stop is not None else None)
+        if not waiting and self._site is not None:
+            self._on_loop(self._site.app.flights.abort_waiting)
         try:
             await asyncio.shield(asyncio.wrap_future(self._over))
         except asyncio.CancelledError:

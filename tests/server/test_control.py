@@ -16,7 +16,7 @@ import pytest
 from npurun_tui.commands.serve import _say_request as say_request
 from npurun_tui.engine.engine import EngineState, EngineStatus, LoadedModel
 from npurun_tui.screens.server_entry import Entry
-from npurun_tui.server.asking import Text
+from npurun_tui.server.asking import Queued, Text
 from npurun_tui.server.beacon import Beacon, leave
 from npurun_tui.server.binding import CannotServe
 from npurun_tui.server.config import Limits, ServerConfig
@@ -175,6 +175,16 @@ async def test_a_request_is_aborted_from_the_table(stage: Stage) -> None:
         rows = await asyncio.to_thread(stage.control.log.recent)
         assert rows[0].outcome == "aborted here"
         await stage.control.abort(record.id)
+
+
+async def test_at_leaving_who_only_waits_is_not_waited_for(stage: Stage) -> None:
+    stage.answerer.script = (Queued(1), asyncio.Event().wait)
+    async with await stage.start(limits=Limits(shutdown=60)) as client:
+        request = asyncio.create_task(client.post("/v1/chat/completions", json=CHAT))
+        await until(lambda: [record.phase for record in stage.control.log.live()] == ["queued"])
+        async with asyncio.timeout(20):
+            await stage.control.stop(waiting=False)
+        assert (await request).status_code == 503
 
 
 async def test_the_chosen_model_is_loaded_before_the_first_request(stage: Stage) -> None:
