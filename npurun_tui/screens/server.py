@@ -45,6 +45,10 @@ class ServerPane(ServerRequests):
     A wide terminal shows more columns. **Enter** or **d** shows all of one request, and **y** copies it as a `curl`
     command. **x** aborts it. **/** filters by words, such as a client, a model, a status: `ollama 429`.
 
+    *Status*: **▶** is on its way (*queued 2*: two come first; *loading* the model; *reading* the prompt; *writing*).
+    **✓** was answered, and why the answer ended: *stop* by itself, *length* at its limit. **✗** was not: a status of
+    400 and more, *broken* (it failed after its 200), *aborted* here, *stopped* with the server, *client left*.
+
     The table follows the newest request while the cursor is at its top. `/healthz` and `/metrics` are hidden until
     you filter for them. The plot is of answers that have ended.
     """

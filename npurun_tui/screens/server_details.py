@@ -86,10 +86,12 @@ class ServerDetailsScreen(ModalScreen[None]):
         warnings = [one_line(line, 300) for line in row.warnings.splitlines()]
         sections = [("What the client was told", warnings)] if warnings else []
         if self._replay is not None:
-            sections.append(("The same again", _command_lines(self._replay)))
+            lines = _command_lines(self._replay)
+            if self._replay.note:  # beside what it is about
+                lines = [one_line(self._replay.note, 300), *lines]
+            sections.append(("The same again", lines))
         self._panel.say(
-            heading, note=self._replay.note if self._replay else "", facts=facts_of(self._entry),
-            sections=sections,
+            heading, facts=facts_of(self._entry), sections=sections,
         )  # fmt: skip
 
     def action_copy(self) -> None:

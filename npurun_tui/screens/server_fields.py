@@ -70,7 +70,7 @@ def _origins(text: str) -> tuple[str, ...]:
 
 FIELDS: Final = (
     Field("bind", "Address", "HOST:PORT; 0.0.0.0: all networks", _bind),
-    Field("max_queue", "Queue", "requests that may wait; 0: none", whole(0)),
+    Field("max_queue", "Queue", "how many may wait; 0: none, 429", whole(0)),
     Field("keep_alive", "Keep alive", "of unused models: 5m, 0, -1", parse_keep_alive),
     Field("tls_cert", "TLS cert", "a PEM file; empty: plain HTTP", _path),
     Field("tls_key", "TLS key", "its key, a PEM file", _path),
