@@ -21,6 +21,7 @@ from npurun_tui.errors import NpurunError
 from npurun_tui.server.app import ServerApp
 from npurun_tui.server.binding import CannotServe, bind, check_exposure, tls_context, url_of
 from npurun_tui.server.config import ServerConfig
+from npurun_tui.server.threads import LoopThreads
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +147,7 @@ class RunningServer:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(LoopThreads())
         self._stop = asyncio.Event()
         sockets = bind(self.config.host, self.config.port)
         try:

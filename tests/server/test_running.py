@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from npurun_tui.errors import EngineError
+from npurun_tui.server import threads
 from npurun_tui.server.binding import CannotServe, bind, url_of
 from npurun_tui.server.config import Limits, ServerConfig
 from npurun_tui.server.running import RunningServer, Site
@@ -171,6 +172,33 @@ async def test_twenty_lives_leave_no_thread_and_no_descriptor() -> None:
     assert threading.active_count() == threads
     assert process.num_fds() == descriptors
     assert sys.getswitchinterval() == switch
+
+
+async def test_a_thread_that_is_stuck_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a disk that does not answer would have it."""
+    monkeypatch.setattr(threads, "LEAVING", 0.1)
+    free, entered = threading.Event(), threading.Event()
+
+    def stuck() -> None:
+        entered.set()
+        free.wait()
+
+    try:
+        async with serving() as live:
+
+            async def begin() -> None:
+                asyncio.get_running_loop().run_in_executor(None, stuck)
+
+            await live.server.call(begin)
+            await until(entered.is_set)
+            async with asyncio.timeout(20):
+                await live.server.stop()
+            assert not free.is_set()
+    finally:
+        free.set()
+    await until(lambda: not server_threads())
 
 
 async def test_a_stop_lets_requests_finish() -> None:
