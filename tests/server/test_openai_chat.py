@@ -494,6 +494,6 @@ async def test_earlier_arguments_that_are_no_object_are_refused(arguments: str) 
 
 
 async def test_arguments_nested_too_deeply_are_refused() -> None:
-    earlier = {"id": "1", "function": {"name": "f", "arguments": "[" * 150_000}}
+    earlier = {"id": "1", "function": {"name": "f", "arguments": "[" * 40_000}}
     body = {"messages": [{"role": "assistant", "tool_calls": [earlier]}]}
     assert (await refused(body))["param"] == "messages[0].tool_calls[0]"
