@@ -28,6 +28,8 @@ PAUSE: Final = 0.1
 """Seconds between two calls of a listener, and for which ended requests are gathered before they are written."""
 UNWRITTEN: Final = 20_000
 """Ended requests that are held while the database cannot be written; the oldest of them are lost beyond that."""
+UNWRITTEN_BODIES: Final = 32 * 1024 * 1024
+"""Bytes of their bodies; who comes later then is logged without one."""
 
 PROBES: Final = ("/healthz", "/health", "/metrics", "/npurun/status", "/npurun/requests")
 """Paths that watchers ask every few seconds."""
@@ -63,6 +65,8 @@ class RequestLog:
         self._changed = threading.Condition()
         self._closing = False
         self._handed = self._written = 0
+        self._bytes = 0
+        """Of the bodies that are not written yet."""
         self._listeners: list[_Listener] = []
         self._thread: threading.Thread | None = None
         self.fault = ""
@@ -83,13 +87,22 @@ class RequestLog:
             return
         row = row_of(record)
         with self._changed:
-            self._ended.append(row)
+            self._put(row)
             self._handed += 1
             if self._thread is None and not self._closing:
                 self._thread = threading.Thread(target=self._write, name="request log", daemon=True)
                 self._thread.start()
             self._changed.notify()
         self._tell()
+
+    def _put(self, row: RequestRow) -> None:
+        """In the line with it, without its body where the line has too much of them."""
+        if self._bytes + _size(row) > UNWRITTEN_BODIES:
+            row = replace(row, body=None)
+        if len(self._ended) == UNWRITTEN:
+            self._bytes -= _size(self._ended[0])  # it falls off the other end
+        self._ended.append(row)
+        self._bytes += _size(row)
 
     # --- asked by people -----------------------------------------------------------------------
 
@@ -192,6 +205,7 @@ class RequestLog:
         written = self._write_batch(self._writing)
         with self._changed:
             if written or last:
+                self._bytes -= sum(map(_size, self._writing))
                 self._writing = ()
                 self._written = self._handed - len(self._ended)
             self._changed.notify_all()
@@ -253,6 +267,10 @@ def _watches(record: RequestRecord) -> bool:
     """Whether it is a look of an attached workbench: one a second, which would push all else out of the log."""
     looks = record.path in WATCHED and record.status == 200
     return looks and record.client.startswith(WATCHER)
+
+
+def _size(row: RequestRow) -> int:
+    return len(row.body or b"")
 
 
 def row_of(record: RequestRecord) -> RequestRow:

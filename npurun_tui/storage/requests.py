@@ -7,10 +7,14 @@ from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection
+
     from npurun_tui.storage.database import Database
 
 KEPT: Final = 50_000
 """Rows; about 15 MB without bodies."""
+BODIES: Final = 256 * 1024 * 1024
+"""Bytes of bodies that one writer keeps; the oldest go first, their rows stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +55,27 @@ _INSERT: Final = (
 )
 _NEWEST: Final = f"SELECT {_COLUMNS} FROM request"  # noqa: S608 - names of ours
 _LISTED: Final = _NEWEST.replace(" body,", " NULL,")
+_BYTES: Final = "SELECT coalesce(sum(length(body)), 0) FROM request"
+_DROP_BODIES: Final = """
+    UPDATE request SET body = NULL WHERE body IS NOT NULL AND id <= (
+        SELECT max(id) FROM (
+            SELECT id, sum(length(body)) OVER (ORDER BY id DESC) AS bytes FROM request WHERE body IS NOT NULL
+        ) WHERE bytes > ?
+    )
+"""
 _SEARCHED: Final = ("model", "client", "path", "peer", "dialect", "outcome", "CAST(status AS TEXT)")
 
 
 class RequestTable:
     """Reading and writing. Every method blocks, and raises what `Database.connection` raises."""
 
-    def __init__(self, database: Database, *, kept: int = KEPT) -> None:
+    def __init__(self, database: Database, *, kept: int = KEPT, bodies: int = BODIES) -> None:
+        """At most `kept` rows stay, and `bodies` bytes of bodies."""
         self._database = database
         self._kept = kept
+        self._bodies = bodies
+        self._bytes: int | None = None
+        """Of bodies: never less than there are, so that they are not counted with each batch; None: not counted."""
 
     def add(self, rows: Sequence[RequestRow]) -> None:
         """Write all of `rows`, oldest first, in one transaction; the oldest beyond the limit go."""
@@ -68,6 +84,17 @@ class RequestTable:
             connection.execute(
                 "DELETE FROM request WHERE id <= (SELECT max(id) FROM request) - ?", (self._kept,)
             )
+            if added := sum(len(row.body) for row in rows if row.body):
+                self._bound(connection, added)
+
+    def _bound(self, connection: Connection, added: int) -> None:
+        """Drop the oldest bodies where there are too many, and an eighth more: the search for them is a long one."""
+        self._bytes = _bytes(connection) if self._bytes is None else self._bytes + added
+        if self._bytes > self._bodies:
+            self._bytes = _bytes(connection)
+        if self._bytes > self._bodies:
+            connection.execute(_DROP_BODIES, (self._bodies - self._bodies // 8,))
+            self._bytes = _bytes(connection)
 
     def newest(
         self, limit: int, words: str = "", *, without: Sequence[str] = (), bodies: bool = True
@@ -112,6 +139,12 @@ class RequestTable:
         """Forget all of them."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM request")
+        self._bytes = None
+
+
+def _bytes(connection: Connection) -> int:
+    found: tuple[int] = connection.execute(_BYTES).fetchone()
+    return found[0]
 
 
 def _row(values: tuple[object, ...]) -> RequestRow:
