@@ -101,7 +101,8 @@ async def test_leaving_frees_the_permit_within_a_token(
     make_inference: MakeInference, engine: Engine
 ) -> None:
     inference = make_inference()
-    story = inference.answer(ask("Tell me a long story.", max_tokens=400))
+    asked = ask("Tell me a long story.", max_tokens=400)
+    story = inference.answer(asked)
     async for event in story:
         if isinstance(event, Text):
             break
@@ -109,6 +110,9 @@ async def test_leaving_frees_the_permit_within_a_token(
     await story.aclose()
     assert time.perf_counter() - began < 1
     assert engine.status.holder is None
+    assert 0 < asked.tally.completion_tokens < 400
+    assert asked.tally.prompt_tokens is not None
+    assert asked.tally.prompt_tokens > 5
     assert isinstance((await events_of(inference, ask("Hello")))[-1], Done)
 
 
