@@ -79,8 +79,11 @@ class ScriptedServices(Services):
         return Engine(log=self.paths.engine_log, command=self.command)
 
 
-async def server_soak(folder: Path, models: Path, model: str, *, rounds: int, each: int) -> Tally:
-    """`rounds` times `each` requests to one server.
+async def server_soak(
+    folder: Path, models: Path, model: str, *, rounds: int, each: int, kill_after: float = 1.5
+) -> Tally:
+    """`rounds` times `each` requests to one server; in each round the engine is killed `kill_after` seconds from its
+    beginning, and from that on once more.
 
     Raises:
         ServerSoakFailed: an answer is missing in the log, broken, or something does not come to rest.
@@ -92,7 +95,7 @@ async def server_soak(folder: Path, models: Path, model: str, *, rounds: int, ea
         await control.start(_config(model))
         port = int(control.status.url.rpartition(":")[2])
         for number in range(rounds):
-            killing = asyncio.create_task(_kill_now_and_then(services.engine, tally))
+            killing = asyncio.create_task(_kill_now_and_then(services.engine, tally, kill_after))
             try:
                 ids += await _round(port, model, each, number, tally)
             finally:
@@ -155,9 +158,9 @@ async def _round(port: int, model: str, each: int, number: int, tally: Tally) ->
     return ids
 
 
-async def _kill_now_and_then(engine: Engine, tally: Tally) -> None:
+async def _kill_now_and_then(engine: Engine, tally: Tally, pause: float) -> None:
     for _ in range(KILLS):
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(pause)
         if engine.pid is not None:
             os.kill(engine.pid, signal.SIGKILL)
             tally.kills += 1
