@@ -102,10 +102,10 @@ async def test_the_looks_of_a_workbench_are_not_kept(tmp_path: Path) -> None:
 
 async def test_how_the_server_stands(tmp_path: Path) -> None:
     async with listening(tmp_path) as control, client(control) as http:
+        counted = asyncio.Event()  # a moment after its answer has arrived
+        control.subscribe(lambda status: counted.set() if status.total else None)
         await http.post("/v1/chat/completions", json=CHAT)
-        async with asyncio.timeout(10):
-            while not control.status.total:  # it is counted a moment after its answer has arrived
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(counted.wait(), 10)
         found = (await http.get("/npurun/status")).json()
     assert (found["state"], found["model"], found["holder"]) == ("stopped", None, "")
     assert (found["total"], found["prompt_tokens"], found["active"]) == (1, 30, 1)
