@@ -11,7 +11,7 @@ from tests.support.real_model import NAME
 from tests.support.served import Served, serve
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # not longer: other tests count the processes that are left
 def served(real_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """`npurun-tui serve` with the real model loaded."""
     with serve(
