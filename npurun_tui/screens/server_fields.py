@@ -11,7 +11,7 @@ from npurun_tui.chat.fields import whole
 from npurun_tui.errors import UsageError
 from npurun_tui.server.address import (
     host_or_name,
-    is_loopback_host,
+    is_loopback,
     parse_bind,
     url_host,
     web_origin,
@@ -153,7 +153,7 @@ def _parsed(texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
 def _together(config: ServerConfig, *, asks: bool) -> dict[str, str]:
     """What is wrong of fields that are right by themselves. `asks`: a token will be asked for."""
     faults = {}
-    if not (asks or config.insecure or is_loopback_host(config.host)):
+    if not (asks or config.insecure or is_loopback(config.host)):
         faults["bind"] = (
             f"Other machines can reach {config.host}, and no token is set: make one, "
             "or say Insecure if everybody may use and delete these models."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from npurun_tui import units
 from npurun_tui.screens.server_entry import clock
-from npurun_tui.server.address import is_loopback_host, url_host
+from npurun_tui.server.address import is_loopback, url_host
 from npurun_tui.server.clients import holder_words
 from npurun_tui.server.state import ServerState
 from npurun_tui.text import one_line
@@ -78,7 +78,7 @@ def _since(status: ServerStatus) -> str:
 
 def access_words(config: ServerConfig) -> str:
     """Who may ask, as a sentence that cannot be misread."""
-    near = is_loopback_host(config.host)
+    near = is_loopback(config.host)
     if not config.infer_token:
         if config.admin_token:
             who = "this machine" if near else "any machine"
@@ -93,7 +93,7 @@ def access_words(config: ServerConfig) -> str:
 
 def reach_words(config: ServerConfig) -> str:
     """From where it is reached, and whether what is said can be read on the way."""
-    near = is_loopback_host(config.host)
+    near = is_loopback(config.host)
     plain = "no TLS" if near else "no TLS: readable on the way"
     tls = "TLS" if config.tls_cert is not None else plain
     where = "this machine only" if near else f"on {one_line(config.host, 40)}"

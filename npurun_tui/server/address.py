@@ -84,12 +84,21 @@ def _fault(text: str) -> UsageError:
     )
 
 
-def is_loopback_host(host: str) -> bool:
-    """Whether only programs on this machine reach `host`."""
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address, is only reached from this machine. Names but `localhost` are not."""
+    if host == "localhost":
+        return True
+    address = address_of(host)
+    return address is not None and address.is_loopback
+
+
+def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """`host` as an address, an IPv4 one out of its IPv6 wrapping; None where it is a name."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return host.lower() == "localhost"
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def url_host(host: str) -> str:

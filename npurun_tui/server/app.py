@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from npurun_tui import __version__
 from npurun_tui.errors import NpurunError
+from npurun_tui.server.address import is_loopback
 from npurun_tui.server.bodies import BodyGate, Budget
 from npurun_tui.server.context import ServerContext
 from npurun_tui.server.disconnect import ClientGone
@@ -21,7 +22,6 @@ from npurun_tui.server.faults import Aborted, EngineFault, Unready
 from npurun_tui.server.flights import Flight, Flights, Observer
 from npurun_tui.server.guard import Admitted, Guard
 from npurun_tui.server.heads import Head
-from npurun_tui.server.hosts import is_loopback
 from npurun_tui.server.origins import cors_headers
 from npurun_tui.server.outcomes import CLIENT_LEFT, STOPPED
 from npurun_tui.server.records import RequestRecord

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from npurun_tui.errors import NpurunError
+from npurun_tui.server.address import is_loopback, url_host
 from npurun_tui.server.config import ServerConfig
-from npurun_tui.server.hosts import is_loopback
 
 BACKLOG = 128
 
@@ -105,9 +105,7 @@ def url_of(config: ServerConfig, port: int) -> str:
     host = config.host
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
         host = socket.gethostname() if config.host else "127.0.0.1"
-    if ":" in host:
-        host = f"[{host}]"
-    return f"{config.scheme}://{host}:{port}"
+    return f"{config.scheme}://{url_host(host)}:{port}"
 
 
 def tls_context(config: ServerConfig) -> ssl.SSLContext | None:

@@ -15,8 +15,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from npurun_tui import __version__
 from npurun_tui.engine.engine import EngineStatus
+from npurun_tui.server.address import is_loopback
 from npurun_tui.server.context import ServerContext
-from npurun_tui.server.hosts import is_loopback
 from npurun_tui.server.routing import Answer, Route
 
 OLLAMA_IS_RUNNING: Final = "Ollama is running"

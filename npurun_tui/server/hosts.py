@@ -7,12 +7,12 @@ route and whatever the server is bound to.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 from collections.abc import Iterable
 from typing import Final
 
+from npurun_tui.server.address import address_of
 from npurun_tui.server.faults import Forbidden
 from npurun_tui.server.heads import Head
 
@@ -21,23 +21,6 @@ FROM_CONTAINERS: Final = "host.docker.internal"
 """What Docker calls the machine it runs on. Nobody can own it on the internet: `.internal` is reserved."""
 
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an address, is only reached from this machine. Names but `localhost` are not."""
-    if host == "localhost":
-        return True
-    address = address_of(host)
-    return address is not None and address.is_loopback
-
-
-def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """`host` as an address, an IPv4 one out of its IPv6 wrapping; None where it is a name."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def host_name(header: str) -> str:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from npurun_tui import __version__
-from npurun_tui.server.hosts import is_loopback
+from npurun_tui.server.address import is_loopback
 from npurun_tui.server.routing import Answer, Dialect, Route
 
 _REF: Final = "#/components/schemas/{name}"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npurun_tui.errors import UsageError
-from npurun_tui.server.address import is_loopback_host, parse_bind, url_host
+from npurun_tui.server.address import is_loopback, parse_bind, url_host
 from npurun_tui.server.keepalive import FOR_EVER, parse_keep_alive
 
 
@@ -61,7 +61,7 @@ def test_no_text_does_more_than_be_refused(text: str) -> None:
     ],
 )
 def test_loopback(host: str, is_it: bool) -> None:
-    assert is_loopback_host(host) is is_it
+    assert is_loopback(host) is is_it
 
 
 def test_a_url_wants_brackets() -> None:

@@ -6,8 +6,9 @@ import socket
 
 import pytest
 
+from npurun_tui.server.address import is_loopback
 from npurun_tui.server.heads import Head
-from npurun_tui.server.hosts import HostList, host_name, is_loopback
+from npurun_tui.server.hosts import HostList, host_name
 from tests.support.live_server import serving, until
 
 EVERY_ROUTE = (

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from npurun_tui import __version__
+from npurun_tui.server.address import is_loopback
 from npurun_tui.server.context import ModelCard, RunningModel, ServerContext
-from npurun_tui.server.hosts import is_loopback
 from npurun_tui.server.ollama.answers import (
     OllamaCloud,
     OllamaDetails,
