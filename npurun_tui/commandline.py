@@ -14,7 +14,7 @@ from npurun_tui.commandline_catalog import add_catalog
 from npurun_tui.commandline_convert import add_convert
 from npurun_tui.commandline_models import add_model_commands
 from npurun_tui.commandline_server import add_server_commands
-from npurun_tui.commandline_values import checked
+from npurun_tui.commandline_values import add_server_flags, checked
 from npurun_tui.errors import UsageError
 from npurun_tui.files import from_home
 from npurun_tui.settings import Paths, Settings
@@ -202,17 +202,8 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run.add_argument(
         "--json", action="store_true", help="one JSON object at the end, nothing before it"
     )
-    run.add_argument(
-        "--addr",
-        default=os.environ.get("NPURUN_SERVE_ADDR", ""),
-        metavar="HOST:PORT|URL",
-        help="ask a running server instead (default: $NPURUN_SERVE_ADDR)",
-    )
-    run.add_argument(
-        "--auth-token",
-        default=os.environ.get("NPURUN_AUTH_TOKEN", ""),
-        metavar="TOKEN",
-        help="that server's token (default: $NPURUN_AUTH_TOKEN)",
+    add_server_flags(
+        run, "ask a running server instead (default: $NPURUN_SERVE_ADDR)", "that server's"
     )
     run.set_defaults(command=_run)
 

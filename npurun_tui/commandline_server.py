@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from npurun_tui.chat.fields import number, whole
-from npurun_tui.commandline_values import checked
+from npurun_tui.commandline_values import add_server_flags, checked
 
 if TYPE_CHECKING:
     from npurun_tui.settings import Paths, Settings
@@ -135,18 +135,7 @@ def _add_ps(commands: argparse._SubParsersAction[P]) -> None:
     ps = commands.add_parser(
         "ps", help="what a running server has loaded; status 1 where none runs"
     )
-    ps.add_argument(
-        "--addr",
-        default=os.environ.get("NPURUN_SERVE_ADDR", ""),
-        metavar="HOST:PORT|URL",
-        help="the server (default: $NPURUN_SERVE_ADDR, else this machine's)",
-    )
-    ps.add_argument(
-        "--auth-token",
-        default=os.environ.get("NPURUN_AUTH_TOKEN", ""),
-        metavar="TOKEN",
-        help="its token (default: $NPURUN_AUTH_TOKEN)",
-    )
+    add_server_flags(ps, "the server (default: $NPURUN_SERVE_ADDR, else this machine's)", "its")
     ps.add_argument("--json", action="store_true", help="JSON on stdout")
     ps.set_defaults(command=_ps)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -19,3 +20,19 @@ def checked(parse: Callable[[str], T]) -> Callable[[str], T]:
             raise argparse.ArgumentTypeError(f"{text[:40]!r} {error}") from None
 
     return check
+
+
+def add_server_flags(command: argparse.ArgumentParser, where: str, whose: str) -> None:
+    """`--addr` and `--auth-token` for a command that asks a running server; `where` and `whose` explain them."""
+    command.add_argument(
+        "--addr",
+        default=os.environ.get("NPURUN_SERVE_ADDR", ""),
+        metavar="HOST:PORT|URL",
+        help=where,
+    )
+    command.add_argument(
+        "--auth-token",
+        default=os.environ.get("NPURUN_AUTH_TOKEN", ""),
+        metavar="TOKEN",
+        help=f"{whose} token (default: $NPURUN_AUTH_TOKEN)",
+    )
