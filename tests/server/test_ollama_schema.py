@@ -8,42 +8,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from schemathesis import Case
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
-from schemathesis.schemas import APIOperation
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from npurun_tui.models.store import ModelStore
 from npurun_tui.server import ollama
 from npurun_tui.server.context import ServerContext
 from npurun_tui.server.openapi import openapi_document
 from tests.server.ollama_site import TOOLS_TEMPLATE, Site, add_model, site
-
-CHECKS = (
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-)
-Operation = APIOperation[Any, Any, Any, Any]
-QUICK = settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
-)
+from tests.support.exploring import CHECKS, QUICK, Operation, operations_of
 
 
 @pytest.fixture
@@ -58,9 +33,7 @@ async def here(tmp_path: Path) -> AsyncIterator[Site]:
 async def test_every_answer_is_as_documented(here: Site) -> None:
     context = ServerContext(here.config, here.answerer, here.directory)
     document = openapi_document(ollama.routes(context), url=here.url)
-    schema = schemathesis.openapi.from_dict(document)
-    schema.config.generation.update(modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-    operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
+    operations = operations_of(document)
     assert len(operations) >= 14
     for operation in operations:
         await asyncio.to_thread(explore, operation, here.url)

@@ -7,51 +7,24 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-import hypothesis
-import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis.strategies import booleans
 from schemathesis import Case
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
-from schemathesis.schemas import APIOperation
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from npurun_tui.server import anthropic, openai
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.context import ServerContext
 from npurun_tui.server.openapi import openapi_document
 from tests.server.scripted import CALLING, THINKING, Scripted, Shelf, served
-
-CHECKS = (
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-)
-Operation = APIOperation[Any, Any, Any, Any]
-QUICK = settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
-)
+from tests.support.exploring import CHECKS, QUICK, Operation, operations_of
 
 
 async def test_every_answer_is_as_documented() -> None:
     context = ServerContext(ServerConfig(), Scripted(), Shelf())
     routes = [*openai.routes(context), *anthropic.routes(context)]
     async with served([*THINKING[:-1], *CALLING]) as server:
-        schema = schemathesis.openapi.from_dict(openapi_document(routes, url=server.url))
-        schema.config.generation.update(modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-        operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
+        operations = operations_of(openapi_document(routes, url=server.url))
         assert len(operations) == 7
         for operation in operations:
             await asyncio.to_thread(explore, operation, server.url)
