@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.command import CommandPalette
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -160,7 +161,9 @@ class WorkbenchApp(App[None]):
     BINDINGS = [  # noqa: RUF012 - Textual's way
         Binding("ctrl+q", "quit", "Quit", key_display="^q", priority=True),
         Binding("q", "quit_by_letter", "Quit", show=False),
-        Binding("f1", "toggle_help", "Keys", key_display="F1"),
+        # Before a dialog box, which lets no key of the app's through that has no priority.
+        Binding("f1", "toggle_help", "Keys", key_display="F1", priority=True),
+        Binding("escape", "close_help", "Close the help", show=False, priority=True),
         Binding("question_mark", "toggle_help", "Keys", show=False),
         Binding("f2", "toggle_dark", "Dark or light", show=False),
         Binding("ctrl+p", "command_palette", "Commands", key_display="^p", priority=True),
@@ -273,6 +276,10 @@ class WorkbenchApp(App[None]):
         if action == "quit_by_letter":
             # While the screen is built up no pane is shown yet, and keys are asked for already.
             return isinstance(self.screen, MainScreen) and self.screen.panes.current != "chat"
+        if action == "close_help":  # else Escape is the focused part's
+            return self._help_is_open
+        if action == "toggle_help":  # the palette has no room for it
+            return not isinstance(self.screen, CommandPalette)
         return super().check_action(action, parameters)
 
     async def action_quit_by_letter(self) -> None:
@@ -476,10 +483,19 @@ class WorkbenchApp(App[None]):
 
     def action_toggle_help(self) -> None:
         """Show or hide the panel with the focused part's help and keys."""
-        if self.screen.query("HelpPanel"):
+        if self._help_is_open:
             self.action_hide_help_panel()
         else:
             self.action_show_help_panel()
+
+    def action_close_help(self) -> None:
+        """Escape leaves the help before it leaves what the help is about."""
+        self.action_hide_help_panel()
+
+    @property
+    def _help_is_open(self) -> bool:
+        """Asked at every key and every change of the focus, so only the screen's own children are looked at."""
+        return bool(self.screen_stack and self.screen.query_children("HelpPanel"))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Every command by name, with the shown tab's own ones, whose names are never markup."""

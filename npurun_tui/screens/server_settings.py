@@ -16,6 +16,7 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from npurun_tui.screens import server_fields
 from npurun_tui.screens.server_fields import FIELDS, KEEP, NEW, NONE, TOOLS, Filled
+from npurun_tui.screens.server_help import FIELD_HELP, SET_UP
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.text import printable
 from npurun_tui.widgets.safe_input import SafeInput
@@ -38,6 +39,7 @@ class ServerSettingsScreen(ModalScreen[Chosen | None]):
     What is wrong is said in its own line, one thing at a time, and keeps the box open: nothing typed is lost.
     """
 
+    HELP = SET_UP
     BINDINGS = [  # noqa: RUF012 - Textual's way
         Binding("escape", "cancel", "Cancel"),
         Binding("ctrl+s", "save", "Save", priority=True),
@@ -65,7 +67,7 @@ class ServerSettingsScreen(ModalScreen[Chosen | None]):
         config = self._config
         texts = server_fields.as_texts(config)
         for index, field in enumerate(FIELDS):
-            with Horizontal(classes="field"):
+            with _Row(field.key):
                 yield Label(field.label, classes="field-label")
                 yield SafeInput(texts[field.key], compact=True, id=field.key)
                 yield Label(field.help, classes="field-help")
@@ -131,6 +133,14 @@ class ServerSettingsScreen(ModalScreen[Chosen | None]):
         self.query_one(f"#{first}").focus()
 
 
+class _Row(Horizontal):
+    """One field. The help panel shows the text of the nearest part around the keyboard's."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(classes="field")
+        self.HELP = FIELD_HELP[key]  # type: ignore[misc]  # Textual asks each widget for it
+
+
 def _with_tokens(config: ServerConfig, filled: Filled) -> Chosen:
     """`config` with the hashes of what was to be made."""
     from npurun_tui.server.tokens import hash_token, new_token
@@ -148,7 +158,7 @@ Choices = Sequence[tuple[str, str]]
 
 
 def _choice(label: str, key: str, choices: Choices, value: str | None = None) -> ComposeResult:
-    with Horizontal(classes="field"):
+    with _Row(key):
         yield Label(label, classes="field-label")
         yield Select(
             [(words, name) for words, name in choices],
