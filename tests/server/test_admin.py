@@ -58,6 +58,13 @@ async def test_words_and_limits(tmp_path: Path) -> None:
         assert (await http.get(f"/npurun/requests?words={'w' * 201}")).status_code == 400
 
 
+async def ended_by_now(http: httpx.AsyncClient) -> None:
+    """Wait until no request is live: an answer's last byte leaves a moment before its request has ended."""
+    async with asyncio.timeout(10):
+        while any(row["live"] for row in await requests(http)):
+            pass
+
+
 async def test_a_request_is_ended_from_elsewhere(tmp_path: Path) -> None:
     async with (
         listening(tmp_path, (Text("Once"), forever, done())) as control,
@@ -71,6 +78,7 @@ async def test_a_request_is_ended_from_elsewhere(tmp_path: Path) -> None:
         assert ended.json() == {"aborted": True}
         rest = b"".join([chunk async for chunk in chunks])
         assert b"ended here" in rest
+        await ended_by_now(http)
         again = await http.post(f"/npurun/requests/{live['request_id']}/abort")
         assert again.status_code == 404
         [row] = [r for r in await requests(http) if r["path"].endswith("completions")]
