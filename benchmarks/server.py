@@ -93,14 +93,16 @@ class Run:
 
     ttft: float
     seconds: float
-    events: int
+    """From the first text to the last."""
+    tokens: int
+    """The tokenizer's count: tokens that come together may share an event."""
     cpu: float = 0.0
     """CPU seconds of this process meanwhile."""
 
     @property
     def rate(self) -> float:
         """Tokens after the first, by the time after the first."""
-        return (self.events - 1) / self.seconds
+        return (self.tokens - 1) / self.seconds
 
 
 @dataclass
@@ -132,11 +134,12 @@ async def bare(services: Services, model: str, tokens: int) -> Run:
     async with services.engine.permit("benchmark") as permit:
         loaded = await permit.load(services.spec_of(model))
         turn = begin_turn(permit, loaded.context_size, [ChatMessage("user", QUESTION)], options)
-        await turn.run(
+        finished = await turn.run(
             lambda e: times.append(time.perf_counter()) if isinstance(e, Piece) else None
         )
     cpu = time.process_time() - cpu
-    return Run(times[0] - began, times[-1] - times[0], len(times), cpu)
+    count = finished.stats.completion_tokens
+    return Run(times[0] - began, times[-1] - times[0], count, cpu)
 
 
 async def served(client: Client, port: int, model: str, tokens: int, key: str = "") -> Run:
@@ -145,13 +148,14 @@ async def served(client: Client, port: int, model: str, tokens: int, key: str = 
         "model": model,
         "messages": [{"role": "user", "content": QUESTION}],
         "stream": True,
+        "stream_options": {"include_usage": True},
         "temperature": 0,
         "max_tokens": tokens,
     }
     cpu = time.process_time()
     path = "/v1/chat/completions"
     answer = await client.ask(op="stream", port=port, path=path, body=body, key=key)
-    return Run(**answer, cpu=time.process_time() - cpu)
+    return Run(answer["ttft"], answer["seconds"], answer["tokens"], time.process_time() - cpu)
 
 
 async def turn_about(
@@ -205,7 +209,7 @@ async def measure_cost(
         pairs: Pairs = await with_server(services, work)
     finally:
         client.close()
-    tokens = pairs.bare[0].events
+    tokens = pairs.bare[0].tokens
     added = [
         (two.cpu - one.cpu) / tokens * 1e6
         for one, two in zip(pairs.bare, pairs.served, strict=True)

@@ -1,7 +1,9 @@
 """From the server's event loop to the engine's and back: one loop owns the engine, another one the sockets.
 
 Work runs as a task on the engine's loop and hands over its events; the server's loop takes all that have come since it
-last looked, so that tokens which arrive together cost one hop. Where both loops are the same the hop is a plain call.
+last looked. A hop between threads costs more than all else that is done for a token (`benchmarks.server`), so events
+that may wait share one: each `SHARE` seconds at most. A model slower than that has a hop for each token, as before.
+Where both loops are the same the hop is a plain call.
 Who stops listening cancels the work and waits until it has really ended: only then is the permit free again.
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Final, Generic, TypeVar
@@ -21,6 +24,11 @@ T = TypeVar("T")
 
 BOUND: Final = 16384
 """Events that wait for a reader. A slow client is some seconds behind; who is this far behind does not read."""
+
+SHARE: Final = 1 / 20
+"""Seconds for which events that may wait share a hop: text that moves 20 times a second is fluent to the eye."""
+LATE: Final = SHARE / 4
+"""Seconds that the next event is waited for beyond that, because a timer is a wake-up of its own."""
 
 Emit = Callable[[T], None]
 """Hands one event over, on the engine's loop. It never blocks; it raises EngineFault where nobody reads."""
@@ -35,16 +43,19 @@ class Bridge:
         self._passages: set[_Passage[Any]] = set()
 
     async def stream(
-        self, work: Callable[[Emit[T]], Coroutine[Any, Any, None]]
+        self,
+        work: Callable[[Emit[T]], Coroutine[Any, Any, None]],
+        may_wait: Callable[[T], bool] = lambda _event: False,
     ) -> AsyncGenerator[list[T], None]:
         """Run `work` over there; its events in batches, as they come. Closing this cancels `work` and waits for its
-        end.
+        end. Events that `may_wait` arrive at most `SHARE` + `LATE` seconds later; the first of them never waits.
 
         Raises:
             Unready: the engine's loop has ended, or `work` was cancelled from over there.
             What `work` raises, after the events that came before.
         """
-        passage: _Passage[T] = _Passage(asyncio.get_running_loop(), self._there, self._bound)
+        here = asyncio.get_running_loop()
+        passage: _Passage[T] = _Passage(here, self._there, self._bound, may_wait)
         self._passages.add(passage)
         try:
             passage.start(work)
@@ -82,11 +93,19 @@ class _Passage(Generic[T]):
     """One piece of work and the events on their way back."""
 
     def __init__(
-        self, here: asyncio.AbstractEventLoop, there: asyncio.AbstractEventLoop, bound: int
+        self,
+        here: asyncio.AbstractEventLoop,
+        there: asyncio.AbstractEventLoop,
+        bound: int,
+        may_wait: Callable[[T], bool],
     ) -> None:
         self._here = here
         self._there = there
         self._bound = bound
+        self._may_wait = may_wait
+        self._due = -math.inf
+        """When an event that may wait is told again, on the engine's loop's clock."""
+        self._timer: asyncio.TimerHandle | None = None
         self._events: deque[T] = deque()
         self._wake = asyncio.Event()
         self._told = False
@@ -164,6 +183,13 @@ class _Passage(Generic[T]):
         if len(self._events) >= self._bound:
             raise EngineFault("The client does not read its answer, so it was ended.")
         self._events.append(event)
+        if self._may_wait(event):
+            now = self._there.time()
+            if now < self._due:
+                if self._timer is None:
+                    self._timer = self._there.call_at(self._due + LATE, self._tell)
+                return
+            self._due = now + SHARE
         self._tell()
 
     def _finished(self, task: asyncio.Task[None]) -> None:
@@ -175,6 +201,9 @@ class _Passage(Generic[T]):
         self._tell()
 
     def _tell(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._told:
             return
         self._told = True

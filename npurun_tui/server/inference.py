@@ -12,7 +12,8 @@ import math
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from npurun_tui.engine.engine import Engine
@@ -33,8 +34,41 @@ from npurun_tui.server.toolcalls.choice import constraint_of, must_call, tools_o
 from npurun_tui.server.turns import EngineSide
 from npurun_tui.text import one_line
 
-FRESH: Final = 2.0
-"""Seconds that a manifest which was read holds; a hop to a thread and back costs more than the rest of a request."""
+FRESH: Final = 30.0
+"""Seconds that a manifest which was read holds, where its folder has not changed since: files are replaced there by
+renaming, which a folder's time tells. Asking for that time takes microseconds; reading in a thread takes a millisecond
+of every answer's first token."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A model that was found, and how its folder looked then."""
+
+    spec: ModelSpec
+    stamp: tuple[int, int] | None
+    until: float
+
+    @classmethod
+    def now(cls, spec: ModelSpec) -> _Kept:
+        """A change while it was read may go unseen for `FRESH` seconds."""
+        return cls(spec, _stamp(spec.folder), time.monotonic() + FRESH)
+
+    def holds(self) -> bool:
+        """Whether it is still what the disk has."""
+        return (
+            time.monotonic() < self.until
+            and self.stamp is not None
+            and self.stamp == _stamp(self.spec.folder)
+        )
+
+
+def _stamp(folder: Path) -> tuple[int, int] | None:
+    """Changes when something is renamed into `folder`, or in its place; None where it cannot be told."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 class Inference:
@@ -58,7 +92,7 @@ class Inference:
         self._bridge = Bridge(engine_loop)
         self._side = EngineSide(engine, config)
         self._closed = False
-        self._kept: tuple[ModelSpec, float] | None = None
+        self._kept: _Kept | None = None
 
     async def answer(self, ask: Ask, request_id: str = "") -> AsyncGenerator[Event, None]:
         """The events of one answer, as `Answerer.answer` says. When `Done` comes the permit is free: who asks again at
@@ -74,7 +108,7 @@ class Inference:
                 await generation.run(held, emit)
 
         done: Done | None = None
-        async with aclosing(self._bridge.stream(work)) as batches:
+        async with aclosing(self._bridge.stream(work, _may_wait)) as batches:
             try:
                 async for batch in batches:
                     for signal in joined(batch):
@@ -159,23 +193,20 @@ class Inference:
         return Asked(ask, spec, sampler, stops, tools, constraint, who)
 
     async def _spec(self, name: str) -> ModelSpec:
-        """As `_resolve`; a model that is loaded and was found a moment ago is not looked for again."""
+        """As `_resolve`; a model that is loaded and has not changed since it was found is not looked for again."""
         if self._closed:
             raise Unready(
                 "The server is shutting down.",
                 mend="Try again when it is back.",
                 code="shutting_down",
             )
-        loaded = self._engine.status.model
-        kept = self._kept
-        bare = name.removesuffix(":latest")
-        if loaded is not None and bare in ("", loaded.name) and kept is not None:
-            spec, until = kept
-            if spec.name == loaded.name and time.monotonic() < until:
-                return spec
-        spec = await asyncio.to_thread(self._resolve, name)
-        self._kept = spec, time.monotonic() + FRESH
-        return spec
+        loaded, kept = self._engine.status.model, self._kept
+        if loaded is not None and kept is not None:
+            meant = name.removesuffix(":latest") in ("", loaded.name)
+            if meant and kept.spec.name == loaded.name and kept.holds():
+                return kept.spec
+        self._kept = await asyncio.to_thread(lambda: _Kept.now(self._resolve(name)))
+        return self._kept.spec
 
     def _resolve(self, name: str) -> ModelSpec:
         """The model that a client calls `name`; reads its manifest.
@@ -239,6 +270,10 @@ def _events(reader: AnswerReader, signal: Signal, began: float) -> Iterator[Even
         )
     else:
         yield signal
+
+
+def _may_wait(signal: Signal) -> bool:
+    return isinstance(signal, Piece)
 
 
 def _check_keep_alive(seconds: float | None) -> None:

@@ -178,3 +178,30 @@ async def test_an_engine_loop_that_has_ended_is_said() -> None:
     with pytest.raises(Unready):
         await read_into([], Bridge(gone).stream(never))
     assert not coroutine_was_made
+
+
+async def test_events_that_may_wait_share_a_hop(there: asyncio.AbstractEventLoop) -> None:
+    async def work(emit: Emit[int]) -> None:
+        for number in range(12):
+            emit(number)
+            await asyncio.sleep(0)
+        await asyncio.Event().wait()
+
+    batches: list[list[int]] = []
+    async with aclosing(Bridge(there).stream(work, lambda _number: True)) as stream:
+        async for batch in stream:
+            batches.append(batch)
+            if batch[-1] == 11:  # alone at the end: a timer tells it, for no event follows
+                break
+    assert [number for batch in batches for number in batch] == list(range(12))
+    assert len(batches) < 8
+
+
+async def test_what_waits_comes_before_the_end(there: asyncio.AbstractEventLoop) -> None:
+    async def work(emit: Emit[int]) -> None:
+        emit(1)
+        emit(2)
+
+    seen: list[int] = []
+    await read_into(seen, Bridge(there).stream(work, lambda _number: True))
+    assert seen == [1, 2]

@@ -6,12 +6,15 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from npurun_tui.engine.engine import Engine
 from npurun_tui.engine.messages import ChatMessage
+from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.server.asking import (
     Ask,
     Call,
@@ -23,6 +26,7 @@ from npurun_tui.server.asking import (
     Text,
     ToolChoice,
 )
+from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.faults import Busy, UnknownModel, Unready
 from npurun_tui.server.inference import Inference
 from tests.server.conftest import MakeInference
@@ -185,3 +189,31 @@ async def test_a_server_that_closes_ends_its_answers(
     with pytest.raises(Unready):
         await events_of(inference, ask("Hello"))
     assert engine.status.holder is None
+
+
+async def test_a_model_is_looked_for_again_once_its_folder_has_changed(
+    engine: Engine,
+    engine_loop: asyncio.AbstractEventLoop,
+    specs: dict[str, ModelSpec],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "model").mkdir()
+    spec = replace(specs["large"], folder=tmp_path / "model")
+    looked: list[str] = []
+
+    def spec_of(name: str) -> ModelSpec:
+        looked.append(name)
+        return spec
+
+    inference = Inference(
+        engine, engine_loop, spec_of=spec_of, installed=lambda: ["large"], config=ServerConfig()
+    )
+    async with aclosing(inference):
+        for _ in range(3):
+            await events_of(inference, ask("Hi", max_tokens=1))
+        assert len(looked) == 1
+        (tmp_path / "new").touch()
+        (tmp_path / "new").rename(spec.folder / "manifest")
+        for _ in range(2):
+            await events_of(inference, ask("Hi", max_tokens=1))
+        assert len(looked) == 2
