@@ -70,8 +70,7 @@ class Directory(Protocol):
         """All usable models, by name."""
 
     async def card(self, name: str) -> ModelCard:
-        """The model that a client calls `name` (`:latest` stripped). Raises UnknownModel, or BadRequest for what
-        cannot be a name."""
+        """The model that a client calls `name` (`:latest` stripped). Raises UnknownModel."""
 
     async def running(self) -> Sequence[RunningModel]:
         """What is loaded now."""

@@ -8,17 +8,16 @@ that the Models tab shows a pull that a client began; files are read and moved i
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any
 
 from npurun_tui.engine.engine import Engine, EngineStatus
 from npurun_tui.errors import ModelBusy, ModelError, ModelNotFound
 from npurun_tui.models.catalog import CatalogEntry, find
 from npurun_tui.models.copying import copy_model
 from npurun_tui.models.jobs import PullManager
-from npurun_tui.models.names import fault_of_name
+from npurun_tui.models.names import fault_of_name, normalise
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.events import Event, PullWords, layer_digest
 from npurun_tui.models.store import ModelStore
@@ -29,9 +28,6 @@ from npurun_tui.server.faults import BadRequest, InUse, UnknownModel
 from npurun_tui.server.following import PullFollowers
 from npurun_tui.settings import Paths
 from npurun_tui.text import one_line
-
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+:/-]{0,254}")
-"""What any server calls a model: `llama3.2:1b`, `hf.co/someone/Model-GGUF:Q4_K_M`. Ours are a part of these."""
 
 Expiry = Callable[[], float | None]
 """Unix time at which the loaded model leaves by itself; None where it stays. Called on the server's loop."""
@@ -55,18 +51,15 @@ def catalog_here(paths: Paths) -> list[CatalogEntry]:
 
 
 def bare_name(name: str) -> str:
-    """`name` as the store could know it, `:latest` taken off.
+    """`name` as the store could know it, `:latest` taken off. What passes here cannot lead out of its folder.
 
     Raises:
-        BadRequest: no server has models of such a name.
-        UnknownModel: others may, this program has not.
+        UnknownModel: no model of this program has such a name.
     """
-    if _NAME.fullmatch(name) is None or ".." in name:
-        raise BadRequest("invalid model name", param="model")
-    bare = name.removesuffix(":latest")
-    if fault_of_name(bare):
-        raise _unknown(name)
-    return bare
+    try:
+        return normalise(name)
+    except ModelError as error:
+        raise _unknown(error) from None
 
 
 class ModelDirectory:
@@ -105,16 +98,15 @@ class ModelDirectory:
         """The model that a client calls `name`.
 
         Raises:
-            UnknownModel: it is not here, or damaged.
-            BadRequest: it cannot be a name.
+            UnknownModel: it is not here, or damaged, or cannot be a name.
         """
         bare = bare_name(name)
         if (recent := self._cards.recent(bare)) is not None:
             return recent
         try:
             return await asyncio.to_thread(self._cards.one, bare)
-        except ModelNotFound:
-            raise _unknown(name) from None
+        except ModelNotFound as error:
+            raise _unknown(error) from None
         except (ModelError, OSError) as error:
             raise UnknownModel(
                 f"The model {bare} is damaged: {one_line(str(error))}", param="model"
@@ -138,8 +130,7 @@ class ModelDirectory:
         """Ollama's progress lines of a pull; closing the generator pauses a pull that nobody else follows.
 
         Raises (while iterating):
-            BadRequest: it cannot be a name.
-            UnknownModel: it is not in the catalog.
+            UnknownModel: it is not in the catalog, or cannot be a name.
             InUse: another program works on it.
             NpurunError: as `npurun_tui.models.pull.pull`.
         """
@@ -163,7 +154,7 @@ class ModelDirectory:
         try:
             return find(bare, entries)
         except ModelNotFound as error:
-            raise UnknownModel(error.message, mend=error.mend, param="model") from None
+            raise _unknown(error) from None
 
     # -- changes ---------------------------------------------------------------------------
 
@@ -171,13 +162,12 @@ class ModelDirectory:
         """Remove a model, whole or damaged; an idle one that is loaded is unloaded first.
 
         Raises:
-            BadRequest: it cannot be a name.
-            UnknownModel: it is not here.
+            UnknownModel: it is not here, or cannot be a name.
             InUse: it is loaded and at work, or a pull of it runs.
         """
         bare = bare_name(name)
         if bare not in await asyncio.to_thread(self._names):
-            raise _unknown(name)
+            raise _unknown(ModelNotFound(f"There is no model called {bare} on this machine."))
         try:
             await self._bridge.call(lambda: self._delete(bare))
         finally:
@@ -208,8 +198,8 @@ class ModelDirectory:
                 await worker.run(self._store.remove, name)
             except ModelBusy as error:
                 raise InUse(error.message, mend=error.mend) from error
-            except ModelNotFound:
-                raise _unknown(name) from None
+            except ModelNotFound as error:
+                raise _unknown(error) from None
         self._changed()
 
     async def copy(self, source: str, destination: str) -> None:
@@ -242,12 +232,9 @@ class ModelDirectory:
         await self._bridge.aclose()
 
 
-def _unknown(name: str) -> UnknownModel:
-    return UnknownModel(
-        f"There is no model called {one_line(name, 100)} on this machine.",
-        mend="Pull it first, or ask for the list of models.",
-        param="model",
-    )
+def _unknown(error: ModelError) -> UnknownModel:
+    """In the store's own words: who chats is told the same by the engine's side, which asks the store as well."""
+    return UnknownModel(error.message, mend=error.mend, param="model")
 
 
 def _holds(status: EngineStatus, name: str) -> bool:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -168,6 +169,32 @@ async def test_no_path_of_a_url_becomes_one_of_the_disk(path: str, tmp_path: Pat
     async with whole(tmp_path, real=True) as client:
         answer = await client.get(path)
         assert answer.status_code in (400, 404)
+
+
+@pytest.mark.parametrize(
+    "name", ["absent", "phi-3.5-mini", "absent:latest", "llama3.2:1b", "GPT-4o", "a b", "../x"]
+)
+async def test_a_model_that_is_not_here_has_one_text(name: str, tmp_path: Path) -> None:
+    chat = {"model": name, "messages": [{"role": "user", "content": "x"}], "max_tokens": 5}
+    asks = (
+        ("/v1/chat/completions", chat),
+        ("/v1/completions", {"model": name, "prompt": "x"}),
+        ("/v1/responses", {"model": name, "input": "x"}),
+        ("/v1/embeddings", {"model": name, "input": "x"}),
+        ("/v1/messages", chat),
+    )
+    async with whole(tmp_path, real=True) as client:
+        answers = [await client.get(f"/v1/models/{quote(name, safe='')}")]
+        answers += [await client.post(path, json=body) for path, body in asks]
+        ollamas = await client.post("/api/chat", json=chat)
+    told = {str(answer.url): (answer.status_code, answer.text) for answer in answers}
+    assert {status for status, _ in told.values()} == {404}, told
+    [text] = {answer.json()["error"]["message"] for answer in answers}
+    assert name.removesuffix(":latest") in text
+    assert "`npurun-tui " in text  # the mend
+    known = name not in ("a b", "../x")
+    words = f"model '{name}' not found" if known else "invalid model name"
+    assert (ollamas.status_code, ollamas.json()["error"]) == (404 if known else 400, words)
 
 
 def chats(**more: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -17,7 +17,7 @@ from npurun_tui.server.disconnect import unless_gone
 from npurun_tui.server.errors import fault_of
 from npurun_tui.server.faults import BadRequest, RequestFault, UnknownModel
 from npurun_tui.server.ollama.answers import OllamaSuccess
-from npurun_tui.server.ollama.names import ollamas_words
+from npurun_tui.server.ollama.names import ollamas_words, see_that_it_is_a_name
 from npurun_tui.server.ollama.ndjson import NdjsonStream, struct_response
 from npurun_tui.server.ollama.requests import OllamaCopy, OllamaDelete, OllamaPull
 from npurun_tui.text import one_line
@@ -74,12 +74,13 @@ class Changing:
 
 
 def _named(request: Request, *names: str | None) -> str:
-    """The model that is meant, noted in the request's record. Raises BadRequest where there is none."""
+    """The model that is meant, noted in the request's record. Raises BadRequest where there is none, or no name."""
     name = next((name for name in names if name), "")
     record = record_of(request)
     record.dialect, record.model = "ollama", name[:256]
     if not name:
         raise BadRequest("model is required", param="model")
+    see_that_it_is_a_name(name)
     return name
 
 

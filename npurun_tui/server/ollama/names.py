@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from npurun_tui.errors import ContextOverflow
 from npurun_tui.server.context import ModelCard, ServerContext
 from npurun_tui.server.faults import BadRequest, ContextLength, UnknownModel, Unready, Unsupported
 from npurun_tui.text import one_line
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+:/-]{0,254}")
+"""What Ollama calls a model: `llama3.2:1b`, `hf.co/someone/Model-GGUF:Q4_K_M`. Ours are a part of these."""
 
 
 def listed(card: ModelCard) -> str:
@@ -46,8 +51,15 @@ async def meant(context: ServerContext, name: str | None) -> tuple[str, ModelCar
     return await named(context, name)
 
 
+def see_that_it_is_a_name(name: str) -> None:
+    """Raises BadRequest, in Ollama's words, where Ollama has no models of such a name."""
+    if _NAME.fullmatch(name) is None or ".." in name:
+        raise BadRequest("invalid model name", param="model")
+
+
 async def find(context: ServerContext, name: str) -> ModelCard:
     """The card of `name`. Raises as `named`, in Ollama's words."""
+    see_that_it_is_a_name(name)
     with ollamas_words(name):
         return await context.directory.card(name)
 
