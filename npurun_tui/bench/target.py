@@ -1,0 +1,98 @@
+"""What a bench needs of what it measures: the engine of this program, or any endpoint that speaks OpenAI's or Ollama's
+dialect, such as the server that the workbench is attached to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from npurun_tui.bench.records import Clock, Load, Outcome, Side
+from npurun_tui.engine.messages import ChatMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One run's. Sampling is greedy, so that the same question has the same answer."""
+
+    messages: tuple[ChatMessage, ...]
+    max_tokens: int
+    keep: bool = False
+    """What the KV cache holds may be gone on from; else the dialog is reset before."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an answer is, written by who measures and looked at by who shows it. Times are `time.perf_counter`'s."""
+
+    asked: float = 0.0
+    first: float = 0.0
+    """When the first token came; 0 before it."""
+    last: float = 0.0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One answer's figures; `records.Run` says what they mean."""
+
+    total_ms: float
+    host: Clock
+    engine: Clock
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    completion_tokens: int | None
+    outcome: Outcome
+    text: str = ""
+    note: str = ""
+    """What a person should know of how it came; often empty."""
+
+
+class Measuring(Protocol):
+    """A target that is at hand: permit held, model loaded."""
+
+    @property
+    def side(self) -> Side:
+        """With all that is known by now."""
+
+    @property
+    def load(self) -> Load | None:
+        """What the loading took; None where nothing had to be loaded, or nobody can tell."""
+
+    async def count(self, messages: tuple[ChatMessage, ...]) -> int | None:
+        """Tokens of `messages` as the model is given them, its template included; None where nobody can tell."""
+
+    async def measure(self, question: Question, progress: Progress) -> Measured:
+        """Ask. A cancellation ends the answer, and leaves the target fit for the next one.
+
+        Raises:
+            NpurunError: no answer; what had come is in `progress`.
+        """
+
+
+OnWait = Callable[[int, str], None]
+"""Hears how many are ahead in the line, and who holds the permit."""
+
+
+class Target(Protocol):
+    """One side of a bench."""
+
+    @property
+    def side(self) -> Side:
+        """As far as it is known before the model is loaded."""
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """The processes that do the work, on this machine; none where it is done elsewhere."""
+
+    def at_hand(
+        self, context: int, on_wait: OnWait, on_load: Callable[[], None], *, fresh: bool = False
+    ) -> AbstractAsyncContextManager[Measuring]:
+        """The target with a window of `context` tokens (0: its own), for the length of the block; with `fresh` the
+        model is loaded anew, in a new process where that is how the engine loads. `on_load` hears that it is loaded.
+
+        Raises:
+            UsageError: it has no such window; the text lists those it has.
+            EngineError, ModelError, NetworkUnavailable: it cannot be had.
+        """
