@@ -19,6 +19,7 @@ from starlette.types import Message, Receive
 from npurun_tui.server.config import Limits
 from npurun_tui.server.disconnect import ClientGone
 from npurun_tui.server.faults import BadRequest, Busy, TooLarge, TooSlow
+from npurun_tui.server.fieldwords import field_words
 from npurun_tui.server.routing import Dialect
 
 T = TypeVar("T")
@@ -42,7 +43,6 @@ PIECE: Final = 128 << 10
 _ESCAPE: Final = re.compile(rb"\\[^u]", re.DOTALL)
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _OTHERS: Final = bytes(set(range(256)) - set(b"[]{}"))
-_AT: Final = re.compile(r" - at `\$\.?(.*)`$")
 
 
 class Budget:
@@ -180,14 +180,11 @@ def decode(body: bytes, kind: type[T], depth: int, dialect: Dialect) -> T:
 
 
 def _field_fault(text: str, dialect: Dialect) -> BadRequest:
-    """msgspec says "Expected `str`, got `int` - at `$.messages[0].role`"; the path is worth a place of its own."""
-    found = _AT.search(text)
-    path = found.group(1) if found else ""
-    reason = text[: found.start()] if found else text
-    reason = reason.replace("`", "")
-    where = f"{path}: " if path else ""
-    param = path if path and dialect != "ollama" else None
-    return BadRequest(f"{where}{reason}.", param=param, code="invalid_type" if path else None)
+    """The refusal for what msgspec says of a field. Ollama's clients are told no `param`."""
+    words = field_words(text)
+    code = "missing_required_parameter" if words.missing else "invalid_type"
+    param = words.path if dialect != "ollama" else ""
+    return BadRequest(words.text, param=param or None, code=code if words.path else None)
 
 
 def _too_deep(depth: int) -> BadRequest:
