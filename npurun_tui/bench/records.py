@@ -59,6 +59,8 @@ class Run:
     """In a conversation of several turns, from 1; 0 elsewhere."""
     reuse: bool = False
     """The conversation's KV cache was kept from turn to turn."""
+    max_tokens: int = 0
+    """The answer's limit; 0 where it is not known."""
 
     @property
     def counts(self) -> bool:
