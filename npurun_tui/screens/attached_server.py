@@ -24,7 +24,7 @@ from npurun_tui.screens import server_words
 from npurun_tui.screens.attached_words import Seen, entry_of, seen_of
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.model_table import FilterInput
-from npurun_tui.screens.server_entry import CLIENT, COLUMNS, Entry, cells_of
+from npurun_tui.screens.server_entry import CLIENT, Entry, cells_of, columns_for
 from npurun_tui.screens.server_table import RequestTable
 from npurun_tui.server.replay import Replay, Target, curl_of
 from npurun_tui.text import one_line, printable
@@ -49,8 +49,8 @@ class AttachedServer(Widget):
     ## Another server
 
     This is the server whose address stands above. Its requests are below, those on their way first. **Enter** or **d**
-    shows all of one, **x** aborts it, **/** filters by words. Seeing them needs that server's admin token. It is
-    started, stopped and set up where it runs.
+    shows all of one, **x** aborts it, **/** filters by words. **◇** marks what another server of that machine answered.
+    Seeing them needs that server's admin token. It is started, stopped and set up where it runs.
     """
 
     BINDINGS = [  # noqa: RUF012 - Textual's way
@@ -93,7 +93,11 @@ class AttachedServer(Widget):
 
     def on_resize(self) -> None:
         """The table takes the terminal's width."""
-        self.table.fit(COLUMNS, self.app.size.width, grower=CLIENT)
+        self._fit()
+
+    def _fit(self) -> None:
+        columns = columns_for(self.entries.values())
+        self.table.fit(columns, self.app.size.width, grower=CLIENT)
 
     def on_show(self) -> None:
         """What changed behind another tab was not asked for."""
@@ -129,7 +133,8 @@ class AttachedServer(Widget):
             self.show()
 
     def _take(self, found: list[RemoteRequest]) -> None:
-        self.entries = {request.row.request_id: entry_of(request) for request in found}
+        own = self._seen.process if self._seen is not None else 0
+        self.entries = {request.row.request_id: entry_of(request, own) for request in found}
 
     # --- what is shown -------------------------------------------------------------------------
 
@@ -148,6 +153,7 @@ class AttachedServer(Widget):
             state.show(f"Server at {self._there.where}", head.state[1])
             access.show(*head.access)
             work.show(*head.work)
+        self._fit()
         self.table.update_rows(cells_of(self.entries))
         self.refresh_bindings()
 

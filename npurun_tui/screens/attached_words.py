@@ -15,6 +15,7 @@ from npurun_tui.engine.engine import EngineState, EngineStatus
 from npurun_tui.screens.model_words import BAR_WIDTH, bar
 from npurun_tui.screens.server_entry import Entry, doing
 from npurun_tui.server.config import ServerConfig
+from npurun_tui.server.others import name_of
 from npurun_tui.server.records import Phase, RequestRecord
 from npurun_tui.server.state import ServerState, ServerStatus
 from npurun_tui.text import one_line
@@ -102,10 +103,11 @@ def until(loaded: RemoteLoaded) -> str:
 # --- the server ----------------------------------------------------------------------------------
 
 
-def entry_of(request: RemoteRequest) -> Entry:
-    """A request as the Server tab's table shows it."""
+def entry_of(request: RemoteRequest, own: int) -> Entry:
+    """A request as the Server tab's table shows it; `own` is the process of the server that told it, 0: not told."""
     if not request.live:
-        return Entry(request.row)
+        other = own and request.row.process not in (0, own)
+        return Entry(request.row, server=name_of(request.row.process) if other else "")
     phase: Phase = request.phase if request.phase in get_args(Phase) else "arrived"  # type: ignore[assignment]
     record = RequestRecord(
         phase=phase, ahead=request.ahead, read=request.read, status=request.row.status
@@ -120,6 +122,8 @@ class Seen:
     status: ServerStatus
     config: ServerConfig
     engine: EngineStatus
+    process: int
+    """Its process; 0 where it does not tell."""
 
 
 def seen_of(standing: Mapping[str, Any], url: str) -> Seen:
@@ -147,6 +151,7 @@ def seen_of(standing: Mapping[str, Any], url: str) -> Seen:
             holder=one_line(holder, 80) if isinstance(holder, str) and holder else None,
             waiting=("",) * min(_count(standing, "waiting"), 10_000),
         ),
+        _count(standing, "process"),
     )
 
 

@@ -49,6 +49,9 @@ class ServerPane(ServerRequests):
     **✓** was answered, and why the answer ended: *stop* by itself, *length* at its limit. **✗** was not: a status of
     400 and more, *broken* (it failed after its 200), *aborted* here, *stopped* with the server, *client left*.
 
+    **◇** behind the time: another server answered it, which writes the same log: *pid* is its process, *ended* one
+    that is gone. Only that one can abort it.
+
     The table follows the newest request while the cursor is at its top. `/healthz` and `/metrics` are hidden until
     you filter for them. The plot is of answers that have ended.
     """
@@ -88,7 +91,7 @@ class ServerPane(ServerRequests):
             "start_stop": not self.changing,
             "details": entry is not None,
             "copy_curl": entry is not None,
-            "abort": entry is not None and entry.live,
+            "abort": entry is not None and entry.live and not entry.server,
             "escape": self.has_class("-filtered"),
         }
         return allowed.get(action, True)
@@ -211,6 +214,8 @@ class ServerPane(ServerRequests):
     async def forget(self) -> None:
         """Empty the request log, after a question."""
         words = "What has ended is taken out of the log for good. What is on its way stays."
+        if any(entry.server for entry in self.state.entries.values()):
+            words += " Other servers write the same log: theirs goes, too."
         if not await self.ask("Forget all requests?", words, yes="Forget", no="No"):
             return
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -31,12 +31,23 @@ COLUMNS: Final = (
     Column("Cached", 6, right=True, rank=7),
     Column("Out", 5, right=True, rank=3),
     Column("tok/s", 5, right=True),
+    Column("Server", 0, rank=2),
 )
 CLIENT: Final = 1
 """Which of them grows."""
 
+COLUMNS_OF_SEVERAL: Final = (
+    Column("Time", 10),
+    *COLUMNS[1:-1],
+    replace(COLUMNS[-1], width=10),
+)
+"""Where requests of other servers are among them: these are marked behind their time, and named where there is room."""
+
 LEFT: Final = 499
 """The status of a client that did not wait."""
+
+OTHER: Final = "◇"
+"""Stands behind the time of what another server has answered."""
 
 Cells = tuple[Cell, ...]
 
@@ -47,6 +58,8 @@ class Entry:
 
     row: RequestRow
     doing: str = ""
+    server: str = ""
+    """The server of another process that answered it, in two words; empty where this one did."""
 
     @property
     def live(self) -> bool:
@@ -80,7 +93,7 @@ class Entry:
         row = self.row
         look = "good" if self.live else "" if self.ok else "error"
         return (
-            Cell(clock(row.began)),
+            Cell(f"{clock(row.began)} {OTHER}" if self.server else clock(row.began)),
             Cell(one_line(self.client, 40)),
             Cell(one_line(row.dialect, 20)),
             Cell(route(row)),
@@ -92,6 +105,7 @@ class Entry:
             Cell(_count(row.cached_tokens)),
             Cell(_count(row.completion_tokens)),
             Cell(f"{row.decode_tps:.1f}" if row.decode_tps else ""),
+            Cell(self.server),
         )
 
 
@@ -169,6 +183,11 @@ def arranged(live: Iterable[Entry], ended: Mapping[str, Entry], words: str) -> d
     return {**on_the_way, **dict(sorted(ended.items(), key=lambda item: -item[1].row.began))}
 
 
+def columns_for(entries: Iterable[Entry]) -> tuple[Column, ...]:
+    """Whose a request is takes room only where there are several servers."""
+    return COLUMNS_OF_SEVERAL if any(entry.server for entry in entries) else COLUMNS
+
+
 def cells_of(entries: Mapping[str, Entry]) -> dict[str, Cells]:
     """What the table shows."""
     return {key: entry.cells for key, entry in entries.items()}
@@ -179,6 +198,7 @@ def facts_of(entry: Entry) -> list[tuple[str, str]]:
     row = entry.row
     pairs = [
         ("Status", entry.state),
+        ("Server", f"not this one: {entry.server}" if entry.server else ""),
         ("Outcome", one_line(row.outcome, 300)),
         ("Began", datetime.fromtimestamp(row.began).astimezone().strftime("%Y-%m-%d %H:%M:%S")),
         ("Client", one_line(row.client, 200)),

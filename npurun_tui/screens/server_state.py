@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from npurun_tui.errors import NpurunError
 from npurun_tui.screens.server_entry import Entry, arranged, doing
 from npurun_tui.server.log import PROBES, row_of
+from npurun_tui.server.others import servers_of
 
 if TYPE_CHECKING:
     from npurun_tui.server.log import RequestLog
@@ -25,18 +27,22 @@ class Seen:
     rows: Sequence[RequestRow] = ()
     """What the words of the filter are in."""
     latest: Sequence[RequestRow] = ()
-    """The newest ones, whatever the filter says."""
+    """The newest ones of this process's servers, whatever the filter says."""
     fault: str = ""
+    servers: Mapping[int, str] = field(default_factory=dict)
+    """The names of the other servers among them, by their processes."""
 
 
 def read(log: RequestLog, words: str) -> Seen:
     """Read the log. Blocks. Watchers' requests are shown only to somebody who looks for them."""
+    own = os.getpid()
     try:
         latest = log.recent(LIMIT, without=PROBES, bodies=False)
         rows = log.recent(LIMIT, words, bodies=False) if words else latest
     except NpurunError as error:
         return Seen(fault=str(error))
-    return Seen(rows, latest, log.fault)
+    ours = [row for row in latest if row.process in (0, own)]
+    return Seen(rows, ours, log.fault, servers_of(rows, own))
 
 
 @dataclass
@@ -72,7 +78,10 @@ class RequestsState:
         """What the log said, asked with `words`."""
         self.seen, self.words = seen, words
         before = self._ended  # whose cells are made already
-        self._ended = {row.request_id: _same(before, row) for row in seen.rows}
+        self._ended = {
+            row.request_id: _same(before, row, seen.servers.get(row.process, ""))
+            for row in seen.rows
+        }
         self._live = self._on_the_way()
         self.entries = arranged(self._live.values(), self._ended, words)
 
@@ -84,7 +93,8 @@ class RequestsState:
         }
 
 
-def _same(before: Mapping[str, Entry], row: RequestRow) -> Entry:
-    """The entry of `row`, made anew only where the row is another one."""
+def _same(before: Mapping[str, Entry], row: RequestRow, server: str) -> Entry:
+    """The entry of `row`, made anew only where it is another one."""
     entry = before.get(row.request_id)
-    return entry if entry is not None and entry.row == row else Entry(row)
+    same = entry is not None and entry.row == row and entry.server == server
+    return entry if entry is not None and same else Entry(row, server=server)

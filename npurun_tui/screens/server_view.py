@@ -17,7 +17,7 @@ from textual.widgets import Input, Sparkline, Static
 from npurun_tui import units
 from npurun_tui.screens import server_words
 from npurun_tui.screens.model_table import FilterInput
-from npurun_tui.screens.server_entry import CLIENT, COLUMNS, Entry, cells_of
+from npurun_tui.screens.server_entry import CLIENT, Entry, cells_of, columns_for
 from npurun_tui.screens.server_rates import MINUTES, STEP, answered_per_minute, token_rates
 from npurun_tui.screens.server_state import RequestsState, read
 from npurun_tui.screens.server_table import RequestTable
@@ -112,7 +112,7 @@ class ServerView(Widget):
         width = (
             self.size.width or self.app.size.width
         )  # before the first layout there is only the app's
-        self.table.fit(COLUMNS, width, grower=CLIENT)
+        self.table.fit(columns_for(self.state.entries.values()), width, grower=CLIENT)
 
     def focus_main(self) -> None:
         """The table has the keyboard."""
@@ -180,6 +180,7 @@ class ServerView(Widget):
         self._show_plot(now)
         self._show_note()
         entries = self.state.entries
+        self._fit()
         self.table.update_rows(cells_of(entries))
         self.set_class(not entries and not self.state.words, "-empty")
         if self.has_class("-filtered"):

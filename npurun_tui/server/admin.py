@@ -6,6 +6,7 @@ A workbench that is attached to this server shows them in its Server tab.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -58,6 +59,8 @@ class RequestEntry(msgspec.Struct, kw_only=True):
     request_bytes: int
     body_sha256: str
     warnings: str
+    process: int
+    """The server that answered it, by its process: servers of one machine share their log."""
     live: bool = False
     """It is on its way."""
     phase: str = "done"
@@ -76,6 +79,7 @@ class Standing(msgspec.Struct, kw_only=True):
     """How the server is set up and what it has done. No secret is in it."""
 
     version: str
+    process: int
     started: float
     """Unix seconds."""
     host: str
@@ -166,6 +170,7 @@ class AdminPages:
         return _json(
             Standing(
                 version=__version__,
+                process=os.getpid(),
                 started=self._started,
                 host=config.host,
                 port=config.port,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -39,7 +40,7 @@ WATCHED: Final = (*PROBES, "/api/tags", "/api/ps")
 """What one asks for as long as its tabs are shown."""
 
 _COPIED: Final = tuple(
-    f.name for f in fields(RequestRow) if f.name not in ("request_id", "warnings")
+    f.name for f in fields(RequestRow) if f.name not in ("request_id", "warnings", "process")
 )
 
 
@@ -276,4 +277,5 @@ def _size(row: RequestRow) -> int:
 def row_of(record: RequestRecord) -> RequestRow:
     """`record` as it stands now, in the log's form."""
     values = {name: getattr(record, name) for name in _COPIED}
-    return RequestRow(request_id=record.id, warnings="\n".join(record.warnings), **values)
+    warnings = "\n".join(record.warnings)
+    return RequestRow(request_id=record.id, warnings=warnings, process=os.getpid(), **values)

@@ -46,6 +46,8 @@ class RequestRow:
     body_sha256: str
     warnings: str
     """One on each line."""
+    process: int = 0
+    """The id of the server's process: several servers share one log. 0 in rows that are older than this column."""
 
 
 _COLUMNS: Final = ", ".join(field.name for field in fields(RequestRow))

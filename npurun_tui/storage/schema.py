@@ -66,5 +66,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         )
         """,
     ),
+    ("ALTER TABLE request ADD COLUMN process INTEGER NOT NULL DEFAULT 0",),
 )
 """Ids are AUTOINCREMENT so that a deleted chat's or message's id is never given to another one."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Sequence
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from npurun_tui.server.log import RequestLog
 from npurun_tui.server.records import RequestRecord
 from npurun_tui.storage.database import Database
 from npurun_tui.storage.requests import RequestRow, RequestTable
+from npurun_tui.storage.schema import APPLICATION_ID, MIGRATIONS
 
 
 def ended(**values: object) -> RequestRecord:
@@ -36,6 +40,24 @@ def test_a_live_request_is_a_copy_until_it_ends(tmp_path: Path) -> None:
     log.closed(record)
     assert log.live() == []
     assert [row.request_id for row in log.recent()] == [record.id]
+    log.close()
+
+
+def test_rows_say_whose_server_answered_and_those_from_before_that_do_not(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in chain.from_iterable(MIGRATIONS[:2]):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 2")
+        connection.execute(
+            "INSERT INTO request (request_id, began, peer, client, dialect, method, path, model, stream, status,"
+            " outcome, request_bytes, body_sha256, warnings)"
+            " VALUES ('x', 1, '', '', '', '', '', 'old', 0, 200, '', 0, '', '')"
+        )
+    log = RequestLog(path)
+    log.closed(ended(model="new"))
+    assert [(row.model, row.process) for row in log.recent()] == [("new", os.getpid()), ("old", 0)]
     log.close()
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -249,6 +252,65 @@ async def test_the_cursor_stays_on_its_request_while_others_come(
         await http.get("/v1/models")
         await until(pilot, lambda: len(pane.table.keys) == 6)
         assert pane.table.cursor == 0
+
+
+@contextmanager
+def another_server(database: Path) -> Iterator[int]:
+    """A process that has answered a request, as a server with the same log, and lives on; its id."""
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from npurun_tui.server.log import RequestLog, RequestRecord\n"
+        "log = RequestLog(Path(sys.argv[1]))\n"
+        "log.closed(RequestRecord(method='POST', path='/api/chat', status=200, client='curl/8'))\n"
+        "log.flush(); print('written', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(database)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        yield process.pid
+        process.communicate("")
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "120x40"])
+async def test_what_another_server_answered_is_marked_and_not_offered_to_abort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    behind_the_tab(monkeypatch)
+    database = home_paths(tmp_path).database
+    async with opened(tmp_path, size=size) as (pilot, app, pane), client(pane) as http:
+        await http.get("/v1/models")
+        await until(pilot, lambda: len(rows(pane)) == 1)
+        assert "◇" not in rows(pane)[0][0]
+        assert "Server" not in [column.title for column in pane.table.columns]
+        with ThreadPoolExecutor() as thread:
+            other = another_server(database)
+            pid = await asyncio.wrap_future(thread.submit(other.__enter__))
+            await http.get("/v1/nothing")  # which has the log read again
+            await until(pilot, lambda: len(rows(pane)) == 3)
+            marked = [(row[3], "◇" in row[0], row[12]) for row in rows(pane)]
+            assert marked == [
+                ("nothing", False, ""),
+                ("chat", True, f"pid {pid}"),
+                ("models", False, ""),
+            ]
+            shown = [column.title for column in pane.table.columns]
+            assert ("Server" in shown) is (size == WIDE)
+            assert {"Route", "Status"} <= set(shown)
+            await pilot.press("down")
+            await until(pilot, lambda: pane.entry is not None and bool(pane.entry.server))
+            assert pane.check_action("abort", ()) is False
+            assert "Abort the request" not in [c.title for c in pane.palette_commands()]
+            await pilot.press("d")
+            await until(pilot, lambda: isinstance(app.screen, ServerDetailsScreen))
+            panel = app.screen.query_one("#facts-text", Static)
+            await until(pilot, lambda: f"not this one: pid {pid}" in str(panel.content))
+            await pilot.press("escape")
+            await asyncio.wrap_future(thread.submit(other.__exit__, None, None, None))
+        await http.get("/v1/nothing")
+        await until(pilot, lambda: [row[12] for row in rows(pane)] == ["", "", "ended", ""])
 
 
 async def test_a_filter_finds_words_and_watchers_are_hidden_without_one(

@@ -55,11 +55,21 @@ def test_any_object_is_a_request_or_none(entry: dict[str, Any]) -> None:
     if request is None:
         assert not (isinstance(entry.get("request_id"), str) and entry["request_id"])
         return
-    shown = entry_of(request)
+    shown = entry_of(request, 0)
     assert len(shown.cells) > 5
     assert all("\x1b" not in cell.text for cell in shown.cells)
     assert facts_of(shown)
     assert request.row.body is None
+
+
+@pytest.mark.parametrize(
+    ("process", "own", "server"),
+    [(7, 5, "pid 7"), (5, 5, ""), (0, 5, ""), (7, 0, ""), (None, 5, "")],
+)
+def test_another_servers_request_is_marked(process: int | None, own: int, server: str) -> None:
+    request = request_of({"request_id": "a", "process": process})
+    assert request is not None
+    assert entry_of(request, own).server == server
 
 
 @given(st.dictionaries(st.sampled_from(STANDING), JSON))
