@@ -123,3 +123,18 @@ class StorageError(NpurunError):
 
 class StorageLocked(StorageError):
     """Another process holds the database's write lock for longer than we wait."""
+
+
+# --- bench -------------------------------------------------------------------------------------
+
+
+class BenchBusy(NpurunError):
+    """A bench goes on already; there is one at a time."""
+
+
+class BenchFileInvalid(NpurunError):
+    """A file of bench results is not what it has to be. Nothing of it was taken."""
+
+
+class ExportFailed(NpurunError):
+    """A file could not be written. What stood there before is unchanged."""

@@ -22,6 +22,10 @@ class Question:
     """What the KV cache holds may be gone on from; else the dialog is reset before."""
 
 
+def _nothing() -> None:
+    """What is written as it comes needs no refreshing."""
+
+
 @dataclass(slots=True)
 class Progress:
     """How far an answer is, written by who measures and looked at by who shows it. Times are `time.perf_counter`'s."""
@@ -31,6 +35,9 @@ class Progress:
     """When the first token came; 0 before it."""
     last: float = 0.0
     tokens: int = 0
+    refresh: Callable[[], None] = _nothing
+    """Call it before looking: who measures may set it to what brings the other fields up to date, which then costs
+    nothing for each token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,8 @@ class Target(Protocol):
         self, context: int, on_wait: OnWait, on_load: Callable[[], None], *, fresh: bool = False
     ) -> AbstractAsyncContextManager[Measuring]:
         """The target with a window of `context` tokens (0: its own), for the length of the block; with `fresh` the
-        model is loaded anew, in a new process where that is how the engine loads. `on_load` hears that it is loaded.
+        model is loaded anew, in a new process where that is how the engine loads. `on_load` hears that it is being
+        loaded, and nothing where it is already.
 
         Raises:
             UsageError: it has no such window; the text lists those it has.

@@ -202,6 +202,11 @@ class Engine:
         """The engine process's id, None where none runs."""
         return self._host.pid if self._host is not None and self._host.alive else None
 
+    def holds(self, spec: ModelSpec) -> bool:
+        """Whether `spec` is loaded, so that loading it takes no time."""
+        host, model = self._host, self._status.model
+        return self._spec == spec and model is not None and host is not None and host.alive
+
     def subscribe(self, listener: Callable[[EngineStatus], None]) -> Callable[[], None]:
         """Call `listener` on the event loop at each change; returns the way to unsubscribe."""
         self._listeners.append(listener)
@@ -257,9 +262,9 @@ class Engine:
         return self._dialog
 
     async def _load(self, spec: ModelSpec) -> LoadedModel:
-        status = self._status
-        if self._spec == spec and status.model is not None and self._host and self._host.alive:
-            return status.model
+        model = self._status.model
+        if model is not None and self.holds(spec):
+            return model
         await self._keep_conversation()
         before = self._forget()
         self._set(state=EngineState.LOADING, loading=spec.name, model=None, reason="")

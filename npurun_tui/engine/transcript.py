@@ -160,9 +160,17 @@ class Turn:
         self._tally = tally or Tally()
         self._stop = asyncio.Event()
         self._on_event: OnEvent = lambda _event: None
-        self._first_token = 0.0
+        self.first_token = 0.0
+        """When the first generated token came here, on `time.perf_counter`; 0 before it."""
+        self.last_token = 0.0
+        """When the last one came until now."""
         self._made_ready = 0.0
         """Seconds that it took to bring a saved cache back, or to save another conversation's."""
+
+    @property
+    def tokens(self) -> int:
+        """Generated tokens until now."""
+        return self._tally.completion_tokens
 
     @property
     def _dialog(self) -> RemoteDialog:
@@ -285,7 +293,7 @@ class Turn:
 
         A crash is answered again only where a rewind, or what was to mend one, may have caused it.
         """
-        if self._first_token or self._stop.is_set():
+        if self.first_token or self._stop.is_set():
             return False
         if isinstance(error, GenieError):
             return error.status in _MENDABLE
@@ -308,7 +316,8 @@ class Turn:
     def _on_token(self, text: str, code: int) -> None:
         now = time.perf_counter()
         if code in (SentenceCode.BEGIN, SentenceCode.CONTINUE):
-            self._first_token = self._first_token or now
+            self.first_token = self.first_token or now
+            self.last_token = now
             self._tally.completion_tokens += 1
         if text:
             self._on_event(Piece(text))
