@@ -441,7 +441,8 @@ class WorkbenchApp(App[None]):
 
     def _status_bars(self) -> Iterable[StatusBar]:
         """The status bar; nothing while the screen is taken down, when services still tell of their end."""
-        return self.main.query(StatusBar) if self.is_running else ()
+        bar = self.main.status_bar if self.is_running else None
+        return (bar,) if bar is not None and bar.is_attached else ()
 
     # --- the terminal --------------------------------------------------------------------------
 

@@ -53,14 +53,15 @@ class MainScreen(Screen[None]):
         super().__init__()
         self._program = program
         self._tabs = tabs
-        self._status = status
+        self.status_bar = StatusBar(status, id="status-bar")
+        """Told of many changes a second, so it is not looked for each time: a query walks through all tabs."""
 
     def compose(self) -> ComposeResult:
         """The first tab's pane is there at once; the others wait."""
         first = self._make(self._tabs[0])
         yield TabBar(self._program, [tab.title for tab in self._tabs], id="tab-bar")
         yield ContentSwitcher(first, id="panes", initial=first.id)
-        yield StatusBar(self._status, id="status-bar")
+        yield self.status_bar
         yield KeyBar(id="key-bar")
         yield Static(id="too-small")
 
