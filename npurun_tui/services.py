@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from npurun_tui.settings import Paths, Remembered, Settings
 
 if TYPE_CHECKING:
+    from npurun_tui.bench.control import BenchControl
+    from npurun_tui.bench.history import History
     from npurun_tui.chat.library import ChatLibrary
     from npurun_tui.engine.engine import Engine
     from npurun_tui.engine.spec import ModelSpec
@@ -77,6 +79,20 @@ class Services:
 
         return ServerControl(self)
 
+    @cached_property
+    def bench(self) -> BenchControl:
+        """The bench that runs, if one does; what it finds goes to `bench_history`."""
+        from npurun_tui.bench.control import BenchControl
+
+        return BenchControl(self.bench_history.add)
+
+    @cached_property
+    def bench_history(self) -> History:
+        """The kept benches; the database is opened by the first question, which blocks."""
+        from npurun_tui.bench.history import History
+
+        return History(self.paths.database)
+
     async def runtime(self) -> RuntimeSummary:
         """The NPU's runtime as it was found on this machine, in words; asked once."""
         if self._runtime is None:
@@ -105,8 +121,10 @@ class Services:
         return name in self.__dict__
 
     async def aclose(self) -> None:
-        """Stop the server and downloads (they resume later), end the engine process, close the databases."""
+        """End the bench, which keeps what it has; stop the server and downloads (they resume later); end the engine
+        process, close the databases."""
         async with AsyncExitStack() as stack:  # each is closed, whatever happens to those before it
-            for name in ("chats", "engine", "pulls", "server"):  # the last one first
+            # The last one first: a bench holds the permit that the server's requests wait for.
+            for name in ("bench_history", "chats", "engine", "pulls", "server", "bench"):
                 if self.built(name):
                     stack.push_async_callback(getattr(self, name).aclose)

@@ -1,4 +1,4 @@
-"""SQLite: opening it safely (`database`) and the chats kept in it (`chats`).
+"""SQLite: opening it safely (`database`), and what is kept in it: `chats`, `requests` to the server, `benches`.
 
 Every call blocks for the length of a small disk write; callers on an event loop go through a worker thread.
 """

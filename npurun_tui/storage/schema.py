@@ -67,5 +67,28 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """,
     ),
     ("ALTER TABLE request ADD COLUMN process INTEGER NOT NULL DEFAULT 0",),
+    (
+        """
+        CREATE TABLE bench (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            session TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL,
+            began REAL NOT NULL,
+            model TEXT NOT NULL,
+            backend TEXT NOT NULL,
+            device TEXT NOT NULL,
+            baseline TEXT NOT NULL,
+            model_hash TEXT NOT NULL,
+            soc TEXT NOT NULL,
+            settings TEXT NOT NULL,
+            complete INTEGER NOT NULL,
+            decode_tps REAL,
+            ttft_ms REAL,
+            runs INTEGER NOT NULL,
+            document BLOB NOT NULL
+        )
+        """,
+        "CREATE INDEX bench_by_model ON bench (model, id)",
+    ),
 )
 """Ids are AUTOINCREMENT so that a deleted chat's or message's id is never given to another one."""
