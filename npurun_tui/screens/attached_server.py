@@ -25,6 +25,7 @@ from npurun_tui.screens.attached_words import Seen, entry_of, seen_of
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.model_table import FilterInput
 from npurun_tui.screens.server_entry import CLIENT, Entry, cells_of, columns_for
+from npurun_tui.screens.server_folding import folded, holding, is_flooded
 from npurun_tui.screens.server_table import RequestTable
 from npurun_tui.server.replay import Replay, Target, curl_of
 from npurun_tui.text import one_line, printable
@@ -40,6 +41,8 @@ EVERY: Final = 1.0
 """Seconds between two looks, while somebody looks."""
 LIMIT: Final = 200
 """Requests that are asked for."""
+MOST: Final = 500
+"""Where most of those are refusals, which are folded; a server tells no more at once."""
 
 
 class AttachedServer(Widget):
@@ -72,6 +75,7 @@ class AttachedServer(Widget):
         self._filter = FilterInput(placeholder="any words", compact=True, id="attached-filter")
         self.table = RequestTable(id="attached-requests")
         self._look_now = asyncio.Event()
+        self._limit = LIMIT
         self._not_before = 0.0
         """The clock does not look before this moment."""
 
@@ -122,7 +126,7 @@ class AttachedServer(Widget):
             fault = ""
             try:
                 self._seen = seen_of(await self._there.status(), self._there.url)
-                found = await self._there.requests(LIMIT, self._filter.value.strip())
+                found = await self._there.requests(self._limit, self._filter.value.strip())
             except NpurunError as error:
                 fault, self._seen = str(error), None
                 away = isinstance(error, NetworkUnavailable)
@@ -134,7 +138,13 @@ class AttachedServer(Widget):
 
     def _take(self, found: list[RemoteRequest]) -> None:
         own = self._seen.process if self._seen is not None else 0
-        self.entries = {request.row.request_id: entry_of(request, own) for request in found}
+        entries = [entry_of(request, own) for request in found]
+        if self._filter.value.strip():
+            self.entries = {entry.row.request_id: entry for entry in entries}
+        else:
+            self.entries = folded(entries)
+        flooded = len(found) >= LIMIT and is_flooded([entry.row for entry in entries])
+        self._limit = MOST if flooded else LIMIT
 
     # --- what is shown -------------------------------------------------------------------------
 
@@ -189,12 +199,11 @@ class AttachedServer(Widget):
         """All of the request under the cursor."""
         from npurun_tui.screens.server_details import ServerDetailsScreen
 
-        entry = self.entry
+        entry, key = self.entry, self.table.cursor_key or ""
         if entry is None:
             return
-        key = entry.row.request_id
         self.app.push_screen(
-            ServerDetailsScreen(entry, lambda: self.entries.get(key, entry), self._replay)
+            ServerDetailsScreen(entry, lambda: holding(self.entries, key) or entry, self._replay)
         )
 
     async def _replay(self, entry: Entry) -> Replay:

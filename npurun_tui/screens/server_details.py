@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from npurun_tui.errors import NpurunError
-from npurun_tui.screens.server_entry import Entry, facts_of
+from npurun_tui.screens.server_entry import Entry, facts_of, run_lines
 from npurun_tui.text import one_line, printable
 from npurun_tui.widgets.copying import copy_from
 from npurun_tui.widgets.facts import FactsPanel
@@ -90,6 +90,8 @@ class ServerDetailsScreen(ModalScreen[None]):
             if self._replay.note:  # beside what it is about
                 lines = [one_line(self._replay.note, 300), *lines]
             sections.append(("The same again", lines))
+        if self._entry.run:
+            sections.append(("Each of them", run_lines(self._entry.run)))
         self._panel.say(
             heading, facts=facts_of(self._entry), sections=sections,
         )  # fmt: skip

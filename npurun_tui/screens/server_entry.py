@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -43,6 +43,8 @@ COLUMNS_OF_SEVERAL: Final = (
 )
 """Where requests of other servers are among them: these are marked behind their time, and named where there is room."""
 
+LISTED: Final = 50
+"""Requests of a folded row that its details list."""
 LEFT: Final = 499
 """The status of a client that did not wait."""
 
@@ -60,6 +62,8 @@ class Entry:
     doing: str = ""
     server: str = ""
     """The server of another process that answered it, in two words; empty where this one did."""
+    run: tuple[RequestRow, ...] = ()
+    """All the refusals that this row stands for, the newest first; empty where it is one request."""
 
     @property
     def live(self) -> bool:
@@ -79,6 +83,8 @@ class Entry:
     @property
     def state(self) -> str:
         """Sign and words: what happens to it, or how it ended."""
+        if self.run:
+            return f"✗ {self.row.status} ×{len(self.run):,}"
         return f"▶ {self.doing}" if self.live else _ended(self.row, ok=self.ok)
 
     @property
@@ -172,15 +178,9 @@ def matches(entry: Entry, words: str) -> bool:
     return all(word in text for word in words.lower().split())
 
 
-def arranged(live: Iterable[Entry], ended: Mapping[str, Entry], words: str) -> dict[str, Entry]:
-    """By their ids: those on their way first, then those of the log, which are filtered already; each by the time at
-    which they began, the newest first. The log is in the order in which they ended."""
-    on_the_way = {
-        entry.row.request_id: entry
-        for entry in live
-        if entry.row.request_id not in ended and matches(entry, words)
-    }
-    return {**on_the_way, **dict(sorted(ended.items(), key=lambda item: -item[1].row.began))}
+def ordered(entries: Iterable[Entry]) -> list[Entry]:
+    """By the time at which they began, the newest first. The log is in the order in which they ended."""
+    return sorted(entries, key=lambda entry: -entry.row.began)
 
 
 def columns_for(entries: Iterable[Entry]) -> tuple[Column, ...]:
@@ -200,6 +200,7 @@ def facts_of(entry: Entry) -> list[tuple[str, str]]:
         ("Status", entry.state),
         ("Server", f"not this one: {entry.server}" if entry.server else ""),
         ("Outcome", one_line(row.outcome, 300)),
+        ("Refused", _times(entry.run)),
         ("Began", datetime.fromtimestamp(row.began).astimezone().strftime("%Y-%m-%d %H:%M:%S")),
         ("Client", one_line(row.client, 200)),
         ("Address", one_line(row.peer, 60)),
@@ -217,6 +218,29 @@ def facts_of(entry: Entry) -> list[tuple[str, str]]:
         ("Id", one_line(row.request_id, 40)),
     ]
     return [pair for pair in pairs if pair[1]]
+
+
+def _times(run: Sequence[RequestRow]) -> str:
+    if not run:
+        return ""
+    return f"{len(run):,} times, {clock(run[-1].began)} to {clock(run[0].began)}; the rest is of the last"
+
+
+def run_lines(run: Sequence[RequestRow]) -> list[str]:
+    """The requests of a folded row, one on each line: when it came, how long it took, its model and its id."""
+    lines = [
+        "  ".join(
+            (
+                clock(row.began),
+                f"{span(row.total_ms):>6}",
+                one_line(row.request_id, 40),
+                one_line(row.model, 40),
+            )
+        ).rstrip()
+        for row in run[:LISTED]
+    ]
+    left = len(run) - len(lines)
+    return [*lines, f"and {left:,} more: the filter {run[0].status} shows each"] if left else lines
 
 
 def _tokens_in(row: RequestRow) -> str:

@@ -11,6 +11,7 @@ from npurun_tui.errors import NpurunError
 from npurun_tui.screens import server_words
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.server_entry import Entry
+from npurun_tui.screens.server_folding import holding
 from npurun_tui.screens.server_view import ServerView
 from npurun_tui.server.replay import Replay, Target, curl_of
 from npurun_tui.text import one_line
@@ -34,13 +35,12 @@ class ServerRequests(ServerView):
         """All of the request under the cursor."""
         from npurun_tui.screens.server_details import ServerDetailsScreen
 
-        entry = self.entry
+        entry, key = self.entry, self.table.cursor_key or ""
         if entry is None:
             return
-        key = entry.row.request_id
 
         def look() -> Entry:
-            return self.state.entries.get(key, entry)
+            return holding(self.state.entries, key) or entry
 
         self.app.push_screen(ServerDetailsScreen(entry, look, self.replay))
 

@@ -29,6 +29,8 @@ from npurun_tui.screens.server_details import ServerDetailsScreen
 from npurun_tui.screens.server_settings import ServerSettingsScreen
 from npurun_tui.screens.server_token import TokenScreen
 from npurun_tui.server.asking import Text
+from npurun_tui.server.log import RequestLog
+from npurun_tui.server.records import RequestRecord
 from npurun_tui.server.state import ServerState
 from npurun_tui.settings import Remembered
 from npurun_tui.text import printable
@@ -252,6 +254,46 @@ async def test_the_cursor_stays_on_its_request_while_others_come(
         await http.get("/v1/models")
         await until(pilot, lambda: len(pane.table.keys) == 6)
         assert pane.table.cursor == 0
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "120x40"])
+async def test_a_flood_of_refusals_is_one_row_that_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    behind_the_tab(monkeypatch)
+    log = RequestLog(home_paths(tmp_path).database)
+    log.closed(RequestRecord(method="GET", path="/v1/models", status=200, client="curl/8", began=1))
+    for number in range(600):
+        log.closed(
+            RequestRecord(
+                id=f"refused-{number}",
+                method="POST",
+                path="/api/chat",
+                client="ollama/1",
+                status=429,
+                began=2.0 + number,
+            )
+        )
+    await asyncio.to_thread(log.close)
+    async with opened(tmp_path, size=size) as (pilot, app, pane):
+        await until(pilot, lambda: states(pane) == ["✗ 429 ×600", "✓ 200"])
+        assert pane.check_action("abort", ()) is False
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ServerDetailsScreen))
+        panel = app.screen.query_one("#facts-text", Static)
+        await until(pilot, lambda: "600 times" in str(panel.content))
+        assert "refused-599" in str(panel.content)
+        assert "and 550 more: the filter 429 shows each" in str(panel.content)
+        await pilot.press("escape", "slash", *"429", "enter")
+        await until(pilot, lambda: len(pane.table.keys) == 200)
+        assert set(states(pane)) == {"✗ 429"}
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ServerDetailsScreen))
+        panel = app.screen.query_one("#facts-text", Static)
+        await until(pilot, lambda: "refused-598" in str(panel.content))
+        assert "times" not in str(panel.content)
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: states(pane) == ["✗ 429 ×600", "✓ 200"])
 
 
 @contextmanager

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from npurun_tui.screens.server_entry import Entry, arranged, doing, span
+from npurun_tui.screens.server_entry import LISTED, Entry, doing, facts_of, run_lines, span
 from npurun_tui.screens.server_fields import as_texts, keep_alive_text
 from npurun_tui.screens.server_rates import STEP, STEPS, token_rates
+from npurun_tui.screens.server_state import RequestsState, Seen
 from npurun_tui.screens.server_words import access_words, address_of, bar_words, reach_words
 from npurun_tui.server.address import parse_bind
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.keepalive import parse_keep_alive
-from npurun_tui.server.log import row_of
+from npurun_tui.server.log import RequestLog, row_of
 from npurun_tui.server.records import RequestRecord
 from npurun_tui.server.state import ServerState, ServerStatus
 from npurun_tui.storage.requests import RequestRow
@@ -80,20 +82,56 @@ def test_what_is_done_in_words() -> None:
     assert doing(record) == "reading 40 %"
 
 
-def test_what_has_ended_is_not_live_as_well() -> None:
+def test_what_has_ended_is_not_live_as_well(tmp_path: Path) -> None:
+    state = RequestsState(RequestLog(tmp_path / "log.db"))
+    for key in "ab":
+        state.log.opened(RequestRecord(id=key, phase="decode"))
     row = row_of(RequestRecord(id="a", status=200, outcome="stop"))
-    live = [Entry(row, "writing"), Entry(replace(row, request_id="b"), "writing")]
-    entries = arranged(live, {"a": Entry(row)}, "")
-    assert list(entries) == ["b", "a"]
-    assert [entry.state for entry in entries.values()] == ["▶ writing", "✓ 200 stop"]
+    state.take(Seen([row]), "")
+    assert list(state.entries) == ["b", "a"]
+    assert [entry.state for entry in state.entries.values()] == ["▶ writing", "✓ 200 stop"]
+
+
+def ended(*requests: tuple[str, int], words: str = "", **values: Any) -> dict[str, Entry]:
+    """What is shown of these ids and statuses, which began in this order and ended in the other one."""
+    state = RequestsState(RequestLog(Path("nothing is written")))
+    rows = [
+        row_of(RequestRecord(id=key, began=began, status=status, client=key[0], **values))
+        for began, (key, status) in enumerate(requests)
+    ]
+    state.take(Seen(rows), words)
+    assert state.look() is False
+    return state.entries
 
 
 def test_the_newest_to_begin_is_first_whichever_ended_last() -> None:
-    rows = [
-        row_of(RequestRecord(id=key, began=began, status=200))
-        for key, began in (("a", 1), ("b", 3), ("c", 2))
-    ]
-    assert list(arranged([], {row.request_id: Entry(row) for row in rows}, "")) == ["b", "c", "a"]
+    assert list(ended(("a", 200), ("b", 200), ("c", 200))) == ["c", "b", "a"]
+
+
+def test_refusals_that_follow_each_other_are_one_row_for_each_client() -> None:
+    flood = [("a1", 429), ("b1", 429), ("a2", 429), ("b2", 429), ("a3", 429)]
+    shown = ended(("x", 200), *flood, ("y", 200), ("a4", 429), ("z", 200))
+    assert [(key, entry.state) for key, entry in shown.items()] == [
+        ("z", "✓ 200"), ("a4", "✗ 429"), ("y", "✓ 200"), ("a1", "✗ 429 ×3"), ("b1", "✗ 429 ×2"), ("x", "✓ 200"),
+    ]  # fmt: skip
+    assert [row.request_id for row in shown["a1"].run] == ["a3", "a2", "a1"]
+    assert shown["a1"].row.request_id == "a3"
+    facts = dict(facts_of(shown["a1"]))
+    assert facts["Refused"].startswith("3 times, ")
+    assert [line.split()[-1] for line in run_lines(shown["a1"].run)] == ["a3", "a2", "a1"]
+    # The same row, while more come to it.
+    assert ended(("x", 200), *flood, ("a5", 429))["a1"].state == "✗ 429 ×4"
+
+
+def test_a_filter_shows_each_refusal() -> None:
+    assert list(ended(("a1", 429), ("a2", 429), words="429")) == ["a2", "a1"]
+
+
+def test_a_long_run_is_listed_in_part() -> None:
+    [entry] = ended(*((f"a{number}", 429) for number in range(2000))).values()
+    assert (entry.state, len(entry.cells[5].text)) == ("✗ 429 ×2,000", 12)
+    assert run_lines(entry.run)[-1] == "and 1,950 more: the filter 429 shows each"
+    assert len(run_lines(entry.run)) == LISTED + 1
 
 
 @pytest.mark.parametrize(
