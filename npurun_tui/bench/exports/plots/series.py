@@ -1,0 +1,66 @@
+"""What plots share of a session: how its sides look, and how many points are drawn."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from npurun_tui.bench.exports.markup import plain
+from npurun_tui.bench.exports.plots.chart import Key
+from npurun_tui.bench.records import Run, Session, Side
+from npurun_tui.bench.statistics import Figure, figure_of
+
+T = TypeVar("T")
+
+MOST_POINTS: Final = 3000
+"""Of one series: more can't be told apart, and make a file of megabytes."""
+_LABEL: Final = 56
+
+
+def label(side: Side) -> str:
+    """A side in a legend."""
+    return plain(side.label, _LABEL)
+
+
+def side_key(first: bool, text: str) -> Key:
+    """How a side is drawn: the model's own runs as filled circles, a baseline's as hollow diamonds."""
+    if first:
+        return Key(text, "b-a", "circle", dash="")
+    return Key(text, "b-b", "diamond", hollow=True, dash="b-dash")
+
+
+def radius_for(count: int) -> float:
+    """Of a sign, where `count` of them are drawn."""
+    if count <= 60:
+        return 3.4
+    return 2.6 if count <= 300 else 1.8
+
+
+def thinned(points: Sequence[T], most: int = MOST_POINTS) -> list[T]:
+    """At most `most` of them, evenly spread; the first and the last are kept."""
+    if len(points) <= most:
+        return list(points)
+    step = (len(points) - 1) / (most - 1)
+    return [points[round(index * step)] for index in range(most)]
+
+
+def values_of(session: Session, key: str, figure: Figure) -> list[float]:
+    """A side's values of a figure, in the order in which they were measured."""
+    found = (figure_of(run, figure) for run in session.counted(key))
+    return [value for value in found if value is not None]
+
+
+def medians(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """For each x the median of its ys, in the order of the xs."""
+    by_x: dict[float, list[float]] = {}
+    for x, y in pairs:
+        by_x.setdefault(x, []).append(y)
+    return [(x, statistics.median(ys)) for x, ys in sorted(by_x.items())]
+
+
+def middle_s(run: Run) -> float:
+    """When a run's answer was half generated, on the session's clock."""
+    ttft = (run.host.ttft_ms or 0.0) / 1000
+    total = run.total_ms / 1000
+    return run.began_s + (min(ttft, total) + total) / 2
