@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from npurun_tui import __version__
 from npurun_tui.chat.fields import number, whole
+from npurun_tui.commandline_bench import add_bench
 from npurun_tui.commandline_catalog import add_catalog
 from npurun_tui.commandline_convert import add_convert
 from npurun_tui.commandline_models import add_model_commands
@@ -124,9 +125,17 @@ def _genie_abi_build(options: argparse.Namespace, paths: Paths, settings: Settin
 class _Parser(argparse.ArgumentParser):
     """Says a usage error as every other error is said: one sentence, then where help is."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(
+        self, *, before: Callable[[Sequence[str]], list[str]] | None = None, **settings: Any
+    ) -> None:
+        """`before` is given a command's words, and returns those that are parsed."""
         super().__init__(**settings)
+        self._before = before
         self.set_defaults(parser=self.prog)  # a command's goes over that of the program
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does it, after `before`."""
+        return super().parse_known_args(self._before(args) if self._before else args, namespace)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", mend=f"See `{self.prog} --help`.")
@@ -169,6 +178,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_catalog(commands, _Parser)
     add_convert(commands, _Parser)
     _add_run(commands)
+    add_bench(commands, _Parser)
     add_server_commands(commands)
     _add_machine_commands(commands)
     return parser

@@ -1,0 +1,236 @@
+"""`bench NAME`: measure a model, tell it while it goes, and hand on what was found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from npurun_tui.bench.events import BenchEvent, Loaded, RunEnded
+from npurun_tui.bench.plan import Plan
+from npurun_tui.bench.records import Session, Side
+from npurun_tui.commands.bench_files import REPORTS, check_export
+from npurun_tui.commands.bench_outcome import Outcome, hand_on
+from npurun_tui.commands.bench_voice import Voice
+from npurun_tui.commands.run import INTERRUPTED_STATUS, on_interrupt
+from npurun_tui.commands.speaking import say
+from npurun_tui.errors import NpurunError, UsageError
+from npurun_tui.services import Services
+
+if TYPE_CHECKING:
+    from npurun_tui.bench.energy.meter import Meter
+    from npurun_tui.bench.exports.csv_export import CsvWriter
+    from npurun_tui.bench.target import Target
+    from npurun_tui.settings import Paths, Settings
+
+SWEEP: Final = (32, 128, 512, 2048, 8192, 32_768)
+ENDPOINT_SWEEP: Final = 4096
+"""Tokens: nearly every model that is served has room for so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchRequest:
+    """What `bench` was asked for. Empty texts: not wanted."""
+
+    name: str
+    plan: Plan
+    sweep: bool = False
+    """Prompts from 32 tokens up to the window, which is known later."""
+    token: str = ""
+    """Of the endpoint, where `name` is one."""
+    baseline: str = ""
+    baseline_token: str = ""
+    json: bool = False
+    csv: str = ""
+    markdown: str = ""
+    report: str = ""
+    save: bool = False
+    title: str = ""
+
+    def check(self) -> None:
+        """Before anything is measured, so that no result meets a closed door.
+
+        Raises:
+            UsageError: two want stdout, or a file cannot be written to.
+        """
+        if self.json and self.markdown == "-":
+            raise UsageError(
+                "JSON and Markdown cannot both go to stdout.",
+                mend="Give --markdown a file, or leave out one of the two.",
+            )
+        if self.title and not self.save:
+            raise UsageError("--name is what a kept bench is called.", mend="Add --save.")
+        if self.markdown not in ("", "-"):
+            from npurun_tui.bench.exports.writing import check_folder
+
+            check_folder(Path(self.markdown))
+        if self.report:
+            check_export(Path(self.report), REPORTS, force=True)
+
+
+def bench(request: BenchRequest, paths: Paths, settings: Settings) -> int:
+    """Measure; returns the exit status.
+
+    Raises:
+        UsageError, ModelError: it cannot begin like this.
+        NpurunError: it ended early, or could not be handed on as asked; everything else was.
+    """
+    request.check()
+    with ExitStack() as stack:
+        rows = CsvRows(_csv(request.csv, stack))
+        outcome = asyncio.run(_measured(request, paths, settings, rows))
+    if rows.fault is not None:
+        outcome.faults.append(rows.fault)
+    return _status(outcome)
+
+
+def _csv(file: str, stack: ExitStack) -> CsvWriter | None:
+    if not file:
+        return None
+    from npurun_tui.bench.exports.csv_export import CsvWriter
+
+    return stack.enter_context(CsvWriter(Path(file)))
+
+
+async def _measured(
+    request: BenchRequest, paths: Paths, settings: Settings, rows: CsvRows
+) -> Outcome:
+    services = Services(paths, settings)
+    voice = Voice(rows=not request.json and request.markdown != "-", sides=bool(request.baseline))
+
+    def hear(event: BenchEvent) -> None:
+        rows.hear(event)
+        voice.hear(event)
+
+    try:
+        session, interrupted = await _run(request, services, hear)
+        voice.end()
+        return await asyncio.to_thread(hand_on, request, session, services, interrupted)
+    finally:
+        voice.end()
+        await services.aclose()
+
+
+async def _run(
+    request: BenchRequest, services: Services, hear: Callable[[BenchEvent], None]
+) -> tuple[Session, bool]:
+    """The session, and whether Ctrl+C ended it."""
+    from npurun_tui.bench.machine import machine_facts
+    from npurun_tui.bench.runner import Bench
+
+    work = asyncio.current_task()
+    interrupted = False
+    stop: Callable[[], object] = work.cancel if work else lambda: None
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        if interrupted and work is not None:
+            work.cancel()  # pressed again: no more waiting for the answer to end nicely
+        interrupted = True
+        stop()
+
+    restore = on_interrupt(interrupt)
+    try:
+        plan = await asyncio.to_thread(_plan, request, services)
+        targets = await asyncio.to_thread(_targets, request, services, plan)
+        machine = await asyncio.to_thread(machine_facts)
+        bench = Bench(plan, targets, machine=machine, meter=_meter(plan, targets))
+        stop = bench.stop
+        return await bench.run(hear), interrupted
+    except asyncio.CancelledError:
+        if not interrupted:
+            raise
+        raise Interrupted from None
+    finally:
+        restore()
+
+
+class Interrupted(NpurunError):
+    """Ctrl+C, before there was anything to hand on."""
+
+    exit_code = INTERRUPTED_STATUS
+
+    def __init__(self) -> None:
+        super().__init__("Interrupted.")
+
+
+def _plan(request: BenchRequest, services: Services) -> Plan:
+    """With the sweep in it, where one is wanted; that reads a manifest. Raises ModelError."""
+    from npurun_tui.bench.endpoint import is_address
+
+    if not request.sweep:
+        return request.plan
+    there = is_address(request.name)  # it does not tell how large a prompt may be
+    window = max(request.plan.contexts) or (
+        ENDPOINT_SWEEP if there else services.store.get(request.name).manifest.context
+    )
+    lengths = [length for length in SWEEP if length + max(request.plan.outputs) <= window]
+    return replace(request.plan, lengths=tuple(lengths if there else [*lengths, 0]))
+
+
+def _targets(request: BenchRequest, services: Services, plan: Plan) -> list[Target]:
+    """Reads manifests, so it blocks. Raises UsageError and ModelError."""
+    from npurun_tui.bench.engine_target import EngineTarget
+    from npurun_tui.bench.sides import target_of
+
+    first = target_of(request.name, services, key="a", token=request.token, flag="--auth-token")
+    targets = [first]
+    if request.baseline:
+        baseline = target_of(
+            request.baseline,
+            services,
+            key="b",
+            wanted=request.name,
+            token=request.baseline_token,
+        )
+        targets.append(baseline)
+    for target in targets:
+        if isinstance(target, EngineTarget):
+            target.check(plan.contexts)
+    return targets
+
+
+def _meter(plan: Plan, targets: list[Target]) -> Meter | None:
+    if not plan.energy:
+        return None
+    from npurun_tui.bench.energy.here import sources_here
+    from npurun_tui.bench.energy.meter import Meter
+
+    return Meter(sources_here(), lambda: frozenset().union(*(target.pids for target in targets)))
+
+
+class CsvRows:
+    """Appends each run as it ends, so that a bench which is killed has left what it measured."""
+
+    def __init__(self, writer: CsvWriter | None) -> None:
+        self._writer = writer
+        self._sides: dict[str, Side] = {}
+        self.fault: NpurunError | None = None
+        """Why there are no more of them."""
+
+    def hear(self, event: BenchEvent) -> None:
+        """Write it where it is a run. A disk that is full does not end the bench."""
+        if isinstance(event, Loaded):
+            self._sides[event.side.key] = event.side
+        if not isinstance(event, RunEnded) or self._writer is None:
+            return
+        try:
+            self._writer.write(event.run, self._sides[event.run.side])
+        except NpurunError as error:
+            self.fault, self._writer = error, None
+
+
+def _status(outcome: Outcome) -> int:
+    """130 for Ctrl+C, else 0; where something failed the last sentence is raised, the others are said."""
+    if outcome.interrupted:
+        for fault in outcome.faults:
+            say(f"npurun-tui: {fault}")
+        return INTERRUPTED_STATUS
+    for fault in outcome.faults[:-1]:
+        say(f"npurun-tui: {fault}")
+    if outcome.faults:
+        raise outcome.faults[-1]
+    return 0

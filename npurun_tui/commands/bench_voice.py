@@ -1,0 +1,137 @@
+"""How a bench is told while it goes: rows to stdout, a line that changes on a terminal's stderr, the rest to stderr."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import Final, TextIO
+
+from npurun_tui import units
+from npurun_tui.bench.events import (
+    BenchEvent,
+    Loaded,
+    Loading,
+    Noted,
+    Resting,
+    RunBegan,
+    RunEnded,
+    Ticked,
+    Waiting,
+)
+from npurun_tui.bench.records import Side
+from npurun_tui.commands import bench_lines as lines
+from npurun_tui.commands.speaking import say
+from npurun_tui.text import one_line
+
+ERASE: Final = "\r\x1b[K"
+
+
+class LiveLine:
+    """One line on a terminal that is written over; nothing where stderr is no terminal."""
+
+    def __init__(self, out: TextIO | None) -> None:
+        self._out = out if out is not None and out.isatty() else None
+        self._shown = False
+
+    def show(self, text: str) -> None:
+        """Put `text` in its place."""
+        if self._out is not None:
+            width = shutil.get_terminal_size().columns
+            self._write(f"{ERASE}{one_line(text, max(10, width - 1))}")
+            self._shown = True
+
+    def clear(self) -> None:
+        """Take it away, before anything else is written."""
+        if self._shown:
+            self._write(ERASE)
+            self._shown = False
+
+    def _write(self, text: str) -> None:
+        out = self._out
+        if out is None:
+            return
+        try:
+            out.write(text)
+            out.flush()
+        except (OSError, ValueError):  # the terminal is gone; the measurement is not
+            self._out = None
+
+
+class Voice:
+    """Says what is heard. `rows` is whether they go to stdout: something else may be wanted there."""
+
+    def __init__(self, *, rows: bool, sides: bool) -> None:
+        self._rows = rows
+        self._sides = sides
+        self._live = LiveLine(sys.stderr)
+        self._headed: set[str] = set()
+        self._began: RunBegan | None = None
+        self._first_row = True
+
+    def hear(self, event: BenchEvent) -> None:
+        """Say it, where it is worth a line."""
+        match event:
+            case Waiting(ahead=ahead, holder=holder):
+                self._live.show(_waiting(ahead, holder))
+            case Resting(seconds=seconds):
+                self._live.show(f"resting {units.duration(seconds)}: the idle machine is measured")
+            case Loading(side=side):
+                self._live.show(f"loading {side.model}")
+            case Loaded(side=side, load=load):
+                self._head(side)
+                self._say(lines.load_line(side, load))
+            case RunBegan():
+                self._began = event
+                self._live.show(_asking(event))
+            case Ticked():
+                self._live.show(_ticking(event, self._began))
+            case RunEnded(run=run):
+                self._write_row(lines.row(run, sides=self._sides))
+            case Noted(text=text):
+                self._say(f"[{one_line(text, 400)}]")
+            case _:
+                return
+
+    def end(self) -> None:
+        """Nothing changes any more."""
+        self._live.clear()
+
+    def _head(self, side: Side) -> None:
+        if side.key not in self._headed:
+            self._headed.add(side.key)
+            self._say(lines.header(side))
+
+    def _say(self, text: str) -> None:
+        self._live.clear()
+        say(text)
+
+    def _write_row(self, text: str) -> None:
+        self._live.clear()
+        if not self._rows:
+            return
+        if self._first_row:
+            self._first_row = False
+            sys.stdout.write(f"{lines.row_heads(sides=self._sides)}\n")
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
+def _waiting(ahead: int, holder: str) -> str:
+    who = f"{one_line(holder, 60)} has the permit" if holder else "the permit is taken"
+    return f"waiting: {who}, {ahead} ahead" if ahead else f"waiting: {who}"
+
+
+def _asking(event: RunBegan) -> str:
+    of = f"run {event.done + 1} of {event.of}" if event.of else f"run {event.done + 1}"
+    warmup = ", warm-up" if event.warmup else ""
+    return f"{of}{warmup}: {event.prompt}, reading"
+
+
+def _ticking(event: Ticked, began: RunBegan | None) -> str:
+    parts = [_asking(began).removesuffix(", reading")] if began else []
+    parts.append(units.count(event.tokens, "token"))
+    if event.decode_tps is not None:
+        parts.append(units.rate(event.decode_tps))
+    if event.ttft_ms is not None:
+        parts.append(f"TTFT {units.duration(event.ttft_ms / 1000)}")
+    return ", ".join(parts)
