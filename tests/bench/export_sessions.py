@@ -149,7 +149,7 @@ def stress(seconds: float = 600.0, *, every: float = 0.5) -> Session:
         prompt = list(PROMPTS)[len(runs) % 4]
         asked: dict[str, object] = {"prompt": prompt, "prompt_tokens": PROMPTS[prompt]}
         asked |= {"repeat": len(runs) // 4, "scale": 1 - 0.14 * hot}
-        runs.append(run(len(runs), began, **asked))
+        runs.append(run(len(runs), began, "a", **asked))
         began += runs[-1].total_ms / 1000
     samples = tuple(
         _sample(at * every, seconds)
