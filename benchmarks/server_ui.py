@@ -54,7 +54,7 @@ def workbench(folder: Path, env: Mapping[str, str], port: int) -> Iterator[Termi
     command = [sys.executable, "-m", "benchmarks.scripted_app", str(RATE), str(prepared)]
     with Terminal(command, columns=120, lines=36, env=env) as terminal:
         terminal.wait_for("sample-model-00", timeout=60)
-        terminal.send("3")
+        terminal.send("4")
         terminal.wait_for("stopped", timeout=60)
         terminal.settle(quiet=0.5)
         terminal.send("s")

@@ -40,6 +40,7 @@ from npurun_tui.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
     from npurun_tui.attach.services import Attachment
+    from npurun_tui.bench.events import BenchEvent
     from npurun_tui.engine.engine import EngineStatus
     from npurun_tui.engine.spec import ModelSpec
     from npurun_tui.engine.surface import AnyEngine
@@ -100,6 +101,14 @@ def _chat_pane(app: WorkbenchApp) -> Widget:
     )
 
 
+def _bench_pane(app: WorkbenchApp) -> Widget:
+    from npurun_tui import bench_tab
+    from npurun_tui.screens.bench import BenchPane
+
+    app.follow_bench()
+    return BenchPane(bench_tab.here(app.services, app.follow_engine), app.services.remembered)
+
+
 def _server_pane(app: WorkbenchApp) -> Widget:
     from npurun_tui.screens.server import ServerPane
     from npurun_tui.server.config import ServerConfig
@@ -117,6 +126,7 @@ def _server_pane(app: WorkbenchApp) -> Widget:
 TABS: tuple[tuple[str, str, Callable[[WorkbenchApp], Widget]], ...] = (
     ("models", "Models", _models_pane),
     ("chat", "Chat", _chat_pane),
+    ("bench", "Bench", _bench_pane),
     ("server", "Server", _server_pane),
 )
 """Every tab that works: id, title, and how its pane is made."""
@@ -126,7 +136,9 @@ READ: Final = 0.4
 """Seconds after which the question before quitting has been seen."""
 
 
-def _quit_question(pulls: int, imports: int, requests: int, *, chat: bool) -> tuple[str, str]:
+def _quit_question(
+    pulls: int, imports: int, requests: int, *, chat: bool, bench: bool
+) -> tuple[str, str]:
     """Title and text: what stops, and what becomes of it."""
     on_the_way = [count(pulls, "pull")] if pulls else []
     texts = []
@@ -147,7 +159,10 @@ def _quit_question(pulls: int, imports: int, requests: int, *, chat: bool) -> tu
     if chat:
         on_the_way.append("the chat's answer")
         texts.append("The chat's answer is stopped; what has come of it is kept.")
-    one = pulls + imports + requests + chat == 1
+    if bench:
+        on_the_way.append("a bench")
+        texts.append("The bench ends with what it has, which is kept.")
+    one = pulls + imports + requests + chat + bench == 1
     are, way = ("is", "its way") if one else ("are", "their way")
     *first, last = on_the_way
     named = f"{', '.join(first)} and {last}" if first else last
@@ -298,12 +313,14 @@ class WorkbenchApp(App[None]):
         if asked:
             self.screen.dismiss(True)
             return
-        if not pulls + imports + requests:
+        bench = self._bench_runs()
+        if not pulls + imports + requests + bench:
             self.exit()
             return
         from npurun_tui.screens.confirm import ConfirmScreen
 
-        title, question = _quit_question(pulls, imports, requests, chat=self._chat_writes())
+        chat = self._chat_writes()
+        title, question = _quit_question(pulls, imports, requests, chat=chat, bench=bench)
         box = ConfirmScreen(title, question, yes="Quit", no="Stay")
         box.id = "quit-question"
         self._asked = time.monotonic()
@@ -326,6 +343,9 @@ class WorkbenchApp(App[None]):
         """The permit is the chat's; `action_quit` names that beside what it asks about."""
         engine = self.services.engine if self.services.built("engine") else None
         return engine is not None and engine.status.holder == "chat"
+
+    def _bench_runs(self) -> bool:
+        return self.services.built("bench") and self.services.bench.state.running
 
     def _imports(self) -> int:
         from npurun_tui.screens.models import ModelsPane
@@ -354,6 +374,11 @@ class WorkbenchApp(App[None]):
             self._following.append(self.services.server.subscribe(self._server_changed))
             self.services.server.models_changed = self._models_changed
         return self.services.server
+
+    def follow_bench(self) -> None:
+        """Have the bench report to the status bar from now on."""
+        if not self.services.built("bench"):
+            self._following.append(self.services.bench.subscribe(self._bench_changed))
 
     def _models_changed(self) -> None:
         """A client has brought a model or taken one away."""
@@ -431,6 +456,12 @@ class WorkbenchApp(App[None]):
 
         for bar in self._status_bars():
             bar.show_server(bar_words(status))
+
+    def _bench_changed(self, _event: BenchEvent) -> None:
+        from npurun_tui.screens.bench_words import bar_words
+
+        for bar in self._status_bars():
+            bar.show_bench(bar_words(self.services.bench.state))
 
     def _pull_changed(self, _job: PullJob) -> None:
         from npurun_tui.widgets.status_text import describe_pulls

@@ -47,12 +47,24 @@ def attached_tabs(
             where=attached.there.where,
         )
 
+    def bench() -> Widget:
+        from npurun_tui import bench_tab
+        from npurun_tui.screens.bench import BenchPane
+
+        app.follow_bench()
+        return BenchPane(bench_tab.there(app.services, attached), app.services.remembered)
+
     def server() -> Widget:
         from npurun_tui.screens.attached_server import AttachedServer
 
         return AttachedServer(attached)
 
-    return (("models", "Models", models), ("chat", "Chat", chat), ("server", "Server", server))
+    return (
+        ("models", "Models", models),
+        ("chat", "Chat", chat),
+        ("bench", "Bench", bench),
+        ("server", "Server", server),
+    )
 
 
 async def running_elsewhere(path: Path) -> tuple[Beacon, bool] | None:

@@ -25,6 +25,8 @@ from npurun_tui.widgets.key_bar import KeyBar
 from npurun_tui.widgets.status_bar import StatusBar
 from npurun_tui.widgets.tab_bar import TabBar
 
+DIGITS = (1, 2, 3, 4)
+"""One for each tab."""
 MIN_WIDTH = 60
 MIN_HEIGHT = 16
 
@@ -38,10 +40,10 @@ class MainScreen(Screen[None]):
     """
 
     BINDINGS = [  # noqa: RUF012 - Textual's way
-        *(Binding(str(n), f"show_tab({n - 1})", f"Tab {n}", show=False) for n in (1, 2, 3)),
+        *(Binding(str(n), f"show_tab({n - 1})", f"Tab {n}", show=False) for n in DIGITS),
         *(
             Binding(f"alt+{n}", f"show_tab({n - 1})", f"Tab {n}", show=False, priority=True)
-            for n in (1, 2, 3)
+            for n in DIGITS
         ),
         # Before the focused part: scrolling containers have these keys too, for scrolling sideways.
         Binding("ctrl+pagedown", "next_tab(1)", "Next tab", show=False, priority=True),

@@ -1,4 +1,4 @@
-"""The line that is always there: which model, on what, in which state, who has it, what is served and pulled.
+"""The line that is always there: which model, on what, in which state, who has it, what is measured, served and pulled.
 
 It has a fixed height and draws its own line, so a change costs one repaint of one row and never a layout.
 """
@@ -12,18 +12,24 @@ _GAP = 2
 
 
 class StatusBar(Widget):
-    """Texts on one line: the engine on the left, the server and downloads on the right."""
+    """Texts on one line: the engine on the left, the bench, the server and downloads on the right."""
 
     def __init__(self, engine: str, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id)
         self._engine = self._engine_short = engine
-        self._server = ""
+        self._bench = self._server = ""
         self._pulls = ("", "")
 
     def show_engine(self, text: str, short: str = "") -> None:
         """Replace the left part; `short` is used where `text` does not fit."""
         if (text, short or text) != (self._engine, self._engine_short):
             self._engine, self._engine_short = text, short or text
+            self.refresh()
+
+    def show_bench(self, text: str) -> None:
+        """Replace what stands left of the server; empty where no bench runs."""
+        if text != self._bench:
+            self._bench = text
             self.refresh()
 
     def show_server(self, text: str) -> None:
@@ -53,4 +59,5 @@ class StatusBar(Widget):
         return Content.assemble(left, " " * _GAP, right) if right else left
 
     def _right(self, pulls: str) -> Content:
-        return Content((" " * _GAP).join(part for part in (self._server, pulls) if part))
+        parts = (self._bench, self._server, pulls)
+        return Content((" " * _GAP).join(part for part in parts if part))

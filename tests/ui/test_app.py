@@ -397,4 +397,4 @@ async def test_a_fault_of_our_own_leaves_a_crash_file_and_no_traceback(
 def test_the_style_sheets_are_found_and_few() -> None:
     names = [path.name for path in stylesheets()]
     assert {"app.tcss", "models.tcss"} <= set(names)
-    assert len(names) <= 6
+    assert len(names) <= 7

@@ -192,7 +192,7 @@ async def test_without_the_admins_scope_removing_says_what_to_give(tmp_path: Pat
         await pilot.press("y")
         await until(pilot, lambda: any("admin token" in text for text in notices(app)))
         assert there.shelves.names == ["small", "thinker"]
-        await pilot.press("3")
+        await pilot.press("4")
         pane = app.main.query_one(AttachedServer)
         await until(pilot, lambda: "admin token with --auth-token" in note(pane))
 
@@ -202,7 +202,7 @@ async def test_without_the_admins_scope_removing_says_what_to_give(tmp_path: Pat
 
 async def test_that_servers_requests_and_ending_one(tmp_path: Path) -> None:
     async with attached(tmp_path, ENDLESS) as (pilot, app, there):
-        await pilot.press("3")
+        await pilot.press("4")
         pane = app.main.query_one(AttachedServer)
         body = {
             "model": "small",

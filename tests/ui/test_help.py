@@ -27,7 +27,7 @@ def said(app: WorkbenchApp) -> str:
 
 
 async def set_up(pilot: Pilot[None], app: WorkbenchApp) -> None:
-    await pilot.press("3", "e")
+    await pilot.press("4", "e")
     await until(pilot, lambda: isinstance(app.screen, ServerSettingsScreen))
     await until(pilot, lambda: app.focused is not None)
 
@@ -66,7 +66,7 @@ async def test_escape_leaves_the_help_first_and_the_dialog_box_after_it(tmp_path
         await until(pilot, lambda: app.screen is app.main)
 
 
-@pytest.mark.parametrize("tab", ["1", "2", "3"])
+@pytest.mark.parametrize("tab", ["1", "2", "4"])
 async def test_escape_leaves_the_help_in_every_tab(tmp_path: Path, tab: str) -> None:
     app = make_app(tmp_path)
     async with app.run_test(size=NARROW) as pilot:

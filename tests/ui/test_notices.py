@@ -20,9 +20,10 @@ LONG = "The lock is held by another process, which has to end before this model 
 PLACES = {
     "models": ("", "#models"),
     "chat": ("2", "#chat"),
-    "server": ("3", "#server"),
-    "connect": ("3 c", ".dialog-box"),
-    "set-up": ("3 e", ".dialog-box"),
+    "bench": ("3", "#bench"),
+    "server": ("4", "#server"),
+    "connect": ("4 c", ".dialog-box"),
+    "set-up": ("4 e", ".dialog-box"),
 }
 """Keys, and what a notice must keep clear of then."""
 
@@ -60,7 +61,7 @@ async def test_a_notice_covers_nothing(tmp_path: Path, place: str, size: tuple[i
 async def test_what_gave_way_can_be_clicked(tmp_path: Path) -> None:
     app = make_app(tmp_path)
     async with app.run_test(size=NARROW, notifications=True) as pilot:
-        await pilot.press("3", "c")
+        await pilot.press("4", "c")
         await until(pilot, lambda: bool(app.screen.query("#clients")))
         for _ in range(4):
             say(app, LONG)

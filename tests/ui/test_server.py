@@ -50,7 +50,7 @@ async def opened(
     """The tab, with a server on a free port unless told otherwise."""
     app = make_app(home)
     async with app.run_test(size=size) as pilot:
-        await pilot.press("3")
+        await pilot.press("4")
         await until(pilot, lambda: bool(app.main.query(ServerPane)))
         pane = app.main.query_one(ServerPane)
         pane.config = replace(pane.config, **{"port": 0, **config})
@@ -111,7 +111,7 @@ async def test_it_starts_answers_is_seen_everywhere_and_stops(
             answer = await http.post("/v1/chat/completions", json=CHAT)
         assert answer.json()["choices"][0]["message"]["content"] == "Hello, wörld 🎉"
         assert f"serving :{port}" in status(app)
-        await pilot.press("3")
+        await pilot.press("4")
         await until(pilot, lambda: states(pane) == ["✓ 200 stop"])
         [row] = rows(pane)
         assert row[1:5] == ["openai (Python)", "openai", "chat/completions", "small"]

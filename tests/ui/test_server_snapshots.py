@@ -129,7 +129,7 @@ def shows(
         app.animation_level = "none"
         if theme:
             app.theme = theme
-        await pilot.press("3")
+        await pilot.press("4")
         await until(pilot, lambda: bool(app.main.query(ServerPane)))
         pane = app.main.query_one(ServerPane)
         if filled:

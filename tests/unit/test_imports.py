@@ -51,7 +51,7 @@ async def show():
     paths = Paths.resolve()
     app = WorkbenchApp(paths, Settings.load(paths.config))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("3")
+        await pilot.press("4")
         while not app.main.query(ServerPane):
             await pilot.pause(0.01)
         await pilot.press("e")

@@ -1,0 +1,93 @@
+"""What the Bench tab measures with: this machine's engine, or a server that the workbench is attached to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from npurun_tui.screens.bench_parts import BenchParts
+
+if TYPE_CHECKING:
+    from npurun_tui.attach.services import Attachment
+    from npurun_tui.bench.metering import Meter
+    from npurun_tui.bench.records import Machine
+    from npurun_tui.bench.target import Target
+    from npurun_tui.screens.bench_fields import Setup
+    from npurun_tui.services import Services
+
+TOKEN: Final = "NPURUN_BASELINE_TOKEN"  # noqa: S105 - a variable's name
+"""The environment variable with an endpoint's token, as for the command `bench`."""
+
+Make = Callable[[str, str], "Target"]
+"""A side by its name and its key."""
+
+
+def here(services: Services, follow: Callable[[], object]) -> BenchParts:
+    """This machine. `follow` is called before the engine is used, so that the status bar shows it."""
+
+    def side(text: str, key: str) -> Target:
+        from npurun_tui.bench.sides import target_of
+
+        return target_of(text, services, key=key, token=os.environ.get(TOKEN, ""), flag=TOKEN)
+
+    async def targets(setup: Setup) -> Sequence[Target]:
+        follow()
+        return await _sides(setup, side)
+
+    return BenchParts(
+        services.bench,
+        services.bench_history,
+        targets=targets,
+        machine=_machine,
+        meter=_meter,
+        installed=services.installed_names,
+    )
+
+
+def there(services: Services, attached: Attachment) -> BenchParts:
+    """The server that the workbench is attached to. What it is measured against may be another address."""
+
+    def side(text: str, key: str) -> Target:
+        from npurun_tui.bench.endpoint import is_address
+        from npurun_tui.bench.sides import attached_target, target_of
+
+        if is_address(text):
+            return target_of(text, services, key=key, token=os.environ.get(TOKEN, ""), flag=TOKEN)
+        return attached_target(attached.there, text, key)
+
+    async def targets(setup: Setup) -> Sequence[Target]:
+        return await _sides(setup, side)
+
+    return BenchParts(
+        services.bench,
+        services.bench_history,
+        targets=targets,
+        machine=_machine,
+        meter=lambda _targets: None,  # the work is done there
+        installed=attached.installed_names,
+        remembered_as="bench-attached",
+    )
+
+
+async def _sides(setup: Setup, side: Make) -> list[Target]:
+    """In a thread: manifests are read."""
+    named = [(setup.model, "a"), *([(setup.baseline, "b")] if setup.baseline else [])]
+    return [await asyncio.to_thread(side, text, key) for text, key in named]
+
+
+async def _machine() -> Machine:
+    from npurun_tui.bench.machine import machine_facts
+
+    return await asyncio.to_thread(machine_facts)
+
+
+def _meter(targets: Sequence[Target]) -> Meter | None:
+    from npurun_tui.bench.energy.here import sources_here
+    from npurun_tui.bench.energy.meter import Meter
+
+    def pids() -> frozenset[int]:
+        return frozenset(pid for target in targets for pid in target.pids)
+
+    return Meter(sources_here(), pids)
