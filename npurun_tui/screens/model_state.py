@@ -52,6 +52,14 @@ class ModelsState:
         """Bytes that the pulls which run or wait will still write."""
         return still_needed(self.pulls.open_jobs)
 
+    @property
+    def used(self) -> int:
+        """Bytes of all models and of the parts of others; of those on their way what is here by now, not when the disk
+        was last looked at."""
+        before = self.seen.partials
+        names = [job.name for job in self.pulls.open_jobs if job.name in self.entries]
+        return self.seen.used + sum(self.arrived(name) - before.get(name, 0) for name in names)
+
     def suit(self) -> None:
         """Take up another catalog, or what this machine is."""
         self._suit_catalog()

@@ -49,8 +49,8 @@ CALM: Final = 0.5
 """Seconds until this machine is asked what runs on it: the modules for that would hold up the first keys."""
 REFRESH: Final = 0.25
 """Seconds between two redraws while something is pulled."""
-MEASURE: Final = 4.0
-"""Seconds between two looks at the free space while something is pulled."""
+MEASURE: Final = 1.0
+"""Seconds between two looks at the free space while something is pulled: microseconds of a thread."""
 
 
 class ModelsView(Widget):
@@ -227,8 +227,10 @@ class ModelsView(Widget):
         self._count.update(Content(words), layout=False)
 
     def _show_disk(self) -> None:
-        seen, needed, limit = self.state.seen, self.state.needed, self._pulls.limiter.rate
-        line, warns = disk_line(seen.disk, seen.used, needed, limit, self.app.size.width - 2)
+        state, limit = self.state, self._pulls.limiter.rate
+        line, warns = disk_line(
+            state.seen.disk, state.used, state.needed, limit, self.app.size.width - 2
+        )
         self._disk.update(Content(line), layout=False)
         self._disk.set_class(warns, "-warns")
 
@@ -257,9 +259,10 @@ class ModelsView(Widget):
             self.redraw_soon()  # these tell nobody when they go on
 
     def on_show(self) -> None:
-        """What changed behind another tab was not drawn."""
+        """What changed behind another tab was not drawn, and others write to the disk as well."""
         if self._scanned.is_set():
             self.show()
+            self._measure()
 
     @on(RowTable.Moved)
     def _moved(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from npurun_tui import units
 from npurun_tui.app import WorkbenchApp
 from npurun_tui.engine.spec import Backend
 from npurun_tui.models import builtin, fit
@@ -20,6 +21,7 @@ from npurun_tui.models.store import ModelStore
 from npurun_tui.screens import model_texts
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.model_limit import LimitScreen
+from npurun_tui.screens.models import ModelsPane
 from tests.support.index_server import Index, pause_after, serve
 from tests.support.pulling import only_index
 from tests.support.tiny_model import TinyModel, build_tiny_model
@@ -125,6 +127,12 @@ async def test_two_run_with_their_own_bars_and_the_third_is_queued(
         assert "↓ 2 pulls, 1 queued" in status(app)
         assert "pulls need" in disk(app)
         assert "Pace" in [column.title for column in table(app).columns]
+        # What has arrived counts while it arrives, though nobody looks at the folder meanwhile.
+        pane = app.main.query_one(ModelsPane)
+        assert pane.state.seen.used == 0
+        here = sum(pane.state.arrived(name) for name in (A, B))
+        assert here >= 2 * 300_000
+        await until(pilot, lambda: disk(app).startswith(f"models {units.size(here)}"))
         gate.set()
         await until(pilot, lambda: all(state(app, name) == "✓ installed" for name in NAMES))
         assert "pulls need" not in disk(app)
