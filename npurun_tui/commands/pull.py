@@ -86,7 +86,6 @@ def pull_entry(entry: CatalogEntry, store: ModelStore, report: Report, request: 
 async def _pull(
     entry: CatalogEntry, store: ModelStore, report: Report, request: PullRequest
 ) -> None:
-    report.start(entry)
     steps = pull(
         entry,
         store,
@@ -96,7 +95,11 @@ async def _pull(
         limiter=RateLimiter(request.limit_rate),
     )
     async with aclosing(steps):
+        begun = False
         async for progress in steps:
+            if not begun:  # what is refused, such as a second pull of one model, never began
+                report.start(entry)
+                begun = True
             report.progress(progress)
 
 

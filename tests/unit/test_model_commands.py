@@ -16,12 +16,13 @@ import pytest
 from npurun_tui import units
 from npurun_tui.commands import models as commands
 from npurun_tui.commands.pull import PullRequest, pull_entry, run
-from npurun_tui.commands.pull_reports import JsonReport, PlainReport, TerminalReport
-from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageError
+from npurun_tui.commands.pull_reports import JsonReport, PlainReport, Report, TerminalReport
+from npurun_tui.errors import HashMismatch, ModelBusy, ModelError, ModelNotFound, UsageError
 from npurun_tui.models.builtin import CATALOG
 from npurun_tui.models.catalog import UrlSource, Variant
 from npurun_tui.models.fit import machine_facts
 from npurun_tui.models.layout import CELL, MAP, PART, STATE
+from npurun_tui.models.lock import model_lock
 from npurun_tui.models.pull import Phase, PullProgress
 from npurun_tui.models.store import ModelStore
 from npurun_tui.settings import Paths
@@ -86,6 +87,23 @@ def test_pull_in_a_log(
 
     assert pull_entry(tiny.entry, store, PlainReport(NAME), PullRequest(NAME)) == 0
     assert capsys.readouterr().out.startswith("tiny-test is here already")
+
+
+@pytest.mark.parametrize("voice", [PlainReport, JsonReport])
+def test_a_pull_that_is_refused_was_never_said_to_have_begun(
+    voice: type[Report],
+    index: Index,
+    tiny: TinyModel,
+    store: ModelStore,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with (
+        model_lock(store.layout.partial_root, NAME),
+        pytest.raises(ModelBusy, match="works on tiny-test"),
+    ):
+        pull_entry(tiny.entry, store, voice(NAME), PullRequest(NAME))
+    assert capsys.readouterr() == ("", "")
+    assert index.requests == []
 
 
 def test_a_log_says_once_that_the_file_is_looked_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,11 +62,13 @@ async def run(
         accept_changed=accept_changed,
         ranges=ahead.begin if packed else _nothing,
     )
-    work = asyncio.create_task(_Pull(entry, store, part, fetcher, ahead, meter, force=force).run())
+    pull = _Pull(entry, store, part, fetcher, ahead, meter, force=force)
+    work = asyncio.create_task(pull.run())
     last: PullProgress | None = None
     try:
         while not work.done():
-            if (now := meter.snapshot()) != last:
+            # Before that it may still be refused, and a pull that was told of would seem to have begun.
+            if pull.holds_lock and (now := meter.snapshot()) != last:
                 yield now
                 last = now
             await asyncio.wait({work}, timeout=INTERVAL)
@@ -105,11 +107,14 @@ class _Pull:
         self._part = part
         self._fetcher = fetcher
         self._ahead = ahead
+        self.holds_lock = False
+        """No other pull of this model runs."""
 
     async def run(self) -> None:
         lock = model_lock(self._layout.partial_root, self._entry.name)
         with Worker() as worker, _disk_errors(self._layout.root), ExitStack() as stack:
             await worker.run(stack.enter_context, lock)
+            self.holds_lock = True
             stack.callback(self._leave)
             await self._locked(worker)
 
