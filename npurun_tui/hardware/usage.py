@@ -12,8 +12,9 @@ import json
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from npurun_tui.hardware.windows import powershell
@@ -115,19 +116,37 @@ def npu_use(line: bytes, pids: Collection[int]) -> float | None:
 
     `line` is a JSON list of `{"Name": "pid_…_luid_…_phys_0_eng_0_engtype_Compute", "UtilizationPercentage": 21}`.
     """
+    rows = ((str(row.get("Name")), row.get("UtilizationPercentage")) for row in _rows(line))
+    share = npu_share(rows, pids)
+    return share.percent if share else None
+
+
+@dataclass(frozen=True, slots=True)
+class NpuShare:
+    """What some processes use of the NPU."""
+
+    percent: float
+    adapters: frozenset[str]
+    """The LUIDs of what is taken for an NPU, as the counters' instances name them."""
+
+
+def npu_share(uses: Iterable[tuple[str, object]], pids: Collection[int]) -> NpuShare | None:
+    """The NPU's use by the processes `pids`, from instances of the counter `GPU Engine` and their values in percent.
+
+    None where no instance is an NPU's.
+    """
     kinds: dict[str, set[str]] = defaultdict(set)
-    uses: dict[str, float] = defaultdict(float)
-    for row in _rows(line):
-        match = _INSTANCE.fullmatch(str(row.get("Name")))
+    used: dict[str, float] = defaultdict(float)
+    for name, use in uses:
+        match = _INSTANCE.fullmatch(name)
         if match is None:
             continue
         owner, adapter, kind = match.groups()
         kinds[adapter].add(kind.rstrip("_0123456789 ").lower())
-        use = row.get("UtilizationPercentage")
         if int(owner) in pids and isinstance(use, int | float):
-            uses[adapter] = max(uses[adapter], float(use))
-    npus = [adapter for adapter, seen in kinds.items() if seen == {"compute"}]
-    return max(uses[adapter] for adapter in npus) if npus else None
+            used[adapter] = max(used[adapter], float(use))
+    npus = frozenset(adapter for adapter, seen in kinds.items() if seen == {"compute"})
+    return NpuShare(max(used[adapter] for adapter in npus), npus) if npus else None
 
 
 def _rows(line: bytes) -> list[dict[str, Any]]:
