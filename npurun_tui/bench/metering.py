@@ -1,15 +1,29 @@
-"""What the runner needs of whatever measures the machine meanwhile."""
+"""The machine's load while a bench goes on: the meter that is needed for it, and what the runner does with one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final, Protocol
 
-from npurun_tui.bench.records import Energy, Sample
+from npurun_tui.bench.events import Resting
+from npurun_tui.bench.plan import Plan
+from npurun_tui.bench.recording import Record
+from npurun_tui.bench.records import Energy, Sample, Side
+
+FIRST_SAMPLE: Final = 5.0
+"""Seconds to wait for the first sample, which tells whether there is any power to measure."""
+
+Span = tuple[float, float]
 
 
 class Meter(Protocol):
     """Samples the machine's load in a thread of its own (`bench.energy.meter`)."""
+
+    notes: list[str]
+    """What a person should know of how the sampling went."""
 
     def start(self, clock: Callable[[], float], heard: Callable[[Sample], None]) -> None:
         """Begin; `clock` gives the session's seconds, and `heard` is called in the meter's thread."""
@@ -18,18 +32,80 @@ class Meter(Protocol):
         """End, and wait for the thread's end."""
 
     def energy(
-        self,
-        side: str,
-        idle: list[tuple[float, float]],
-        busy: list[tuple[float, float]],
-        tokens: int,
+        self, side: str, idle: Sequence[Span], busy: Sequence[Span], tokens: int
     ) -> Energy | None:
         """What `tokens` tokens have cost in the spans `busy` above those of `idle`; None where that is not known."""
 
     @property
     def note(self) -> str:
-        """Why there is no energy, in words; empty where there is."""
+        """Why there is no energy, in words; empty where there may be. It knows after the first sample."""
 
     @property
     def power(self) -> str:
         """`battery`, `mains`, or empty."""
+
+
+class Metering:
+    """One session's use of a meter, or of none."""
+
+    def __init__(self, meter: Meter | None, plan: Plan, record: Record) -> None:
+        self._meter = meter
+        self._plan = plan
+        self._record = record
+        self._running = False
+        self._first = asyncio.Event()
+        self._idle: list[Span] = []
+
+    async def start(self) -> None:
+        """Begin to sample, where there is a meter."""
+        if self._meter is None:
+            return
+        loop = asyncio.get_running_loop()
+
+        def heard(sample: Sample) -> None:
+            loop.call_soon_threadsafe(self._take, sample)
+
+        self._running = True
+        self._meter.start(self._record.at, heard)
+        if self._plan.energy:
+            with suppress(TimeoutError):  # a source that hangs: the meter goes on without it
+                async with asyncio.timeout(FIRST_SAMPLE):
+                    await self._first.wait()
+
+    def _take(self, sample: Sample) -> None:
+        self._first.set()
+        if self._running:  # one that was on its way when the session ended is nobody's
+            self._record.sample(sample)
+
+    async def rest(self) -> None:
+        """Leave the machine alone for `idle_s` seconds where energy is wanted and may be measured: the baseline."""
+        plan, meter, record = self._plan, self._meter, self._record
+        if not (plan.energy and plan.idle_s) or meter is None or meter.note:
+            return
+        record.tell(Resting(plan.idle_s))
+        began = record.at()
+        await asyncio.sleep(plan.idle_s)
+        self._idle.append((began, record.at()))
+
+    async def stop(self) -> None:
+        """End the sampling, and take what it says of itself."""
+        if self._meter is None or not self._running:
+            return
+        await self._meter.stop()
+        self._running = False
+        for note in self._meter.notes:
+            self._record.note(note)
+        if not self._record.machine.power:
+            self._record.machine = replace(self._record.machine, power=self._meter.power)
+
+    def energy(self, sides: Sequence[Side]) -> tuple[tuple[Energy, ...], str]:
+        """What each side has cost, and why there is nothing where there is nothing."""
+        meter, record = self._meter, self._record
+        if meter is None or not self._plan.energy:
+            return (), ""
+        found = [
+            meter.energy(side.key, self._idle, record.busy[side.key], record.tokens(side.key))
+            for side in sides
+            if self._idle and record.busy[side.key]
+        ]
+        return tuple(energy for energy in found if energy is not None), meter.note
