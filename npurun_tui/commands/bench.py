@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from npurun_tui.bench.events import BenchEvent, Loaded, RunEnded
+from npurun_tui.bench.events import BenchEvent, RunBegan, RunEnded
 from npurun_tui.bench.plan import Plan
-from npurun_tui.bench.records import Session, Side
+from npurun_tui.bench.records import Run, Session
 from npurun_tui.commands.bench_files import REPORTS, check_export
 from npurun_tui.commands.bench_outcome import Outcome, hand_on
 from npurun_tui.commands.bench_voice import Voice
@@ -80,10 +80,10 @@ def bench(request: BenchRequest, paths: Paths, settings: Settings) -> int:
     """
     request.check()
     with ExitStack() as stack:
-        rows = CsvRows(_csv(request.csv, stack))
-        outcome = asyncio.run(_measured(request, paths, settings, rows))
-    if rows.fault is not None:
-        outcome.faults.append(rows.fault)
+        ears = Ears(request, _csv(request.csv, stack))
+        outcome = asyncio.run(_measured(request, paths, settings, ears))
+    if ears.fault is not None:
+        outcome.faults.append(ears.fault)
     return _status(outcome)
 
 
@@ -95,28 +95,17 @@ def _csv(file: str, stack: ExitStack) -> CsvWriter | None:
     return stack.enter_context(CsvWriter(Path(file)))
 
 
-async def _measured(
-    request: BenchRequest, paths: Paths, settings: Settings, rows: CsvRows
-) -> Outcome:
+async def _measured(request: BenchRequest, paths: Paths, settings: Settings, ears: Ears) -> Outcome:
     services = Services(paths, settings)
-    voice = Voice(rows=not request.json and request.markdown != "-", sides=bool(request.baseline))
-
-    def hear(event: BenchEvent) -> None:
-        rows.hear(event)
-        voice.hear(event)
-
     try:
-        session, interrupted = await _run(request, services, hear)
-        voice.end()
+        session, interrupted = await _run(request, services, ears)
         return await asyncio.to_thread(hand_on, request, session, services, interrupted)
     finally:
-        voice.end()
+        ears.voice.end()
         await services.aclose()
 
 
-async def _run(
-    request: BenchRequest, services: Services, hear: Callable[[BenchEvent], None]
-) -> tuple[Session, bool]:
+async def _run(request: BenchRequest, services: Services, ears: Ears) -> tuple[Session, bool]:
     """The session, and whether Ctrl+C ended it."""
     from npurun_tui.bench.machine import machine_facts
     from npurun_tui.bench.runner import Bench
@@ -139,13 +128,16 @@ async def _run(
         machine = await asyncio.to_thread(machine_facts)
         bench = Bench(plan, targets, machine=machine, meter=_meter(plan, targets))
         stop = bench.stop
-        return await bench.run(hear), interrupted
+        ears.listen(targets, bench.stop)
+        session = await bench.run(ears.hear)
+        ears.voice.end()
     except asyncio.CancelledError:
         if not interrupted:
             raise
         raise Interrupted from None
     finally:
         restore()
+    return session, interrupted
 
 
 class Interrupted(NpurunError):
@@ -202,23 +194,40 @@ def _meter(plan: Plan, targets: list[Target]) -> Meter | None:
     return Meter(sources_here(), lambda: frozenset().union(*(target.pids for target in targets)))
 
 
-class CsvRows:
-    """Appends each run as it ends, so that a bench which is killed has left what it measured."""
+class Ears:
+    """Hears a bench: each run is told, and appended to the CSV as it ends, so that a bench which is killed has left
+    what it measured."""
 
-    def __init__(self, writer: CsvWriter | None) -> None:
+    def __init__(self, request: BenchRequest, writer: CsvWriter | None) -> None:
+        self.voice = Voice(
+            rows=not request.json and request.markdown != "-", sides=bool(request.baseline)
+        )
         self._writer = writer
-        self._sides: dict[str, Side] = {}
+        self._targets: dict[str, Target] = {}
+        self._stop: Callable[[], None] = lambda: None
         self.fault: NpurunError | None = None
-        """Why there are no more of them."""
+        """Why there are no more lines of CSV."""
+
+    def listen(self, targets: Sequence[Target], stop: Callable[[], None]) -> None:
+        """To a bench of `targets`; `stop` ends it."""
+        self._targets = {target.side.key: target for target in targets}
+        self._stop = stop
 
     def hear(self, event: BenchEvent) -> None:
-        """Write it where it is a run. A disk that is full does not end the bench."""
-        if isinstance(event, Loaded):
-            self._sides[event.side.key] = event.side
-        if not isinstance(event, RunEnded) or self._writer is None:
+        """A reader of stdout that has gone ends the bench; a disk that is full does not."""
+        if isinstance(event, RunBegan):
+            self.voice.head(self._targets[event.side].side)
+        if isinstance(event, RunEnded):
+            self._append(event.run)
+        self.voice.hear(event)
+        if self.voice.unheard:
+            self._stop()
+
+    def _append(self, run: Run) -> None:
+        if self._writer is None:
             return
         try:
-            self._writer.write(event.run, self._sides[event.run.side])
+            self._writer.write(run, self._targets[run.side].side)
         except NpurunError as error:
             self.fault, self._writer = error, None
 

@@ -45,7 +45,7 @@ def row(run: Run, *, sides: bool) -> str:
         prompt_words(run),
         _whole(run.prompt_tokens),
         _whole(run.completion_tokens),
-        f"{_of('ttft_ms', host.ttft_ms)} ms",
+        _ms(host.ttft_ms),
         _of("decode_tps", host.decode_tps),
         _of("decode_tps", engine.decode_tps),
     )
@@ -116,7 +116,7 @@ def _group_row(runs: Sequence[Run], *, contexts: bool) -> tuple[str, ...]:
         str(len(runs)),
         _whole(_median([run.prompt_tokens for run in runs])),
         _whole(_median([run.completion_tokens for run in runs])),
-        f"{_of('ttft_ms', _median([run.host.ttft_ms for run in runs]))} ms",
+        _ms(_median([run.host.ttft_ms for run in runs])),
         _of("prefill_tps", _median([run.host.prefill_tps for run in runs])),
         _of("decode_tps", _median([run.host.decode_tps for run in runs])),
     )
@@ -139,6 +139,10 @@ def load_words(loads: Sequence[Load]) -> list[str]:
 
 def _of(name: Figure, value: float | None) -> str:
     return "-" if value is None else of(name, value)
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{of('ttft_ms', value)} ms"
 
 
 def _whole(value: float | None) -> str:

@@ -67,6 +67,8 @@ class Voice:
         self._headed: set[str] = set()
         self._began: RunBegan | None = None
         self._first_row = True
+        self.unheard = False
+        """Nobody reads stdout any more."""
 
     def hear(self, event: BenchEvent) -> None:
         """Say it, where it is worth a line."""
@@ -78,7 +80,7 @@ class Voice:
             case Loading(side=side):
                 self._live.show(f"loading {side.model}")
             case Loaded(side=side, load=load):
-                self._head(side)
+                self.head(side)
                 self._say(lines.load_line(side, load))
             case RunBegan():
                 self._began = event
@@ -96,7 +98,8 @@ class Voice:
         """Nothing changes any more."""
         self._live.clear()
 
-    def _head(self, side: Side) -> None:
+    def head(self, side: Side) -> None:
+        """Say what is measured, once; an endpoint is not loaded."""
         if side.key not in self._headed:
             self._headed.add(side.key)
             self._say(lines.header(side))
@@ -107,13 +110,15 @@ class Voice:
 
     def _write_row(self, text: str) -> None:
         self._live.clear()
-        if not self._rows:
+        if not self._rows or self.unheard:
             return
-        if self._first_row:
-            self._first_row = False
-            sys.stdout.write(f"{lines.row_heads(sides=self._sides)}\n")
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        heads = f"{lines.row_heads(sides=self._sides)}\n" if self._first_row else ""
+        self._first_row = False
+        try:
+            sys.stdout.write(f"{heads}{text}\n")
+            sys.stdout.flush()
+        except OSError:  # what has to be written at the end says so
+            self.unheard = True
 
 
 def _waiting(ahead: int, holder: str) -> str:

@@ -1,0 +1,324 @@
+"""`bench` without a bench: what is asked for in words, what is refused before anything is measured, and the commands
+that work on what was kept."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from npurun_tui.bench.events import Loaded, Noted, RunBegan, RunEnded, Ticked, Waiting
+from npurun_tui.bench.history import History
+from npurun_tui.bench.plan import Plan
+from npurun_tui.bench.records import NOT_TIMED, Load, Session
+from npurun_tui.cli import main
+from npurun_tui.commandline import build_parser
+from npurun_tui.commandline_bench import with_action
+from npurun_tui.commands import bench_lines as lines
+from npurun_tui.commands.bench import SWEEP, BenchRequest, _plan
+from npurun_tui.commands.bench_voice import Voice
+from npurun_tui.services import Services
+from npurun_tui.settings import Paths, Settings
+from tests.support.bench_sessions import BASELINE, SIDE, a_run, a_session
+
+ESCAPE = "\x1b[2J"
+
+
+class Keep(Protocol):
+    """Keeps sessions."""
+
+    def __call__(self, *sessions: Session) -> None: ...
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """An empty home; the program that a test calls uses it too."""
+    monkeypatch.setenv("NPURUN_TUI_HOME", str(tmp_path))
+    monkeypatch.delenv("NPURUN_MODELS_DIR", raising=False)
+    return Paths.resolve()
+
+
+@pytest.fixture
+def keep(paths: Paths) -> Keep:
+    """Keeps sessions, in the order given."""
+
+    def kept(*sessions: Session) -> None:
+        history = History(paths.database)
+        for session in sessions:
+            history.add(session)
+        history.close()
+
+    return kept
+
+
+def kept_ids(paths: Paths) -> list[str]:
+    history = History(paths.database)
+    try:
+        return [line.id for line in history.list()]
+    finally:
+        history.close()
+
+
+# --- words -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["m"], ["run", "m"]),
+        (["--json", "m"], ["run", "--json", "m"]),
+        (["history"], ["history"]),
+        (["run", "history"], ["run", "history"]),
+        (["--", "history"], ["run", "--", "history"]),
+        (["--help"], ["run", "--help"]),
+        ([], ["run"]),
+    ],
+)
+def test_run_is_meant_where_no_action_is_named(words: list[str], meant: list[str]) -> None:
+    assert with_action(words) == meant
+
+
+def test_models_may_be_called_as_actions_are() -> None:
+    for words in (["bench", "run", "history"], ["bench", "--", "history"]):
+        assert build_parser().parse_args(words).name == "history"
+    assert build_parser().parse_args(["bench", "history", "--model", "m"]).of_model == "m"
+
+
+def test_the_help_is_that_of_measuring(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: npurun-tui bench [")
+    for word in ("--repeats", "--baseline", "bench history", "bench compare", "bench export"):
+        assert word in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ("", "NAME"),
+        ("m --lengths 1,x", "'1,x' must be a whole number"),
+        ("m --lengths max,sweep", "must be a whole number"),
+        ("m --outputs 0", "must be a whole number from 1 up"),
+        ("m --outputs 8 --max-tokens 8", "not allowed with"),
+        ("m --ctx ,", "must be a whole number"),
+        ("m --repeats 0", "must be a whole number from 1 up"),
+        ("m --duration nan", "must be a number from 1"),
+        ("m --prompt=", "must not be empty"),
+        ("m --json --markdown -", "cannot both go to stdout"),
+        ("m --name words", "Add --save"),
+        ("m --report out.pdf", "does not say what to write"),
+        ("m --report nowhere/out.svg", "There is no folder"),
+        ("m --markdown nowhere/out.md", "There is no folder"),
+        ("m --csv nowhere/out.csv", "There is no folder"),
+        ("history --limit 0", "must be a whole number from 1 up"),
+        (
+            "history --repeats 3",
+            "Unrecognized arguments: --repeats 3. See `npurun-tui bench history",
+        ),
+        ("export 1 out.pdf", "does not say what to write"),
+        ("m --lengths " + ",".join("1" * 40), "at most 32 numbers"),
+    ],
+)
+@pytest.mark.usefixtures("paths")
+def test_what_cannot_be_meant_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], words: str, part: str
+) -> None:
+    assert main(["bench", *words.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert part in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_model_that_is_not_here_is_one_sentence(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "nothing", "--save"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "There is no model called nothing" in err
+    assert not paths.database.exists()  # nothing was measured, so there is nothing to keep
+
+
+def test_a_file_that_is_no_csv_of_a_bench_is_not_added_to(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    letter = paths.models.parent / "letter.csv"
+    letter.write_text("Dear all,\n")
+    assert main(["bench", "m", "--csv", str(letter)]) == 2
+    assert "is no CSV of a bench" in capsys.readouterr().err
+    assert letter.read_text() == "Dear all,\n"
+
+
+def test_a_sweep_ends_where_the_window_does(paths: Paths) -> None:
+    services = Services(paths, Settings())
+    options = build_parser().parse_args(["bench", "m", "--lengths", "sweep", "--ctx", "2048"])
+    request = BenchRequest("m", replace(Plan(), contexts=options.ctx), sweep=True)
+    assert _plan(request, services).lengths == (32, 128, 512, 0)
+    there = replace(request, name="http://127.0.0.1:1", plan=Plan())
+    assert _plan(there, services).lengths == tuple(n for n in SWEEP if n < 4096)
+
+
+# --- rows --------------------------------------------------------------------------------------
+
+
+def test_a_row_has_both_clocks_and_marks_a_warm_up() -> None:
+    heads, row = lines.row_heads(sides=False), lines.row(a_run(52.25, 41.0), sides=False)
+    assert heads.split() == ["PROMPT", "IN", "OUT", "TTFT", "TOK/S", "ENGINE"]
+    assert row.split() == ["joke", "40", "128", "41.0", "ms", "52.2", "52.4"]
+    assert lines.row(a_run(warmup=True), sides=False).endswith(" warm-up")
+    assert lines.row(a_run(side="b"), sides=True).startswith("b joke")
+
+
+def test_rows_are_aligned_under_their_heads() -> None:
+    heads = lines.row_heads(sides=True)
+    for run in (a_run(), a_run(5.0, 12_345.0, prompt="x" * 500), a_run(1234.5)):
+        row = lines.row(run, sides=True)
+        assert len(row) <= 80
+        assert row.index("128") + 3 == heads.index("OUT") + 3
+
+
+def test_what_was_not_measured_is_a_dash_and_says_why() -> None:
+    dead = a_run(
+        host=NOT_TIMED,
+        engine=NOT_TIMED,
+        prompt_tokens=None,
+        completion_tokens=0,
+        outcome="failed",
+        fault=f"It {ESCAPE} died.",
+    )
+    row = lines.row(dead, sides=False)
+    assert row.split()[:6] == ["joke", "-", "0", "-", "-", "-"]
+    assert row.endswith("died.")
+    assert "\x1b" not in row
+    assert lines.row(replace(dead, outcome="empty"), sides=False).endswith("no answer")
+    assert lines.row(replace(dead, outcome="aborted"), sides=False).endswith("stopped")
+
+
+def test_turns_say_whether_the_cache_was_kept() -> None:
+    kept = a_run(turn=2, reuse=True, cached_tokens=30)
+    assert "turn 2, cache kept" in lines.row(kept, sides=False)
+    assert lines.row(kept, sides=False).endswith("30 cached")
+    assert "turn 2, cache reset" in lines.row(a_run(turn=2), sides=False)
+
+
+def test_the_header_is_the_rust_program_s() -> None:
+    assert lines.header(SIDE) == "== npurun bench: smollm2 (llama.cpp, Q4_K_M, ctx 2048) =="
+    assert lines.header(BASELINE) == "== npurun bench: other (openai) =="
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+BEGAN = RunBegan("a", "joke", 2048, 0, warmup=False, turn=0, done=1, of=4)
+TICKED = Ticked(1.0, 37, 40.0, 51.0)
+HEARD = (
+    Waiting(1, "chat"),
+    Loaded(SIDE, Load("a", cold=True, ms=800.0, context=2048)),
+    BEGAN,
+    TICKED,
+    RunEnded(a_run()),
+    Noted("Left out."),
+)
+
+
+def test_a_terminal_has_a_line_that_changes_and_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    voice = Voice(rows=True, sides=False)
+    for event in HEARD:
+        voice.hear(event)
+    voice.hear(TICKED)
+    voice.end()
+    shown = screen.getvalue()
+    assert "waiting: chat has the permit, 1 ahead" in shown
+    assert "run 2 of 4: joke, 37 tokens, 51.0 tok/s, TTFT 40 ms" in shown
+    assert shown.endswith("\r\x1b[K")
+    assert capsys.readouterr().out.splitlines() == [
+        lines.row_heads(sides=False),
+        lines.row(a_run(), sides=False),
+    ]
+
+
+def test_a_pipe_has_whole_lines_only(capsys: pytest.CaptureFixture[str]) -> None:
+    voice = Voice(rows=False, sides=False)
+    for event in HEARD:
+        voice.hear(event)
+    voice.end()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "== npurun bench: smollm2 (llama.cpp, Q4_K_M, ctx 2048) ==",
+        "[loaded smollm2 on CPU (llama.cpp), ctx 2,048 in 800 ms, a new process]",
+        "[Left out.]",
+    ]
+
+
+class Closed(io.StringIO):
+    def flush(self) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_reader_that_has_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Closed())
+    voice = Voice(rows=True, sides=False)
+    voice.hear(RunEnded(a_run()))
+    assert voice.unheard
+
+
+# --- what was kept -----------------------------------------------------------------------------
+
+
+def test_an_empty_history_says_how_to_fill_it(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "history"]) == 0
+    assert "bench NAME --save" in capsys.readouterr().out
+    assert main(["bench", "history", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert main(["bench", "compare"]) == 1
+    assert "no bench number 1" in capsys.readouterr().err
+    del paths
+
+
+def test_the_history_is_listed_newest_first(keep: Keep, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(
+        a_session("aaaabbbbcccc", rates=(40.0,)),
+        a_session("ddddeeee", sides=(SIDE, BASELINE), complete=False),
+        a_session("ffff", sides=(replace(SIDE, model=f"{ESCAPE}other"),), runs=()),
+    )
+    assert main(["bench", "history"]) == 0
+    out = capsys.readouterr().out
+    heads, *rows = out.splitlines()
+    assert heads.split() == ["#", "ID", "WHEN", "MODEL", "TOK/S", "TTFT", "RUNS", "NOTE"]
+    assert [row.split()[:2] for row in rows] == [
+        ["1", "ffff"],
+        ["2", "ddddeeee"],
+        ["3", "aaaabbbb"],
+    ]
+    assert "against other · http://127.0.0.1:8080, incomplete" in rows[1]
+    assert " 40.0 " in rows[2]
+    assert "\x1b" not in out
+    assert main(["bench", "history", "--json", "--model", "smollm2"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [line["id"] for line in document] == ["ddddeeee", "aaaabbbbcccc"]
+    assert document[1]["decode_tps"] == 40.0
+
+
+def test_what_is_removed_is_gone(
+    keep: Keep, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(a_session("aaaa"), a_session("bbbb"))
+    assert main(["bench", "rm", "2"]) == 0
+    assert kept_ids(paths) == ["bbbb"]
+    assert main(["bench", "rm", "aaaa"]) == 1
+    assert "No kept bench is called 'aaaa'" in capsys.readouterr().err
