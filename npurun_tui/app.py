@@ -10,12 +10,11 @@ import asyncio
 import gc
 import logging
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -33,7 +32,6 @@ from npurun_tui.services import Services
 from npurun_tui.settings import Paths, Settings
 from npurun_tui.stylesheets import stylesheets
 from npurun_tui.text import one_line
-from npurun_tui.units import count
 from npurun_tui.widgets.alt_digits import free_alt_digits
 from npurun_tui.widgets.notices import say
 from npurun_tui.widgets.status_bar import StatusBar
@@ -48,6 +46,7 @@ if TYPE_CHECKING:
     from npurun_tui.models.catalog import CatalogEntry
     from npurun_tui.models.fit import MachineFacts
     from npurun_tui.models.jobs import PullJob, PullManager
+    from npurun_tui.screens.quit import OnTheWay
     from npurun_tui.server.control import ServerControl
     from npurun_tui.server.state import ServerStatus
 
@@ -132,43 +131,6 @@ TABS: tuple[tuple[str, str, Callable[[WorkbenchApp], Widget]], ...] = (
 """Every tab that works: id, title, and how its pane is made."""
 
 
-READ: Final = 0.4
-"""Seconds after which the question before quitting has been seen."""
-
-
-def _quit_question(
-    pulls: int, imports: int, requests: int, *, chat: bool, bench: bool
-) -> tuple[str, str]:
-    """Title and text: what stops, and what becomes of it."""
-    on_the_way = [count(pulls, "pull")] if pulls else []
-    texts = []
-    if pulls:
-        each = "the same model" if pulls == 1 else "each of them"
-        texts.append(
-            f"{count(pulls, 'download')} will stop. What has arrived is kept, and pulling {each} "
-            "next time goes on from there."
-        )
-    if imports:
-        on_the_way.append(count(imports, "import"))
-        texts.append(f"{count(imports, 'import')} will be undone.")
-    if requests:
-        on_the_way.append(count(requests, "request"))
-        texts.append(
-            "The server will stop: what it answers may finish for ten seconds, who only waits is refused at once."
-        )
-    if chat:
-        on_the_way.append("the chat's answer")
-        texts.append("The chat's answer is stopped; what has come of it is kept.")
-    if bench:
-        on_the_way.append("a bench")
-        texts.append("The bench ends with what it has, which is kept.")
-    one = pulls + imports + requests + chat + bench == 1
-    are, way = ("is", "its way") if one else ("are", "their way")
-    *first, last = on_the_way
-    named = f"{', '.join(first)} and {last}" if first else last
-    return f"{named} {are} on {way}. Quit?", " ".join(texts)
-
-
 class WorkbenchApp(App[None]):
     """The workbench."""
 
@@ -209,8 +171,6 @@ class WorkbenchApp(App[None]):
         self._token = token
         self._model_at_start = model
         self._place = ""
-        self._asked = 0.0
-        """When the question before quitting was put."""
         self._following: list[Callable[[], None]] = []
         self._remembering = asyncio.Lock()
 
@@ -303,28 +263,30 @@ class WorkbenchApp(App[None]):
 
     async def action_quit(self) -> None:
         """Quit; where something is on its way, ask first. The key again, once the question can be read, is a yes."""
-        pulls, imports = len(self.services.pulls.open_jobs) if self._jobs() else 0, self._imports()
+        from npurun_tui.screens.quit import QuitScreen
+
+        if isinstance(self.screen, QuitScreen):
+            self.screen.answer_again()
+        elif self._on_the_way().asks:
+            await self.push_screen(
+                QuitScreen(self._on_the_way), lambda yes: self._leave() if yes else None
+            )
+        else:
+            self.exit()
+
+    def _on_the_way(self) -> OnTheWay:
+        from npurun_tui.screens.quit import OnTheWay
+
+        pulls = len(self.services.pulls.open_jobs) if self._jobs() else 0
         if self.attached is not None:
             pulls = sum(job.open for job in self.attached.pulls.jobs.values())
-        requests = self.services.server.status.active if self.services.built("server") else 0
-        asked = self.screen.id == "quit-question"
-        if asked and time.monotonic() - self._asked < READ:
-            return  # a key that repeats, or two in one read, are not a second decision
-        if asked:
-            self.screen.dismiss(True)
-            return
-        bench = self._bench_runs()
-        if not pulls + imports + requests + bench:
-            self.exit()
-            return
-        from npurun_tui.screens.confirm import ConfirmScreen
-
-        chat = self._chat_writes()
-        title, question = _quit_question(pulls, imports, requests, chat=chat, bench=bench)
-        box = ConfirmScreen(title, question, yes="Quit", no="Stay")
-        box.id = "quit-question"
-        self._asked = time.monotonic()
-        await self.push_screen(box, lambda yes: self._leave() if yes else None)
+        return OnTheWay(
+            pulls,
+            self._imports(),
+            self.services.server.status.active if self.services.built("server") else 0,
+            bench=self._bench_runs(),
+            chat=self._chat_writes(),
+        )
 
     def _leave(self) -> None:
         """Exit; where requests are answered, when they are done, with the screen there until then."""

@@ -24,14 +24,16 @@ class ConfirmScreen(ModalScreen[bool]):
         super().__init__()
         self.asks = title
         self._question = question
+        self._title_line = Static(Content(title), classes="dialog-title")
+        self._text = Static(Content(question), classes="dialog-text")
         self._yes = yes
         self._no = no
 
     def compose(self) -> ComposeResult:
         """A box in the middle; the harmless button has the keyboard."""
         with Vertical(classes="dialog-box"):
-            yield Static(Content(self.asks), classes="dialog-title")
-            yield Static(Content(self._question), classes="dialog-text")
+            yield self._title_line
+            yield self._text
             with Horizontal(classes="dialog-buttons"):
                 yield Button(Content(f"{self._no} (n)"), id="no")
                 yield Button(Content(f"{self._yes} (y)"), id="yes", variant="error")
@@ -42,6 +44,13 @@ class ConfirmScreen(ModalScreen[bool]):
         asked = (screen.asks for screen in before if isinstance(screen, ConfirmScreen))
         if self.asks in asked:
             self.dismiss(False)
+
+    def reword(self, title: str, question: str) -> None:
+        """Ask something else with the same buttons."""
+        if (title, question) != (self.asks, self._question):  # an update lays out the whole box
+            self.asks, self._question = title, question
+            self._title_line.update(Content(title))
+            self._text.update(Content(question))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer with the button's meaning."""

@@ -18,6 +18,7 @@ from npurun_tui.models import builtin
 from npurun_tui.models.store import ModelStore
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.models import ModelsPane
+from npurun_tui.screens.quit import QuitScreen
 from npurun_tui.screens.tabs import plain_command
 from npurun_tui.settings import Remembered, Settings
 from npurun_tui.stylesheets import stylesheets
@@ -332,6 +333,32 @@ async def test_two_quit_keys_in_one_read_ask_once(
         await pilot.press("n")
         await until(pilot, lambda: app.screen is app.main)
         slow_pull.set()
+
+
+async def test_the_question_before_quitting_follows_what_it_asks_about(
+    tmp_path: Path, slow_pull: threading.Event
+) -> None:
+    app = make_app(tmp_path)
+    async with app.run_test(size=NARROW) as pilot:
+        await until(pilot, lambda: NAME in table(app).keys)
+        await pilot.press("p")
+        await until(pilot, lambda: "━" in cells(app, NAME)[1])
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+
+        def asked() -> str:
+            parts = app.screen.query(".dialog-title, .dialog-text")
+            return " ".join(str(part.render()) for part in parts)
+
+        assert "1 pull is on its way" in asked()
+        slow_pull.set()
+        await until(pilot, lambda: "Nothing is on its way any more" in asked())
+        assert "download" not in asked()
+        await pilot.press("n")
+        await until(pilot, lambda: app.screen is app.main)
+        assert cells(app, NAME)[1] == "✓ installed"
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
 
 
 async def test_quitting_with_a_pull_asks_and_the_pull_resumes_in_the_next_run(
