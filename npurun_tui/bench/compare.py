@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from npurun_tui.bench.bootstrap import interval
+from npurun_tui.bench.differing import what_differs
 from npurun_tui.bench.records import Run, Session
-from npurun_tui.bench.statistics import Figure
+from npurun_tui.bench.statistics import FIGURES, Figure
+from npurun_tui.bench.strata import by_stratum, matched
+from npurun_tui.text import one_line
+from npurun_tui.units import count
 
 Verdict = Literal["faster", "slower", "no difference"]
 
 REGRESSION: Final = 0.03
 """Slower by more than this share, and more than noise, is a regression."""
+
+APART: Final = 0.015
+"""The standard deviation of what two sessions differ by although nothing has changed, as a share: where files lie in
+memory, how warm the machine was, what ran beside. It is assumed, since one session of each cannot show it, however many
+runs it has (Kalibera & Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013); left out, every other pair would
+differ. It bounds what two sessions can tell to about 3 %. A baseline that takes turns has no such bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +44,11 @@ class Difference:
     """Of b."""
     regression: bool
     detectable: float
-    """The change, as a share, from which on these runs could tell one: half the interval's width."""
+    """The change, as a share, that so many runs with so much noise would find in 4 of 5 cases."""
     paired: bool
     """Whether runs of the same repeat were held against each other, so that drift cancels."""
+    unlike: str = ""
+    """What those that were held against each other do not share, in words: `context window`; mostly empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +73,69 @@ def compare_runs(
 ) -> Difference | None:
     """Runs of `b` against those of `a`; those that do not count are left out. `paired` is for the two sides of one
     session, which took turns. None where nothing was measured on both sides, or once only."""
-    raise NotImplementedError
+    found = matched(a, b, figure, paired=paired)
+    if found is None:
+        return None
+    within = interval(found.sides, apart=0.0 if paired else APART)
+    if within is None:
+        return None
+    ratio, low, high = (math.exp(end) for end in (within.centre, within.low, within.high))
+    verdict = _verdict(within.low, within.high, figure)
+    return Difference(
+        figure=figure,
+        ratio=ratio,
+        low=low,
+        high=high,
+        n_a=found.n_a,
+        n_b=found.n_b,
+        verdict=verdict,
+        regression=verdict == "slower" and abs(ratio - 1) > REGRESSION,
+        detectable=math.expm1(within.detectable),
+        paired=found.paired,
+        unlike=found.unlike,
+    )
 
 
 def compare_sides(session: Session) -> dict[Figure, Difference]:
     """The baseline (`b`) against what is measured (`a`), paired by repeat; empty where there is no baseline."""
-    raise NotImplementedError
+    found = (
+        compare_runs(session.counted("a"), session.counted("b"), figure, paired=True)
+        for figure in FIGURES
+    )
+    return {difference.figure: difference for difference in found if difference is not None}
 
 
 def compare_sessions(old: Session, new: Session, key: str = "a") -> Comparison:
     """One side of both. It compares whatever it is given, and says what is not the same."""
-    raise NotImplementedError
+    before, after = old.counted(key), new.counted(key)
+    found = [compare_runs(before, after, figure) for figure in FIGURES]
+    figures = {difference.figure: difference for difference in found if difference is not None}
+    return Comparison(
+        figures, tuple(what_differs(old, new, key)), tuple(_notes(old, new, key, figures))
+    )
+
+
+def _verdict(low: float, high: float, figure: Figure) -> Verdict:
+    """Of the interval's ends as logarithms. Below a millionth it is the arithmetic that differs, not the machine."""
+    if max(low, -high) < 1e-6:
+        return "no difference"
+    return "faster" if (low > 0) == (figure != "ttft_ms") else "slower"
+
+
+def _notes(
+    old: Session, new: Session, key: str, figures: Mapping[Figure, Difference]
+) -> Iterator[str]:
+    for name, session in (("old", old), ("new", new)):
+        if not session.complete:
+            yield f"The {name} bench is not complete: {one_line(session.reason) or 'it was ended'}."
+    if not figures:
+        yield "Nothing can be compared: no prompt was asked in both benches, or each only once."
+        return
+    strata = [by_stratum(session.counted(key), "ttft_ms").keys() for session in (old, new)]
+    for name, ours, theirs in (("old", strata[0], strata[1]), ("new", strata[1], strata[0])):
+        alone = len(ours - theirs)
+        if alone and ours & theirs:
+            yield f"{count(alone, 'question')} that only the {name} bench asked were left out."
+    unlike = {difference.unlike for difference in figures.values()} - {""}
+    for what in sorted(unlike):
+        yield f"No question was asked alike in both: those of another {what} were held against each other."
