@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Protocol
 
 from npurun_tui.bench.events import Resting
 from npurun_tui.bench.plan import Plan
 from npurun_tui.bench.recording import Record
 from npurun_tui.bench.records import Energy, Sample, Side
-
-FIRST_SAMPLE: Final = 5.0
-"""Seconds to wait for the first sample, which tells whether there is any power to measure."""
 
 Span = tuple[float, float]
 
@@ -28,6 +24,9 @@ class Meter(Protocol):
     def start(self, clock: Callable[[], float], heard: Callable[[Sample], None]) -> None:
         """Begin; `clock` gives the session's seconds, and `heard` is called in the meter's thread."""
 
+    async def ready(self) -> None:
+        """Return once `note` can tell, and whatever had to be started for it has been; bounded."""
+
     async def stop(self) -> None:
         """End, and wait for the thread's end."""
 
@@ -38,7 +37,7 @@ class Meter(Protocol):
 
     @property
     def note(self) -> str:
-        """Why there is no energy, in words; empty where there may be. It knows after the first sample."""
+        """Why there is no energy, in words; empty where there may be. It knows once `ready` has returned."""
 
     @property
     def power(self) -> str:
@@ -53,7 +52,6 @@ class Metering:
         self._plan = plan
         self._record = record
         self._running = False
-        self._first = asyncio.Event()
         self._idle: list[Span] = []
 
     async def start(self) -> None:
@@ -68,12 +66,9 @@ class Metering:
         self._running = True
         self._meter.start(self._record.at, heard)
         if self._plan.energy:
-            with suppress(TimeoutError):  # a source that hangs: the meter goes on without it
-                async with asyncio.timeout(FIRST_SAMPLE):
-                    await self._first.wait()
+            await self._meter.ready()
 
     def _take(self, sample: Sample) -> None:
-        self._first.set()
         if self._running:  # one that was on its way when the session ended is nobody's
             self._record.sample(sample)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection
 
 import pytest
 
-from npurun_tui.bench.energy.families import RENEWED, Families
+from npurun_tui.bench.energy.families import FIRST, Families
 from npurun_tui.bench.energy.here import Nowhere, sources_here
 from npurun_tui.bench.energy.meter import Meter
 from npurun_tui.bench.energy.source import BATTERY, Readings, Source, SourceAbsent
@@ -388,21 +390,31 @@ async def test_this_machines_own_sources() -> None:
         assert heard[-1].watts is not None
 
 
-def test_children_are_looked_for_now_and_then() -> None:
+def test_children_are_looked_for_ever_more_seldom() -> None:
     now = [0.0]
     heads = {os.getpid()}
-    calls: list[int] = []
-
-    def pids() -> set[int]:
-        calls.append(1)
-        return heads
-
-    families = Families(pids, lambda: now[0])
-    assert os.getpid() in families()
-    kept = families()
-    assert families() is kept  # not looked for again
-    now[0] += RENEWED
-    assert os.getpid() in families()
+    families = Families(lambda: heads, lambda: now[0])
+    looks, last = [], families()
+    assert os.getpid() in last
+    for step in range(1, 150):
+        now[0] = step * FIRST / 10
+        if (found := families()) is not last:
+            looks.append(round(now[0], 6))
+            last = found
+    assert looks == [FIRST, 3 * FIRST, 7 * FIRST]
     heads = set()
     assert families() == frozenset()
-    assert len(calls) == 5
+
+
+def test_what_a_process_starts_is_of_its_family() -> None:
+    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) as process:
+        now = [0.0]
+        families = Families(lambda: {process.pid}, lambda: now[0])
+        for second in range(1, 200):
+            now[0] = second * 60.0
+            if len(families()) == 2:
+                break
+            time.sleep(0.02)
+        assert len(families()) == 2
+        process.communicate(b"\n")

@@ -9,8 +9,10 @@ from typing import Final
 
 from npurun_tui.hardware.usage import family
 
-RENEWED: Final = 5.0
-"""Seconds: looking for children goes through all processes of the machine, which costs milliseconds."""
+FIRST: Final = 1.0
+"""Seconds after which children are looked for again: the launcher has started the real process by then. Each wait is
+twice the one before, because the search goes through all processes of the machine, which costs milliseconds."""
+LONGEST: Final = 60.0
 
 
 class Families:
@@ -22,14 +24,17 @@ class Families:
         """`now` is the system's own, but for tests."""
         self._pids = pids
         self._now = now
-        self._looked = 0.0
+        self._due = 0.0
+        self._wait = FIRST
         self._heads: frozenset[int] = frozenset()
         self._all: frozenset[int] = frozenset()
 
     def __call__(self) -> frozenset[int]:
         """All of them."""
         heads, now = frozenset(self._pids()), self._now()
-        if heads != self._heads or now - self._looked >= RENEWED:
-            self._heads, self._looked = heads, now
+        if heads != self._heads:
+            self._heads, self._due, self._wait = heads, now, FIRST
+        if now >= self._due:
+            self._due, self._wait = now + self._wait, min(LONGEST, 2 * self._wait)
             self._all = frozenset().union(*(family(pid) for pid in heads))
         return self._all
