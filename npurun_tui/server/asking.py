@@ -64,6 +64,8 @@ class Ask:
     """Seconds that the model stays loaded after this; negative is for ever, 0 unloads it, None is the server's rule."""
     truncate: bool = False
     """Drop the oldest messages (never system messages or the last) where the conversation does not fit the window."""
+    cache: bool = True
+    """False: the whole prompt is read, whatever of it a cache holds. Who measures asks so."""
     client: str = ""
     """Who asks, in a word or two for people: it is shown as the permit's holder."""
     tally: Tally = field(default_factory=Tally, compare=False, repr=False)

@@ -113,8 +113,11 @@ class Generation:
             max_tokens_of(asked.ask.max_tokens, model.context_size),
             asked.stops,
             constraint=constraint,
+            snapshots=asked.ask.cache,
         )
         await self._seed(held.permit)
+        if not asked.ask.cache:
+            await held.permit.dialog.reset()
         if thinks:
             return await self._think_first(held, prompt, options)
         return await self._generate(held, prompt, options, self._hear)

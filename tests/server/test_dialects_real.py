@@ -39,6 +39,16 @@ async def test_streamed_and_whole_are_the_same_and_counted(make_inference: MakeI
     assert timings["predicted_per_second"] > 0
 
 
+async def test_a_prompt_is_read_whole_where_that_is_asked(make_inference: MakeInference) -> None:
+    async with served(instead=make_inference()) as server:
+        asked = [CHAT, CHAT, CHAT | {"cache_prompt": False}, CHAT | {"cache_prompt": True}]
+        answers = [(await server.post("/v1/chat/completions", body)).json() for body in asked]
+    cached = [each["usage"]["prompt_tokens_details"]["cached_tokens"] for each in answers]
+    assert (cached[0], cached[2]) == (0, 0)
+    assert cached[1] == cached[3] > 0
+    assert len({each["choices"][0]["message"]["content"] for each in answers}) == 1
+
+
 async def test_a_stop_string_is_not_in_the_answer(make_inference: MakeInference) -> None:
     async with served(instead=make_inference()) as server:
         free = (await server.post("/v1/chat/completions", CHAT)).json()

@@ -72,6 +72,8 @@ class ChatRequest(SamplingFields):
     reasoning_effort: Effort | None = None
     think: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    cache_prompt: bool | None = None
+    """llama-server's: false has the whole prompt read."""
 
 
 def ask_of(body: ChatRequest, limits: Limits) -> tuple[Ask, tuple[str, ...]]:
@@ -99,6 +101,7 @@ def ask_of(body: ChatRequest, limits: Limits) -> tuple[Ask, tuple[str, ...]]:
         parallel_tool_calls=body.parallel_tool_calls is not False,
         schema=schema_in(body.response_format),
         think=thinks(body.reasoning_effort, body.think, body.chat_template_kwargs),
+        cache=body.cache_prompt is not False,
     )
     return ask, notes
 
