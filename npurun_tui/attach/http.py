@@ -37,6 +37,14 @@ MAX_REFUSAL: Final = 65_536
 """Bytes read of the body that explains a refusal."""
 
 
+class ServerRefused(EngineError):
+    """It answered with a status that is no success."""
+
+    def __init__(self, message: str, *, mend: str = "", status: int) -> None:
+        super().__init__(message, mend=mend)
+        self.status = status
+
+
 def base_url(address: str) -> str:
     """`HOST:PORT` or a URL, as a URL without a path's end.
 
@@ -77,14 +85,23 @@ async def post(url: str, token: str, body: dict[str, Any]) -> AsyncIterator[http
 
 @asynccontextmanager
 async def send(
-    method: str, url: str, path: str, token: str, body: object | None = None
+    method: str,
+    url: str,
+    path: str,
+    token: str,
+    body: object | None = None,
+    on_sending: Callable[[], None] | None = None,
 ) -> AsyncIterator[httpx.Response]:
     """The answer to one request, of which nothing is read yet. `path` begins with a slash.
+
+    `on_sending` is called when the connection stands and the request's first byte is about to go: who times an answer
+    leaves out what connecting took.
 
     Raises:
         UsageError: `token` cannot be sent.
         NetworkUnavailable: no connection, also where it is lost inside the context.
-        EngineError: the server refuses.
+        ServerRefused: the server refuses.
+        EngineError: it compresses its answer.
     """
     import httpx
 
@@ -92,7 +109,9 @@ async def send(
     try:
         async with (
             _client(url, token) as client,
-            client.stream(method, f"{url}{path}", json=body) as response,
+            client.stream(
+                method, f"{url}{path}", json=body, extensions=_traced(on_sending)
+            ) as response,
         ):
             answered = True
             if not response.is_success:
@@ -117,6 +136,20 @@ async def send(
             f"The server at {url} cannot be reached ({one_line(str(error)) or type(error).__name__}).",
             mend=UNREACHED,
         ) from error
+
+
+def _traced(on_sending: Callable[[], None] | None) -> dict[str, Any]:
+    """httpcore's trace (its documentation, "Request Extensions"); behind a proxy the last such event is the request's
+    own."""
+    if on_sending is None:
+        return {}
+    told = on_sending
+
+    async def trace(name: str, _info: dict[str, Any]) -> None:
+        if name == "http11.send_request_headers.started":
+            told()
+
+    return {"trace": trace}
 
 
 async def fetch(
@@ -179,7 +212,7 @@ def _certificates(url: str) -> ssl.SSLContext:
     return tls_context(None)
 
 
-async def _refusal(url: str, response: httpx.Response) -> EngineError:
+async def _refusal(url: str, response: httpx.Response) -> ServerRefused:
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
@@ -188,9 +221,10 @@ async def _refusal(url: str, response: httpx.Response) -> EngineError:
     text = body[:MAX_REFUSAL].decode("utf-8", "replace")
     if response.status_code == 404 and '"model_not_found"' in text:
         # Its words tell of its own machine, and what to do there.
-        return EngineError(
+        return ServerRefused(
             f"The server at {url} has no such model.",
             mend=f"`npurun-tui --addr {url}` shows those that it has, and pulls others there.",
+            status=response.status_code,
         )
     mends = {
         401: "Give its token with --auth-token.",
@@ -200,9 +234,10 @@ async def _refusal(url: str, response: httpx.Response) -> EngineError:
         503: "It has no model loaded, or is starting.",
     }
     reason = (one_line(error_text(text)) or "no reason given").rstrip(".")
-    return EngineError(
+    return ServerRefused(
         f"The server at {url} refused with status {response.status_code}: {reason}.",
         mend=mends.get(response.status_code, ""),
+        status=response.status_code,
     )
 
 
