@@ -99,9 +99,11 @@ def read_rows(path: Path) -> CsvRows:
     not mark it; it is marked as a warm-up here, unless it was the only one.
     """
     lines = list(_lines(path))
+    if not lines:
+        return CsvRows(())
     if all(seed for _, seed in lines):
         rows = _first_marked([_seed_row(line) for line, _ in lines])
-        return CsvRows(tuple(rows), ESTIMATED if rows else "")
+        return CsvRows(tuple(rows), ESTIMATED)
     # A file of ours that the Rust program has appended to has lines with its columns only.
     rows = [_seed_row(line) if seed else _own_row(line) for line, seed in lines]
     return CsvRows(tuple(rows), ESTIMATED if any(seed for _, seed in lines) else "")

@@ -57,10 +57,17 @@ def session_of(document: object) -> Session:
     try:
         session = msgspec.convert(_records(document), Session)
     except msgspec.ValidationError as error:
-        reason = field_words(str(error)).text.replace("The body", "it")
-        raise BenchFileInvalid(f"This is no bench: {one_line(reason)}") from error
+        raise BenchFileInvalid(f"This is no bench: {_reason(error)}") from error
     _check(session)
     return session
+
+
+def _reason(error: msgspec.ValidationError) -> str:
+    """In our words, and with the field's name in the file instead of that in `records`."""
+    words = field_words(str(error)).text
+    for ours, theirs in (("sides[0].", ""), ("sides[1].", "baseline."), (".host.", ".")):
+        words = words.replace(ours, theirs)
+    return one_line(words.replace(".key`", ".side`").replace("`key`", "`side`"))
 
 
 def _records(document: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +85,7 @@ def _records(document: dict[str, Any]) -> dict[str, Any]:
     energy = (part.get("energy") for part in parts)
     return {
         **document,
-        "sides": [{"key": part.get("side"), **part} for part in parts],
+        "sides": [{**part, "key": part["side"]} if "side" in part else part for part in parts],
         "runs": sorted(runs, key=_began),
         "energy": [item for item in energy if item is not None],
     }

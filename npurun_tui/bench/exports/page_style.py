@@ -28,7 +28,7 @@ th, td {{ padding: 0.25rem 0.7rem 0.25rem 0; border-bottom: 1px solid var(--rule
 th, td {{ text-align: right; vertical-align: top; white-space: nowrap; }}
 th {{ color: var(--quiet); font-weight: 600; white-space: normal; vertical-align: bottom; }}
 .word {{ text-align: left; }}
-td.word {{ white-space: normal; min-width: 5rem; max-width: 22rem; overflow-wrap: anywhere; }}
+td.word {{ white-space: normal; min-width: 7rem; max-width: 22rem; overflow-wrap: anywhere; }}
 .plot {{ margin: 1.5rem 0; }}
 .plot svg {{ display: block; width: 100%; height: auto; }}
 .facts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 0 2rem; }}

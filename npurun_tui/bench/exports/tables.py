@@ -266,7 +266,7 @@ def _difference(name: Figure, found: Difference) -> tuple[str, ...]:
 def _run(at: int, run: Run, both: bool, turns: bool) -> tuple[str, ...]:
     outcome: str = run.outcome
     if run.warmup:
-        outcome = f"{outcome}, warm-up"
+        outcome = "warm-up" if outcome in ("stop", "length") else f"{outcome}, warm-up"
     if run.fault:
         outcome = f"{outcome}: {run.fault}"
     side = ("baseline" if run.side != "a" else "model",) if both else ()
