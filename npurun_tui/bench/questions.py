@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import Final
 
 from npurun_tui.bench.plan import Plan
 from npurun_tui.bench.prompts import TURNS, asking, length_name, prompts_of, sized
@@ -11,8 +12,11 @@ from npurun_tui.bench.target import Measuring, Question
 from npurun_tui.engine.messages import ChatMessage
 from npurun_tui.errors import UsageError
 
-CONVERSATION = "conversation"
+CONVERSATION: Final = "conversation"
 """What the prompt of several turns is called."""
+
+TEMPLATE: Final = 64
+"""Tokens that a chat template has for one message and to begin with, at most, by and large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +86,19 @@ class Questions:
 
     async def _fits(self, measuring: Measuring, case: Case) -> bool:
         """Whether the prompt leaves room for a token; what does not is noted."""
-        window = measuring.side.context
-        tokens = await measuring.count(case.question.messages) if window else None
-        if tokens is None or tokens < window:
+        tokens = await _tokens(measuring, case.question, 1)
+        if tokens is None:
             return True
         self._leave_out(measuring, case.prompt, tokens, 0)
         return False
 
     async def may_go_on(self, measuring: Measuring, case: Case) -> bool:
         """Whether a conversation's next turn and its answer fit; where not, that is noted and it ends."""
-        window = measuring.side.context
-        tokens = await measuring.count(case.question.messages) if window else None
-        if tokens is None or tokens + case.question.max_tokens <= window:
+        if await _tokens(measuring, case.question, case.question.max_tokens) is None:
             return True
         self._note(
             f"The conversation ended before turn {case.turn}: with its answer it would not fit the window of "
-            f"{window:,} tokens of {measuring.side.label}."
+            f"{measuring.side.context:,} tokens of {measuring.side.label}."
         )
         return False
 
@@ -137,6 +138,19 @@ class Questions:
             f"Left out: {name} ({need}) does not fit the window of {measuring.side.context:,} tokens of "
             f"{measuring.side.label}."
         )
+
+
+async def _tokens(measuring: Measuring, question: Question, answer: int) -> int | None:
+    """The prompt's tokens where it does not fit with `answer` tokens; None where it does, or nobody can tell.
+
+    What fits at a token for each byte is not counted: a count makes an endpoint read the prompt.
+    """
+    window = measuring.side.context
+    size = sum(len(message.content.encode()) + TEMPLATE for message in question.messages)
+    if not window or TEMPLATE + size + answer <= window:
+        return None
+    tokens = await measuring.count(question.messages)
+    return None if tokens is None or tokens + answer <= window else tokens
 
 
 def _single(case: Case) -> Step:

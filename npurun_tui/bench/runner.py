@@ -78,7 +78,7 @@ class Bench:
         return session
 
     def _cancel(self) -> None:
-        if self._reason == STOPPED:
+        if not self._stopping.is_set():
             self._reason = CANCELLED
             self._stopping.set()
         elif self._work is not None:
