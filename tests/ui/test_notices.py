@@ -24,6 +24,7 @@ PLACES = {
     "server": ("4", "#server"),
     "connect": ("4 c", ".dialog-box"),
     "set-up": ("4 e", ".dialog-box"),
+    "palette": ("4 ctrl+p", "CommandList"),
 }
 """Keys, and what a notice must keep clear of then."""
 
