@@ -51,7 +51,7 @@ class Generation:
         self._end_tokens = end_tokens
         self._on_text = on_text
         self._on_progress = on_progress
-        self._held: Token | None = None
+        self._held: tuple[Token, float] | None = None
         self._waiting: str | None = None
         self._begun = False
         self._matched = False
@@ -64,6 +64,8 @@ class Generation:
         self.end: End | None = None
         self.first_at = 0.0
         self.last_at = 0.0
+        """When the last of those that are counted came. The end-of-sequence token's time in it would make each rate that
+        is computed of it too low."""
 
     def run(self) -> Ending:
         """Deliver everything but the terminal callback; how it ended."""
@@ -105,23 +107,24 @@ class Generation:
             self._on_progress(event.processed - event.cached, event.total - event.cached)
 
     def _token(self, event: Token) -> None:
-        self.last_at = time.perf_counter()
+        now = time.perf_counter()
         if not self.first_at:
-            self.first_at = self.last_at
+            self.first_at = self.last_at = now
         if self._held is not None:
             held, self._held = self._held, None
-            self._deliver(held)
+            self._deliver(*held)
             if self._matched or self._stream.cancelled:
                 return
         if not event.text or event.token in self._end_tokens:
             # Perhaps the end of the sequence, which is known only with the next event: it must not be called back.
-            self._held = event
+            self._held = event, now
         else:
-            self._deliver(event)
+            self._deliver(event, now)
 
-    def _deliver(self, event: Token) -> None:
+    def _deliver(self, event: Token, came: float) -> None:
         # An abort in this call does not keep `event` from the caller: without its callback, what is held back from
         # before would have none to come with.
+        self.last_at = came
         self._release()
         count = event.count - self.count
         self.pieces.append(Piece(event.text, event.token, count))
@@ -144,7 +147,7 @@ class Generation:
         ended = end.stop_type == "eos"
         held, self._held = self._held, None
         if held is not None and not ended:
-            self._deliver(held)
+            self._deliver(*held)
             if self._stream.cancelled and not self._matched:
                 self._release(self._stops.flush())
                 return Ending.ABORT
