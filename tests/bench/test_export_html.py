@@ -131,7 +131,7 @@ def test_everything_is_in_it() -> None:
     assert heads == [
         "What was found",
         "Summary",
-        "Baseline against the model",
+        "Against the baseline",
         "Medians by prompt",
         "Both clocks",
         "Runs",

@@ -43,7 +43,10 @@ def test_what_an_issue_needs() -> None:
     prompts = found["Medians by prompt"]
     assert [row[0] for row in prompts[2:]] == ["`joke`", "`matmul`", "`local`", "`number`"]
     assert prompts[0].index("baseline Decode tok/s") == 8
-    assert "Baseline against the model" in found
+    speedup = {row[0]: row for row in found["Against the baseline"]}
+    ratio, least, most = (float(cell.removesuffix(" ×")) for cell in speedup["Decode"][1:4])
+    assert 2.2 < least < ratio < most < 2.6
+    assert [speedup[name][5] for name in ("Decode", "TTFT")] == ["faster", "faster"]
     assert "1.266 ± 0.081" in found["Energy"][2]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from npurun_tui.bench.exports.markup import safe
 from npurun_tui.bench.exports.plots.chart import WIDTH, svg_element
-from npurun_tui.bench.exports.plots.drawing import box, fitted, written
+from npurun_tui.bench.exports.plots.drawing import box, fitted, wrapped, written
 from npurun_tui.bench.exports.plots.style import PLOT_STYLE
 from npurun_tui.bench.exports.report import verdicts
 from npurun_tui.bench.exports.session_plots import plots
@@ -28,9 +28,9 @@ def svg(session: Session) -> str:
         y += 25
     facts = ", ".join(filter(None, (moment(session), length(session), _machine(session))))
     body.append(written((16, y), fitted(facts, room), "b-quiet"))
-    for sentence in verdicts(session)[:3]:
+    for row in (row for sentence in verdicts(session)[:4] for row in wrapped(sentence, room)):
         y += _ROW
-        body.append(written((16, y), fitted(sentence, room)))
+        body.append(written((16, y), row))
     y += _GAP
     drawn = plots(session)
     for plot in drawn:

@@ -98,13 +98,12 @@ def prompts_table(session: Session) -> Table:
 
 
 def speedup_table(session: Session) -> Table:
-    """The baseline against the model; without rows where there is none."""
+    """The model against its baseline; without rows where there is none."""
     found = compare_sides(session) if len(session.sides) > 1 else {}
-    rows = tuple(_difference(name, difference) for name, difference in found.items())
-    note = "The change from the model to its baseline, with the interval that holds 95 % of what chance would do."
-    return Table(
-        "Baseline against the model", _DIFFERENCE_HEADS, rows, _DIFFERENCE_WORDS, note=note
-    )
+    rows = tuple(_speedup(name, difference) for name, difference in found.items())
+    note = "The model's figure by the baseline's, with its 95 % interval."
+    heads = ("figure", "ratio", "at least", "at most", "runs", "verdict")
+    return Table("Against the baseline", heads, rows, _DIFFERENCE_WORDS, note=note)
 
 
 def comparison_table(comparison: Comparison | None) -> Table:
@@ -261,6 +260,18 @@ def _difference(name: Figure, found: Difference) -> tuple[str, ...]:
     verdict = f"{found.verdict}, a regression" if found.regression else found.verdict
     changes = [percent(ratio - 1) for ratio in (found.ratio, found.low, found.high)]
     return (NAMES[name], *changes, f"{found.n_a:,} / {found.n_b:,}", verdict)
+
+
+_TURNED: Final = {"faster": "slower", "slower": "faster", "no difference": "no difference"}
+
+
+def _speedup(name: Figure, found: Difference) -> tuple[str, ...]:
+    """Turned round: `found` is of the baseline, and people ask how much faster the model is."""
+    ratios = [
+        f"{figure(1 / ratio, 2)} ×" if ratio > 0 else NOTHING
+        for ratio in (found.ratio, found.high, found.low)
+    ]
+    return (NAMES[name], *ratios, f"{found.n_a:,} / {found.n_b:,}", _TURNED[found.verdict])
 
 
 def _run(at: int, run: Run, both: bool, turns: bool) -> tuple[str, ...]:

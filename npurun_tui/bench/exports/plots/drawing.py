@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 from xml.sax.saxutils import quoteattr
 
-from npurun_tui.bench.exports.markup import safe
+from npurun_tui.bench.exports.markup import plain, safe
 
 Point = tuple[float, float]
 Shape = Literal["circle", "diamond", "square", "cross"]
@@ -40,6 +40,18 @@ def fitted(text: str, width: float, css: str = "") -> str:
     while text and width_of(f"{text}…", css) > width:
         text = text[:-1]
     return f"{text.rstrip()}…"
+
+
+def wrapped(text: str, width: float, css: str = "", *, most: int = 3) -> list[str]:
+    """`text` in at most `most` lines of `width` pixels; what has no room after that is cut off."""
+    lines = [""]
+    for word in plain(text).split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        if lines[-1] and width_of(longer, css) > width and len(lines) < most:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return [fitted(line, width, css) for line in lines]
 
 
 def written(at: Point, text: str, css: str = "b-text", anchor: Anchor = "start") -> str:
