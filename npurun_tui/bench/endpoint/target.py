@@ -159,10 +159,16 @@ class MeasuringEndpoint:
 
     async def count(self, messages: tuple[ChatMessage, ...]) -> int | None:
         """Tokens of `messages`, by a question for one token: what an endpoint counts is what it has answered. None
-        where that could cost somebody's money. Raises as `measure`."""
+        where that could cost somebody's money, and of what the endpoint does not take: it may be too long. Raises as
+        `measure`."""
         if self._found.kind not in COUNTS:
             return None
-        answer = await self.measure(Question(messages, 1, keep=True), Progress())
+        try:
+            answer = await self.measure(Question(messages, 1, keep=True), Progress())
+        except ServerRefused as error:
+            if error.status != 400:
+                raise
+            return None
         return answer.prompt_tokens
 
     async def measure(self, question: Question, progress: Progress) -> Measured:
