@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-from itertools import pairwise
 
 import pytest
 
 from npurun_tui.bench.energy.account import Asked, Gap, account
 from npurun_tui.bench.energy.traces import Trace, part_of
-from npurun_tui.bench.energy.uncertainty import difference, mean_of, student
+from npurun_tui.bench.energy.uncertainty import difference, mean_of
 from npurun_tui.bench.records import Energy
 
 IDLE = [(0.0, 10.0)]
@@ -223,16 +222,6 @@ def test_readings_that_resemble_each_other_say_less() -> None:
     assert loose.effective > 120
     assert tight.effective < 60
     assert tight.variance > 2 * loose.variance
-
-
-def test_students_t() -> None:
-    table = {1: 12.706, 2: 4.303, 3: 3.182, 5: 2.571, 6: 2.447, 10: 2.228, 30: 2.042, 1000: 1.962}
-    for freedom, value in table.items():
-        assert student(freedom) == pytest.approx(value, rel=0.004)
-    assert student(math.inf) == 1.96
-    assert student(0.2) == student(1)
-    steps = [student(1 + each / 10) for each in range(200)]
-    assert all(before >= after for before, after in pairwise(steps))
 
 
 def test_a_mean_of_nothing_is_refused() -> None:

@@ -9,12 +9,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 import pytest
 
 from npurun_tui.bench.energy.families import FIRST, Families
 from npurun_tui.bench.energy.here import Nowhere, sources_here
 from npurun_tui.bench.energy.meter import Meter
+from npurun_tui.bench.energy.rapl import Rapl
+from npurun_tui.bench.energy.sleeping import slept
 from npurun_tui.bench.energy.source import BATTERY, Readings, Source, SourceAbsent
 from npurun_tui.bench.records import Sample
 
@@ -308,6 +311,17 @@ async def test_a_sleep_that_the_clock_slept_through() -> None:
     assert session.meter._conditions.gaps[0].asleep
 
 
+@pytest.mark.skipif(sys.platform not in ("linux", "darwin", "win32"), reason="tells no sleep")
+def test_this_machine_tells_how_long_it_has_slept() -> None:
+    before = slept()
+    time.sleep(0.05)
+    after = slept()
+    assert before is not None
+    assert after is not None
+    assert before >= -0.001
+    assert after - before == pytest.approx(0, abs=0.02)  # time that it was awake does not count
+
+
 async def test_a_slow_source_is_no_sleep() -> None:
     session = Session()
 
@@ -369,6 +383,43 @@ async def test_a_listener_whose_loop_has_ended_is_no_fault() -> None:
     await session.until(lambda: len(session.meter.samples) >= 3)
     await session.meter.stop()
     assert session.heard == []
+
+
+# --- from files to joules ----------------------------------------------------------------------
+
+
+async def test_joules_of_a_counter_in_a_file_that_wraps_meanwhile(tmp_path: Path) -> None:
+    """4 W at rest, 11 W at work, and a counter that begins again in the middle of the work."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no file names with a colon")
+    zone = tmp_path / "sys/class/powercap/intel-rapl:0"
+    zone.mkdir(parents=True)
+    (zone / "name").write_text("package-0\n")
+    reach = 17_000_000
+    (zone / "max_energy_range_uj").write_text(f"{reach}\n")
+    rest, work = (0.2, 1.7), (1.9, 3.4)
+
+    def write(at: float) -> None:
+        joules = 4 * at + 7 * max(0.0, min(at, work[1]) - work[0])
+        (zone / "new").write_text(f"{round(joules * 1e6) % reach}\n")
+        (zone / "new").replace(zone / "energy_uj")
+
+    write(0)
+    session = Session()
+    session.meter = Meter([Rapl(tmp_path)], set, interval=0.05, asleep=lambda: 0.0)
+    session.meter.start(session.clock, session.hear)
+    while (at := session.clock()) < work[1] + 0.2:
+        await asyncio.to_thread(write, at)
+        await asyncio.sleep(0.005)
+    await session.meter.stop()
+    found = session.meter.energy("a", [rest], [work], 30)
+    assert found is not None
+    assert session.meter.notes == []
+    assert found.source == "RAPL: the processor package"
+    assert found.idle_watts == pytest.approx(4, abs=0.3)
+    assert found.joules_per_token == pytest.approx(7 * 1.5 / 30, rel=0.1)
+    assert found.uncertainty < 0.3 * found.joules_per_token
+    assert max(sample.watts or 0 for sample in session.heard) < 30  # no spike where it wraps
 
 
 # --- this machine ------------------------------------------------------------------------------

@@ -282,5 +282,5 @@ def test_what_is_looked_for_depends_on_the_system(root: Path) -> None:
     )
     laptop = dict(describe(sources_here(lay(root, "linux_intel_laptop"), "linux")))
     assert laptop["RAPL"] == "measures the processor package and its memory"
-    assert laptop["Battery"] == "measures the whole machine"
+    assert laptop["Battery"] == "measures the whole machine while the charger is away"
     assert laptop["NPU"].startswith("not measurable here")

@@ -6,8 +6,10 @@ comes from the fixtures.
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -309,6 +311,13 @@ def test_a_powershell_that_ends_is_an_error() -> None:
     with pytest.raises(OSError, match="PowerShell has ended"):
         battery.read(())
     battery.close()
+
+
+def test_the_script_ends_with_its_parent() -> None:
+    script = base64.b64decode(Discharge()._command[-1]).decode("utf-16-le")
+    assert f"while (Get-Process -Id {os.getpid()}) {{" in script
+    assert "-Namespace root/wmi -ClassName BatteryStatus" in script
+    assert script.count("{") == script.count("}") == 1
 
 
 def test_a_powershell_that_is_not_there() -> None:

@@ -50,6 +50,7 @@ class Discharge:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`command` prints a JSON line for each look; None is this system's own."""
+        self._given = command is not None
         self._command = command or powershell(_SCRIPT.format(parent=os.getpid()))
         self._now = now
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,6 +60,10 @@ class Discharge:
 
     def open(self) -> None:
         """Start the program; what it says is read as it comes. Raises SourceAbsent."""
+        import psutil
+
+        if not self._given and psutil.sensors_battery() is None:
+            raise SourceAbsent("Windows shows no battery")
         try:
             self._process = subprocess.Popen(
                 self._command,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from npurun_tui.bench.energy.source import Readings, Source, SourceAbsent
+from npurun_tui.bench.energy.source import BATTERY, Readings, Source, SourceAbsent
 
 
 class Nowhere:
@@ -73,9 +73,9 @@ def describe(sources: list[Source] | None = None) -> list[tuple[str, str]]:
         except SourceAbsent as absent:
             told.append((source.name, f"not measurable here: {absent}"))
         else:
-            told.append(
-                (source.name, f"measures {source.covers}" if source.covers else "can be read")
-            )
+            words = f"measures {source.covers}" if source.covers else "can be read"
+            away = " while the charger is away" if source.name == BATTERY else ""
+            told.append((source.name, words + away))
         finally:
             source.close()
     return told

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from npurun_tui.bench.student import t95
+
 Series = Sequence[Sequence[tuple[float, float]]]
 """Pieces of weights and values; within a piece they follow each other."""
 
 _HIGHEST: Final = 0.97
 _BLOCKS: Final = 8
 _SHORTEST_BLOCK: Final = 4
-_T975: Final = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571}
-"""Student's t, 97.5 %, by degrees of freedom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,21 +131,4 @@ def difference(upper: Mean, lower: Mean, extra: float = 0.0) -> Margin | None:
     # Welch and Satterthwaite's degrees of freedom of a sum of variances.
     below = sum(part**2 / freedom for part, freedom in parts if freedom > 0)
     freedom = variance**2 / below if below > 0 else math.inf
-    return Margin(upper.value - lower.value, student(freedom) * math.sqrt(variance + extra))
-
-
-def student(freedom: float) -> float:
-    """The 97.5 % quantile of Student's t, to three digits; below one degree of freedom that of one."""
-    if math.isinf(freedom):
-        return 1.96
-    freedom = max(1.0, freedom)
-    if freedom >= 5:
-        z = 1.959964
-        # Abramowitz and Stegun 26.7.5.
-        first = (z**3 + z) / 4
-        second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-        third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-        return z + first / freedom + second / freedom**2 + third / freedom**3
-    under = math.floor(freedom)
-    share = (1 / under - 1 / freedom) / (1 / under - 1 / (under + 1))
-    return math.exp((1 - share) * math.log(_T975[under]) + share * math.log(_T975[under + 1]))
+    return Margin(upper.value - lower.value, t95(freedom) * math.sqrt(variance + extra))
