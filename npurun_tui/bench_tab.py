@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 TOKEN: Final = "NPURUN_BASELINE_TOKEN"  # noqa: S105 - a variable's name
 """The environment variable with an endpoint's token, as for the command `bench`."""
 
-Make = Callable[[str, str], "Target"]
-"""A side by its name and its key."""
+Make = Callable[[str, str, str], "Target"]
+"""A side by its name, its key, and the model that an endpoint is asked for where the name does not say."""
 
 
 def here(services: Services, follow: Callable[[], object]) -> BenchParts:
     """This machine. `follow` is called before the engine is used, so that the status bar shows it."""
 
-    def side(text: str, key: str) -> Target:
+    def side(text: str, key: str, wanted: str) -> Target:
         from npurun_tui.bench.sides import target_of
 
-        return target_of(text, services, key=key, token=os.environ.get(TOKEN, ""), flag=TOKEN)
+        token = os.environ.get(TOKEN, "")
+        return target_of(text, services, key=key, wanted=wanted, token=token, flag=TOKEN)
 
     async def targets(setup: Setup) -> Sequence[Target]:
         follow()
@@ -49,12 +50,13 @@ def here(services: Services, follow: Callable[[], object]) -> BenchParts:
 def there(services: Services, attached: Attachment) -> BenchParts:
     """The server that the workbench is attached to. What it is measured against may be another address."""
 
-    def side(text: str, key: str) -> Target:
+    def side(text: str, key: str, wanted: str) -> Target:
         from npurun_tui.bench.endpoint import is_address
         from npurun_tui.bench.sides import attached_target, target_of
 
         if is_address(text):
-            return target_of(text, services, key=key, token=os.environ.get(TOKEN, ""), flag=TOKEN)
+            token = os.environ.get(TOKEN, "")
+            return target_of(text, services, key=key, wanted=wanted, token=token, flag=TOKEN)
         return attached_target(attached.there, text, key)
 
     async def targets(setup: Setup) -> Sequence[Target]:
@@ -73,8 +75,10 @@ def there(services: Services, attached: Attachment) -> BenchParts:
 
 async def _sides(setup: Setup, side: Make) -> list[Target]:
     """In a thread: manifests are read."""
-    named = [(setup.model, "a"), *([(setup.baseline, "b")] if setup.baseline else [])]
-    return [await asyncio.to_thread(side, text, key) for text, key in named]
+    named = [(setup.model, "a", "")]
+    if setup.baseline:
+        named.append((setup.baseline, "b", setup.model))
+    return [await asyncio.to_thread(side, *each) for each in named]
 
 
 async def _machine() -> Machine:

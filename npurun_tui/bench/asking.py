@@ -152,6 +152,7 @@ def _cut(progress: Progress, seconds: float) -> Measured:
         engine=NOT_TIMED,
         prompt_tokens=None,
         cached_tokens=None,
-        completion_tokens=progress.tokens,
+        # An endpoint counts at the end, which did not come: that something came is known, not how much.
+        completion_tokens=progress.tokens if progress.tokens or not progress.first else None,
         outcome="aborted",
     )

@@ -100,6 +100,7 @@ async def test_an_endpoint_that_dies_leaves_what_was_measured() -> None:
     failed = [run for run in session.runs if run.outcome == "failed"]
     assert len(failed) == 3
     assert all(run.fault and not run.counts for run in failed)
+    assert {run.completion_tokens for run in failed} == {None}  # some came, and nobody has counted
     assert len(session.counted("a")) == 4
 
 
