@@ -136,6 +136,7 @@ def sweep(*, baseline: bool = True, windows: tuple[int, ...] = (4096,)) -> Sessi
                     if length < window:
                         asked: dict[str, object] = {"prompt": f"{length} tokens"}
                         asked |= {"prompt_tokens": length, "repeat": repeat, "context": window}
+                        asked |= {"scale": 1 / (1 + length / 6000)}
                         runs.append(run(len(runs), len(runs) * 9.0, side, **asked))
     return session(*runs, sides=(NPU, CPU) if baseline else (NPU,))
 

@@ -28,8 +28,8 @@ KNOWN = frozenset(
 KNOWN_ATTRIBUTES = frozenset(
     re.findall(
         r"[a-z0-9-]+",
-        """lang charset http-equiv content name class scope tabindex viewbox xmlns role aria-labelledby id x y d
-        width height text-anchor""",
+        """lang charset http-equiv content name class scope tabindex viewbox xmlns role aria-label aria-labelledby id x
+        y d width height text-anchor""",
     )
 )
 

@@ -192,6 +192,25 @@ def test_conversations_show_what_the_cache_saves() -> None:
     assert int(anew) > 4 * int(kept)
 
 
+def test_a_sweep_shows_what_a_long_prompt_costs() -> None:
+    names = [plot.name for plot in plots(made.sweep())]
+    assert names[:3] == ["by-run", "by-length", "decode-by-length"]
+    summary = plot_of(made.sweep(baseline=False), "decode-by-length").summary
+    short, long = re.findall(r"([\d.]+) tok/s at", summary)
+    assert float(short) > 1.3 * float(long)
+    assert "decode-by-length" not in [plot.name for plot in plots(made.against_cpu())]
+
+
+def test_long_names_leave_room_for_where_it_runs() -> None:
+    name = "a-model-whose-name-goes-on-and-on-until-nobody-reads-it-any-more"
+    sides = (replace(made.NPU, model=name), replace(made.CPU, model=name))
+    body = plot_of(
+        made.session(made.run(0, 0.0), made.run(1, 9.0, "b"), sides=sides), "by-run"
+    ).body
+    assert "· NPU (Genie 1.21.0), median" in body
+    assert "· CPU (llama.cpp), median" in body
+
+
 def test_windows_are_told_apart() -> None:
     plot = plot_of(made.EVERY["windows"](), "by-length")
     for window in ("512", "1,024", "4,096"):

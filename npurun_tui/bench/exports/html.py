@@ -118,8 +118,8 @@ def _grid(table: Table) -> str:
     )
     note = f"<p>{safe(table.note)}</p>" if table.note else ""
     return (
-        f'<div class="wide" tabindex="0"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody>\n'
-        f"</table></div>{note}"
+        f'<div class="wide" tabindex="0" role="region" aria-label="{safe(table.title)}"><table>\n'
+        f"<thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody>\n</table></div>{note}"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from npurun_tui.bench.exports.plots.by_length import ttft_by_length
+from npurun_tui.bench.exports.plots.by_length import decode_by_length, ttft_by_length
 from npurun_tui.bench.exports.plots.by_run import decode_by_run
 from npurun_tui.bench.exports.plots.by_turn import ttft_by_turn
 from npurun_tui.bench.exports.plots.chart import Plot
@@ -16,6 +16,7 @@ def plots(session: Session) -> list[Plot]:
     found = (
         decode_by_run(session),
         ttft_by_length(session),
+        decode_by_length(session),
         ttft_by_turn(session),
         rate_over_time(session),
         spread(session, "decode_tps"),

@@ -1,4 +1,4 @@
-"""How the time to the first token grows with the prompt."""
+"""How the time to the first token grows with the prompt, and the rate falls."""
 
 from __future__ import annotations
 
@@ -8,36 +8,61 @@ from typing import Final
 
 from npurun_tui.bench.exports.plots.chart import LEFT, RIGHT, WIDTH, Chart, Key, Plot
 from npurun_tui.bench.exports.plots.drawing import Point, Shape, marks, polyline
-from npurun_tui.bench.exports.plots.scales import LOG_FROM, for_lengths, for_times
+from npurun_tui.bench.exports.plots.scales import (
+    LOG_FROM,
+    Scale,
+    for_lengths,
+    for_times,
+    from_values,
+)
 from npurun_tui.bench.exports.plots.series import label, medians, radius_for, side_key, thinned
 from npurun_tui.bench.records import Session
-from npurun_tui.bench.statistics import figure_of
+from npurun_tui.bench.statistics import Figure, figure_of
+
+Series = tuple[Key, list[tuple[float, float]]]
 
 _HEIGHT = 240
 _LOOKS: Final[tuple[tuple[str, Shape], ...]] = (
     ("", "circle"),
     ("b-dash", "square"),
     ("b-dots", "diamond"),
-    ("b-long", "cross"),
+    ("b-long", "circle"),
 )
 
 
 def ttft_by_length(session: Session) -> Plot | None:
     """Runs that begin a conversation, against all tokens of their prompts; None where none of them is known."""
-    found = _series(session)
-    points = [pair for _, pairs in found for pair in pairs]
-    if not points:
+    found = _series(session, "ttft_ms")
+    lengths, times = _both(found)
+    if not lengths:
         return None
-    lengths, times = [x for x, _ in points], [y for _, y in points]
-    log = min(lengths) > 0 and max(lengths) / min(lengths) >= LOG_FROM
     chart = Chart("by-length", "Time to first token by prompt length")
     chart.head([key for key, _ in found])
     top, bottom = chart.frame(_HEIGHT, "ms")
+    up = for_times(times, bottom, top, log=_far_apart(lengths))
+    _draw(chart, found, up, top, bottom)
+    return chart.plot(_summary(found, "ms"))
+
+
+def decode_by_length(session: Session) -> Plot | None:
+    """What a long context costs each token; None where the prompts are about as long as each other."""
+    found = _series(session, "decode_tps")
+    lengths, rates = _both(found)
+    if not lengths or not _far_apart(lengths):
+        return None
+    chart = Chart("decode-by-length", "Decode rate by prompt length")
+    chart.head([key for key, _ in found])
+    top, bottom = chart.frame(_HEIGHT, "tok/s")
+    _draw(chart, found, from_values(rates, bottom, top), top, bottom)
+    return chart.plot(_summary(found, "tok/s"))
+
+
+def _draw(chart: Chart, found: Sequence[Series], up: Scale, top: float, bottom: float) -> None:
+    lengths, _ = _both(found)
     across = for_lengths(lengths, LEFT, WIDTH - RIGHT)
-    up = for_times(times, bottom, top, log=log)
     chart.rows(up)
     chart.columns(across, top, bottom, "prompt, tokens")
-    radius = radius_for(len(points))
+    radius = radius_for(len(lengths))
     for key, pairs in found:
         way = [(across.at(x), up.at(y)) for x, y in medians(pairs)]
         if len(way) > 1:
@@ -45,12 +70,20 @@ def ttft_by_length(session: Session) -> Plot | None:
         places: list[Point] = [(across.at(x), up.at(y)) for x, y in thinned(pairs)]
         css = key.mark_css(many=len(pairs) > 100)
         chart.parts.append(marks(places, key.shape or "circle", radius, css))
-    return chart.plot(_summary(found))
 
 
-def _series(session: Session) -> list[tuple[Key, list[tuple[float, float]]]]:
+def _both(found: Sequence[Series]) -> tuple[list[float], list[float]]:
+    pairs = [pair for _, series in found for pair in series]
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def _far_apart(lengths: Sequence[float]) -> bool:
+    return max(lengths) / min(lengths) >= LOG_FROM
+
+
+def _series(session: Session, figure: Figure) -> list[Series]:
     """Each side, and each of its windows where there are several, with its points."""
-    found: list[tuple[Key, list[tuple[float, float]]]] = []
+    found: list[Series] = []
     for index, side in enumerate(session.sides):
         runs = [run for run in session.counted(side.key) if run.turn == 0]
         windows = sorted({run.context for run in runs})
@@ -61,7 +94,7 @@ def _series(session: Session) -> list[tuple[Key, list[tuple[float, float]]]]:
                 if run.context == window
                 and run.prompt_tokens
                 and run.prompt_tokens > 0
-                and (value := figure_of(run, "ttft_ms")) is not None
+                and (value := figure_of(run, figure)) is not None
             ]
             if not pairs:
                 continue
@@ -75,11 +108,15 @@ def _series(session: Session) -> list[tuple[Key, list[tuple[float, float]]]]:
     return found
 
 
-def _summary(found: Sequence[tuple[Key, list[tuple[float, float]]]]) -> str:
+def _summary(found: Sequence[Series], unit: str) -> str:
     parts = []
     for key, pairs in found:
         (short, first), (long, last) = medians(pairs)[0], medians(pairs)[-1]
-        parts.append(f"{key.text}: {first:,.0f} ms at {short:,.0f} tokens")
+        parts.append(f"{key.text}: {_short(first)} {unit} at {short:,.0f} tokens")
         if long > short:
-            parts[-1] += f", {last:,.0f} ms at {long:,.0f}"
+            parts[-1] += f", {_short(last)} {unit} at {long:,.0f}"
     return f"One sign a run, a line through the medians. {'; '.join(parts)}."
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"

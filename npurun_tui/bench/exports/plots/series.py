@@ -15,12 +15,14 @@ T = TypeVar("T")
 
 MOST_POINTS: Final = 3000
 """Of one series: more can't be told apart, and make a file of megabytes."""
-_LABEL: Final = 56
+_MODEL: Final = 34
+_DEVICE: Final = 26
 
 
 def label(side: Side) -> str:
-    """A side in a legend."""
-    return plain(side.label, _LABEL)
+    """A side in a legend: of a long model name less is left than of where it runs, which tells two sides apart."""
+    model = plain(side.model, _MODEL)
+    return f"{model} · {plain(side.device, _DEVICE)}" if side.device else model
 
 
 def side_key(first: bool, text: str) -> Key:
