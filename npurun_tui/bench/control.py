@@ -70,6 +70,7 @@ class BenchControl:
             phase="starting",
         )
         self._task = asyncio.get_running_loop().create_task(self._run(bench), name="bench")
+        self._task.add_done_callback(self._look_at_fault)
 
     def stop(self) -> None:
         """End it with what it has; nothing where none runs. `Ended` follows."""
@@ -100,6 +101,12 @@ class BenchControl:
             if ended:
                 await self._store(ended[0].session)
                 self._tell(ended[0])
+
+    def _look_at_fault(self, task: asyncio.Task[None]) -> None:
+        """What nobody foresaw: the session says that it ended early, and the log why."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._state.running = False
+            log.error("the bench failed", exc_info=error)
 
     async def _store(self, session: Session) -> None:
         """Keep `session`; a failure is told, and the session stays in `state`."""

@@ -1,0 +1,174 @@
+"""The bench that belongs to no screen: one at a time, watched, kept, and ended with the workbench."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from npurun_tui.bench.control import BenchControl
+from npurun_tui.bench.events import Ended, Noted, Sampled, Ticked, Waiting
+from npurun_tui.bench.plan import Plan
+from npurun_tui.bench.records import Sample, Session
+from npurun_tui.bench.state import SHOWN, BenchState
+from npurun_tui.errors import BenchBusy, StorageError, UsageError
+from tests.bench.playing import MACHINE, Heard, Played
+
+PLAN = Plan(prompts=("joke", "number"), repeats=2)
+
+
+class Keeper:
+    """Keeps sessions as the history does: in whatever thread it is called."""
+
+    def __init__(self, fault: StorageError | None = None) -> None:
+        self.kept: list[Session] = []
+        self.threads: list[str] = []
+        self._fault = fault
+
+    def __call__(self, session: Session) -> None:
+        self.threads.append(threading.current_thread().name)
+        if self._fault is not None:
+            raise self._fault
+        self.kept.append(session)
+
+
+@pytest.fixture
+def keeper() -> Keeper:
+    return Keeper()
+
+
+@pytest.fixture
+async def control(keeper: Keeper) -> AsyncIterator[BenchControl]:
+    control = BenchControl(keeper)
+    yield control
+    await control.aclose()
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not [task for task in left if "bench" in task.get_name()], "a task was left behind"
+
+
+async def test_a_bench_is_watched_and_kept(control: BenchControl, keeper: Keeper) -> None:
+    heard = Heard()
+    control.subscribe(heard)
+    control.start(PLAN, [Played()], MACHINE)
+    assert control.state.phase == "starting"
+    assert control.state.plan == PLAN
+    session = await control.ended()
+    state = control.state
+    assert session is not None
+    assert state.session is session is keeper.kept[0]
+    assert keeper.threads != [threading.current_thread().name]
+    assert not state.running
+    assert tuple(state.runs) == session.runs
+    assert tuple(state.loads) == session.loads
+    assert (state.done, state.of) == (4, 4)
+    assert (state.phase, state.current, state.waiting) == ("done", None, "")
+    assert heard.kinds[-1] == "Ended"
+
+
+async def test_who_hears_of_the_end_finds_the_session_kept(
+    control: BenchControl, keeper: Keeper
+) -> None:
+    seen: list[int] = []
+
+    def hear(event: object) -> None:
+        if isinstance(event, Ended):
+            seen.append(len(keeper.kept))
+
+    control.subscribe(hear)
+    control.start(PLAN, [Played()], MACHINE)
+    await control.ended()
+    assert seen == [1]
+
+
+async def test_there_is_one_at_a_time(control: BenchControl) -> None:
+    target = Played(hang=1)
+    control.start(PLAN, [target], MACHINE)
+    await target.hanging.wait()
+    with pytest.raises(BenchBusy):
+        control.start(PLAN, [Played()], MACHINE)
+    assert control.state.current is not None
+    control.stop()
+    session = await control.ended()
+    assert session is not None
+    assert session.reason == "stopped"
+    assert control.state.phase == "incomplete: stopped"
+    control.start(PLAN, [Played()], MACHINE)
+    assert control.state.runs == [], "each bench begins with a state of its own"
+    session = await control.ended()
+    assert session is not None
+    assert session.complete
+
+
+async def test_a_plan_that_cannot_be_meant_starts_nothing(control: BenchControl) -> None:
+    with pytest.raises(UsageError):
+        control.start(Plan(repeats=0), [Played()], MACHINE)
+    assert not control.state.running
+    assert await control.ended() is None
+
+
+async def test_closing_keeps_what_there_is(control: BenchControl, keeper: Keeper) -> None:
+    target = Played(hang=3)
+    control.start(PLAN, [target], MACHINE)
+    await target.hanging.wait()
+    await control.aclose()
+    (session,) = keeper.kept
+    assert session.reason == "cancelled"
+    assert len(session.runs) == 4
+    assert not control.state.running
+
+
+async def test_a_session_that_cannot_be_kept_is_still_there() -> None:
+    control, heard = BenchControl(Keeper(StorageError("The disk is full."))), Heard()
+    control.subscribe(heard)
+    control.start(PLAN, [Played()], MACHINE)
+    session = await control.ended()
+    assert session is not None
+    assert session.complete
+    assert control.state.fault == "The disk is full."
+    assert heard.kinds[-2:] == ["Noted", "Ended"]
+
+
+async def test_who_has_unsubscribed_hears_nothing(control: BenchControl) -> None:
+    heard = Heard()
+    leave = control.subscribe(heard)
+    leave()
+    leave()
+    control.start(PLAN, [Played()], MACHINE)
+    await control.ended()
+    assert heard.events == []
+
+
+async def test_a_bench_with_a_fault_of_ours_is_kept_too(
+    control: BenchControl, keeper: Keeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_question: object) -> None:
+        raise ZeroDivisionError
+
+    control.start(PLAN, [Played(hooks={2: fail})], MACHINE)
+    session = await control.ended()
+    assert session is not None
+    assert not session.complete
+    assert keeper.kept == [session]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_the_state_says_who_holds_the_permit() -> None:
+    state = BenchState()
+    state.take(Waiting(1, "chat"))
+    assert state.waiting == "chat"
+    assert state.phase == "waiting: chat holds the permit"
+    state.take(Sampled(Sample(0.0)))
+    state.take(Noted("It is warm."))
+    assert state.waiting == "chat", "what happens meanwhile does not end the wait"
+    state.take(Waiting(3, ""))
+    assert state.phase == "waiting: somebody else holds the permit, 2 others wait before us"
+
+
+def test_a_long_run_does_not_fill_the_memory() -> None:
+    state = BenchState()
+    for number in range(SHOWN + 10):
+        state.take(Ticked(number, number, None, None))
+    assert len(state.ticks) == SHOWN
+    assert state.ticks[0].tokens == 10
