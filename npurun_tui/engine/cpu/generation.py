@@ -64,8 +64,8 @@ class Generation:
         self.end: End | None = None
         self.first_at = 0.0
         self.last_at = 0.0
-        """When the last of those that are counted came. With the end-of-sequence token's time in it each rate would be too
-        low: by 5 % after twenty tokens."""
+        """When the last of those that are counted came. With the end-of-sequence token's time in it each rate would be
+        too low: by 5 % after twenty tokens."""
 
     def run(self) -> Ending:
         """Deliver everything but the terminal callback; how it ended."""
