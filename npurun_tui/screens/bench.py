@@ -48,7 +48,7 @@ class BenchPane(BenchView):
     A *warm-up* is shown and left out of every figure; **✗** gave no answer. **Enter** shows all of a run.
 
     **p** goes on to the next part below the table: percentiles and what they mean, tok/s over time, TTFT by the
-    prompt's length. A wide terminal shows all of them.
+    prompt's length. A wide terminal shows all of them. **◉** in a plot: points of both sides in one place.
 
     **h** lists earlier benches, to show, compare and remove. **x** writes the shown one to a file, **y** copies it as
     Markdown.

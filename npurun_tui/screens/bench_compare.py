@@ -103,6 +103,7 @@ def _joules(session: Session) -> str:
 class BenchCompareScreen(ModalScreen[None]):
     """The older one on the left. `y` copies what is read."""
 
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (44, "-high")]  # noqa: RUF012 - Textual's way
     BINDINGS = [  # noqa: RUF012 - Textual's way
         Binding("y", "copy", "Copy"),
         Binding("escape,q", "close", "Close"),

@@ -97,7 +97,7 @@ def _seconds(text: str) -> float:
 
 FIELDS: Final = (
     Field("baseline", "Against", "a model's name, or an address", str),
-    Field("prompts", "Prompts", "names; empty: all, or none of a sweep", _prompts),
+    Field("prompts", "Prompts", "names; see F1; empty is all", _prompts),
     Field("text", "Own prompt", "any text", str),
     Field("lengths", "Lengths", "a sweep: 32 128 512 max", _numbers(MOST_TOKENS, *_WHOLE_WINDOW)),
     Field("outputs", "Answers", "tokens at most: 128 512", _some(_numbers(MOST_TOKENS))),

@@ -30,7 +30,7 @@ LIMIT: Final = 500
 """Benches that are listed, the newest."""
 
 COLUMNS: Final = (
-    Column("", 1),
+    Column("", 2),
     Column("When", 16),
     Column("Model", 16),
     Column("Device", 18, rank=3),
@@ -57,7 +57,7 @@ class BenchHistoryScreen(ModalScreen[Session | None]):
     ## Earlier benches
 
     **Enter** shows one in the tab. **m** marks one, and **Enter** on another then compares the two: the older one is
-    on the left. **Delete** removes one for good, after a question. *Incomplete* ones ended before all was measured.
+    on the left. **Delete** removes one for good, after a question. **✗**: it ended before all was measured.
     """
 
     BINDINGS = [  # noqa: RUF012 - Textual's way
@@ -174,7 +174,7 @@ class BenchHistoryScreen(ModalScreen[Session | None]):
 def _cells(kept: Kept, marked: bool) -> Row:
     look = "" if kept.complete else "warning"
     texts = (
-        "●" if marked else "",
+        f"{'●' if marked else ' '}{'' if kept.complete else '✗'}",
         bench_words.when(kept.began),
         kept.name or kept.model,
         kept.device,
@@ -182,6 +182,6 @@ def _cells(kept: Kept, marked: bool) -> Row:
         span(kept.ttft_ms),
         f"{kept.runs:,}",
         kept.baseline,
-        "✓" if kept.complete else "✗ incomplete",
+        "complete" if kept.complete else "incomplete",
     )
     return tuple(Cell(text, look) for text in texts)

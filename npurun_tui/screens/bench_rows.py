@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = (
     Column("Run", 9),
-    Column("Prompt", 12),
+    Column("Prompt", 11),
     Column("Side", 4, rank=2),
     Column("Window", 6, right=True, rank=7),
     Column("In", 5, right=True),
@@ -24,7 +24,7 @@ COLUMNS: Final = (
     Column("Prefill", 7, right=True, rank=5),
     Column("tok/s", 6, right=True),
     Column("engine", 6, right=True, rank=3),
-    Column("Δ", 6, right=True, rank=4),
+    Column("Δ", 7, right=True, rank=4),
     Column("In all", 7, right=True, rank=8),
 )
 PROMPT: Final = 1
@@ -149,19 +149,21 @@ def facts_of(run: Run, side: str) -> list[tuple[str, str]]:
         ("Began after", units.duration(run.began_s)),
         ("Window", whole(run.context or None)),
         ("Tokens in", whole(run.prompt_tokens)),
-        ("From the cache", whole(run.cached_tokens)),
+        ("Cached", whole(run.cached_tokens)),
         ("Tokens out", whole(run.completion_tokens)),
         ("In all", span(run.total_ms)),
-        ("TTFT, host", span(run.host.ttft_ms)),
-        ("TTFT, engine", span(run.engine.ttft_ms)),
-        ("Prefill, host", _rate(run.host.prefill_tps)),
-        ("Prefill, engine", _rate(run.engine.prefill_tps)),
-        ("Decode, host", _rate(run.host.decode_tps)),
-        ("Decode, engine", _rate(run.engine.decode_tps)),
+        ("TTFT", _both(span(run.host.ttft_ms), span(run.engine.ttft_ms))),
+        ("Prefill", _both(_rate(run.host.prefill_tps), _rate(run.engine.prefill_tps))),
+        ("Decode", _both(_rate(run.host.decode_tps), _rate(run.engine.decode_tps))),
         ("Difference", gap_words(run)),
     ]
     return [pair for pair in pairs if pair[1] not in ("", UNKNOWN)]
 
 
+def _both(host: str, engine: str) -> str:
+    """A figure by this program's clock, and by the engine's where it has one."""
+    return host if engine == UNKNOWN else f"{host}; engine {engine}"
+
+
 def _rate(rate: float | None) -> str:
-    return "" if rate is None else units.rate(rate)
+    return UNKNOWN if rate is None else units.rate(rate)

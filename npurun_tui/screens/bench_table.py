@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from textual.events import Resize
+
 from npurun_tui.screens.bench_rows import COLUMNS, LIVE, PROMPT, cells_of, key_of
 from npurun_tui.screens.server_table import RequestTable
 from npurun_tui.widgets.row_table import Row
@@ -51,7 +53,7 @@ class BenchTable(RequestTable):
             return None
         return runs[int(key)]
 
-    def fit_runs(self, width: int) -> None:
-        """Lay the columns out."""
-        if width:
-            self.fit(COLUMNS, width, grower=PROMPT)
+    def on_resize(self, event: Resize) -> None:
+        """Lay the columns out: the table's width does not follow from the terminal's alone."""
+        if event.size.width:
+            self.fit(COLUMNS, event.size.width, grower=PROMPT)

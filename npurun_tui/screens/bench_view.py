@@ -133,14 +133,8 @@ class BenchView(Widget):
         return (self.size.width or self.app.size.width) >= WIDE
 
     def _fit(self) -> None:
-        width = self.size.width or self.app.size.width
         self.set_class(self.wide, "-wide")
-        self.call_after_refresh(self._fit_table)
-        self._fit_table(0 if self.wide else width)
         self._show_offer()
-
-    def _fit_table(self, width: int = 0) -> None:
-        self.table.fit_runs(width or self.table.size.width)
 
     def focus_main(self) -> None:
         """The table has the keyboard."""
@@ -170,6 +164,11 @@ class BenchView(Widget):
         return self.control.state.running
 
     @property
+    def elapsed(self) -> float:
+        """Seconds since the present bench was first seen."""
+        return time.monotonic() - self._began
+
+    @property
     def run_under_cursor(self) -> Run | None:
         """The ended run under the cursor."""
         return self.table.run_at_cursor(self.shown.runs)
@@ -194,14 +193,14 @@ class BenchView(Widget):
         if not self.is_attached:
             return
         self._due = False
-        shown, now = self.shown, time.monotonic()
+        shown, at = self.shown, time.monotonic()
         self._show_head(shown)
         self._show_note()
         self._show_rows(shown)
         nothing = not shown.runs and not self.running and shown.session is None
         self.set_class(nothing, "-empty")
-        if now - self._slow_at >= SLOW or not self.running:
-            self._slow_at = now
+        if at - self._slow_at >= SLOW or not self.running:
+            self._slow_at = at
             self._show_slow(shown)
         else:
             self._due = True  # what is left out now is drawn when its time has come
@@ -212,11 +211,13 @@ class BenchView(Widget):
         if self.preparing:
             state.show(f"◐ {self.preparing}", "")
         else:
-            elapsed = time.monotonic() - self._began
-            state.show(*bench_words.state_words(self.control.state, self.kept, elapsed))
+            present = self.control.state
+            state.show(*bench_words.state_words(present, self.kept, self.elapsed))
         if shown.sides:
             words = bench_words.sides_words(shown.sides)
-            sides.show(words, bench_words.loads_words(shown.loads, shown.sides))
+            alone = len(shown.sides) == 1  # two names need the line
+            loads = bench_words.loads_words(shown.loads, shown.sides)
+            sides.show(words, loads if alone else "")
             plan.show(bench_words.plan_words(shown.plan), bench_words.counts_words(shown.runs))
         else:
             against = f"   against: {self.setup.baseline}" if self.setup.baseline else ""
@@ -254,6 +255,8 @@ class BenchView(Widget):
         sections = [*self.sections]
         if shown.notes:
             sections.append(("Notes", [printable(note) for note in shown.notes]))
+        if lines and len(shown.sides) > 1:
+            lines.append(bench_words.loads_words(shown.loads, shown.sides))
         head = _FIGURES if lines else "No run that counts has ended yet."
         self._figures.say(head, note="\n".join(lines), sections=sections)
 

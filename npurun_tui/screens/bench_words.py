@@ -30,7 +30,8 @@ def sides_words(sides: Sequence[Side]) -> str:
     """What is measured, and against what."""
     if len(sides) < 2:
         return one_line(sides[0].label, 120) if sides else ""
-    return "   ".join(f"{side.key.upper()}: {one_line(side.label, 100)}" for side in sides)
+    named = [f"{side.key.upper()}: {one_line(side.label, 100)}" for side in sides]
+    return " against ".join(named)
 
 
 def plan_words(plan: Plan) -> str:
@@ -79,8 +80,8 @@ def loads_words(loads: Sequence[Load], sides: Sequence[Side]) -> str:
         ]
         if times:
             name = f"{side.key.upper()} " if len(sides) > 1 else ""
-            parts.append(f"{name}load {', '.join(times)}")
-    return "; ".join(parts)
+            parts.append(f"{name}{', '.join(times)}")
+    return f"load {'; '.join(parts)}" if parts else ""
 
 
 def when(unix: float) -> str:
@@ -139,7 +140,9 @@ def bar_words(state: BenchState) -> str:
         return ""
     if state.waiting:
         return "bench waits"
-    return f"bench {state.done}/{state.of}" if state.of else f"bench {state.done}"
+    if not state.of:
+        return f"bench {state.done}" if state.done else "bench starts"
+    return f"bench {state.done}/{state.of}"
 
 
 # --- figures -----------------------------------------------------------------------------------

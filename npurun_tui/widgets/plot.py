@@ -124,7 +124,7 @@ class Plot(Widget):
         words[0] = self._y_words(frame.top)
         if height > 2:
             middle = height // 2
-            words[middle] = self._y_words(frame.top * (1 - (middle + 0.5) / height))
+            words[middle] = self._y_words((frame.top + frame.bottom) / 2)
         if height > 1:
             words[-1] = self._y_words(frame.bottom)
         width = max(map(len, words))

@@ -16,8 +16,11 @@ Point = tuple[float, float | None]
 _DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Unicode's braille block: the bit of each dot, by row and column."""
 _BRAILLE: Final = 0x2800
-_STEPS: Final = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_STEPS: Final = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
+
+BOTH: Final = "◉"
+"""A sign that lies over another series' point."""
 
 Cell = tuple[str, int]
 """A character, and the number of the series that it is of; -1 for none."""
@@ -116,7 +119,11 @@ class Canvas:
 
     def _draw_signs(self, number: int, series: Series) -> None:
         for x, y in self._places(series.points, self._width, self._height):
-            self._signs[y, x] = series.sign
+            taken = self._owner[y][x] not in (-1, number)
+            if taken:
+                self._signs[y, x] = BOTH
+            else:
+                self._signs.setdefault((y, x), series.sign)
             self._owner[y][x] = number
 
     def _places(
