@@ -84,10 +84,15 @@ class BenchControl:
         return self._state.session
 
     async def aclose(self) -> None:
-        """Cancel the bench that runs, and wait until what it has is kept."""
-        if self._task is not None:
-            self._task.cancel()
+        """Stop the bench that runs, and wait until what it has is kept."""
+        if self._task is None:
+            return
+        self.stop()
+        try:
             await asyncio.wait({self._task})
+        except asyncio.CancelledError:
+            self._task.cancel()
+            raise
 
     async def _run(self, bench: Bench) -> None:
         ended: list[Ended] = []
@@ -104,13 +109,13 @@ class BenchControl:
 
     def _look_at_fault(self, task: asyncio.Task[None]) -> None:
         """What nobody foresaw: the session says that it ended early, and the log why."""
+        self._state.running = False
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._state.running = False
             log.error("the bench failed", exc_info=error)
 
     async def _store(self, session: Session) -> None:
-        """Keep `session`; a failure is told, and the session stays in `state`."""
-        if self._keep is None:
+        """Keep `session`, unless nothing was asked; a failure is told, and the session stays in `state`."""
+        if self._keep is None or not session.runs:
             return
         try:
             await asyncio.to_thread(self._keep, session)

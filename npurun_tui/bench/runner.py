@@ -90,6 +90,8 @@ class Bench:
         record = Record(self.plan, sides, self._machine, tell, self._wall)
         metering = Metering(self._meter, self.plan, record)
         self._work = work = asyncio.create_task(self._measure(record, metering), name="bench work")
+        if self._stopping.is_set():
+            work.cancel()  # before its first step
         stopping = asyncio.create_task(self._stopping.wait(), name="bench stop")
         reason = FAULT
         try:

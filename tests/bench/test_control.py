@@ -114,8 +114,52 @@ async def test_closing_keeps_what_there_is(control: BenchControl, keeper: Keeper
     await target.hanging.wait()
     await control.aclose()
     (session,) = keeper.kept
-    assert session.reason == "cancelled"
+    assert session.reason == "stopped"
     assert len(session.runs) == 4
+    assert not control.state.running
+
+
+async def test_closing_while_a_session_is_being_kept_waits_for_it() -> None:
+    begun, go_on, kept = threading.Event(), threading.Event(), list[Session]()
+
+    def keep(session: Session) -> None:
+        begun.set()
+        go_on.wait(30)
+        kept.append(session)
+
+    control = BenchControl(keep)
+    control.start(PLAN, [Played()], MACHINE)
+    await asyncio.to_thread(begun.wait, 30)
+    closing = asyncio.create_task(control.aclose())
+    await asyncio.wait({closing}, timeout=0.05)
+    assert not closing.done()
+    go_on.set()
+    await closing
+    assert kept == [control.state.session]
+
+
+async def test_a_bench_that_has_asked_nothing_is_not_kept(
+    control: BenchControl, keeper: Keeper
+) -> None:
+    heard = Heard()
+    control.subscribe(heard)
+    control.start(PLAN, [Played()], MACHINE)
+    await control.aclose()
+    assert keeper.kept == []
+    assert not control.state.running
+    assert heard.kinds[-1] == "Ended"
+
+
+async def test_a_bench_whose_task_is_cancelled_is_kept_all_the_same(
+    control: BenchControl, keeper: Keeper
+) -> None:
+    target = Played(hang=2)
+    control.start(PLAN, [target], MACHINE)
+    await target.hanging.wait()
+    assert control._task is not None
+    control._task.cancel()  # as `asyncio.run` does at its end
+    await control.ended()
+    assert keeper.kept[0].reason == "cancelled"
     assert not control.state.running
 
 

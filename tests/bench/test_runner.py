@@ -351,7 +351,7 @@ async def test_stop_before_it_begins() -> None:
     going = Bench(TWO, [Played(hang=0)], machine=MACHINE)
     going.stop()
     session = await going.run(Heard())
-    assert session.reason == "stopped"
+    assert (session.reason, session.runs) == ("stopped", ())
 
 
 async def test_a_cancelled_bench_tells_its_end_first() -> None:
