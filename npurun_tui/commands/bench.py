@@ -200,7 +200,9 @@ class Ears:
 
     def __init__(self, request: BenchRequest, writer: CsvWriter | None) -> None:
         self.voice = Voice(
-            rows=not request.json and request.markdown != "-", sides=bool(request.baseline)
+            rows=not request.json and request.markdown != "-",
+            sides=bool(request.baseline),
+            contexts=len(request.plan.contexts) > 1,
         )
         self._writer = writer
         self._targets: dict[str, Target] = {}

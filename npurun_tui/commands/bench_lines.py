@@ -38,11 +38,11 @@ def row_heads(*, sides: bool) -> str:
     return _row(_HEADS, "", "" if sides else None)
 
 
-def row(run: Run, *, sides: bool) -> str:
-    """One run: its tokens, and the rate by both clocks."""
+def row(run: Run, *, sides: bool, contexts: bool = False) -> str:
+    """One run: its tokens, and the rate by both clocks. `sides` and `contexts`: there are several."""
     host, engine = run.host, run.engine
     cells = (
-        prompt_words(run),
+        prompt_words(run, contexts=contexts),
         _whole(run.prompt_tokens),
         _whole(run.completion_tokens),
         _ms(host.ttft_ms),
@@ -52,11 +52,13 @@ def row(run: Run, *, sides: bool) -> str:
     return _row(cells, _remark(run), run.side if sides else None)
 
 
-def prompt_words(run: Run) -> str:
-    """The prompt's name, and which turn of a conversation it was."""
-    if not run.turn:
-        return run.prompt
-    return f"turn {run.turn}, {'cache kept' if run.reuse else 'cache reset'}"
+def prompt_words(run: Run, *, contexts: bool) -> str:
+    """The prompt's name, and what else tells it from others."""
+    name = run.prompt
+    if run.turn:
+        name = f"turn {run.turn}, {'kept' if run.reuse else 'reset'}"
+    room = f", ctx {run.context}" if contexts else ""
+    return f"{one_line(name, PROMPT_WIDTH - len(room))}{room}"
 
 
 def _row(cells: Sequence[str], remark: str, side: str | None) -> str:
@@ -109,10 +111,8 @@ def prompt_table(session: Session, key: str) -> tuple[tuple[str, ...], list[tupl
 
 
 def _group_row(runs: Sequence[Run], *, contexts: bool) -> tuple[str, ...]:
-    first = runs[0]
-    name = one_line(prompt_words(first), PROMPT_WIDTH)
     return (
-        f"{name}, ctx {first.context:,}" if contexts else name,
+        prompt_words(runs[0], contexts=contexts),
         str(len(runs)),
         _whole(_median([run.prompt_tokens for run in runs])),
         _whole(_median([run.completion_tokens for run in runs])),
@@ -127,14 +127,15 @@ def _median(values: Sequence[float | None]) -> float | None:
     return median(known) if known else None
 
 
-def load_words(loads: Sequence[Load]) -> list[str]:
+def load_words(loads: Sequence[Load], side: str = "") -> list[str]:
     """`Load: cold 2.1 s; warm 0.4 s.`"""
     words = []
     for name, cold in (("cold", True), ("warm", False)):
         times = [load.ms for load in loads if load.cold is cold]
         if times:
             words.append(f"{name} {', '.join(units.duration(ms / 1000) for ms in times)}")
-    return [f"Load: {'; '.join(words)}."] if words else []
+    of = f" of {side}" if side else ""
+    return [f"Load{of}: {'; '.join(words)}."] if words else []
 
 
 def _of(name: Figure, value: float | None) -> str:

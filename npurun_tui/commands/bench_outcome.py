@@ -134,8 +134,9 @@ def _tell(session: Session, comparison: Comparison | None, before: Session | Non
     for sentence in verdicts(session):
         write_line(one_line(sentence, 600))
     for side in session.sides:
-        for words in lines.load_words([load for load in session.loads if load.side == side.key]):
-            write_line(f"{side.key}: {words}" if len(session.sides) > 1 else words)
+        loads = [load for load in session.loads if load.side == side.key]
+        for words in lines.load_words(loads, side.key if len(session.sides) > 1 else ""):
+            write_line(words)
     if comparison is not None and before is not None:
         for words in comparison_lines(comparison, before):
             write_line(words)

@@ -60,9 +60,10 @@ class LiveLine:
 class Voice:
     """Says what is heard. `rows` is whether they go to stdout: something else may be wanted there."""
 
-    def __init__(self, *, rows: bool, sides: bool) -> None:
+    def __init__(self, *, rows: bool, sides: bool, contexts: bool = False) -> None:
         self._rows = rows
         self._sides = sides
+        self._contexts = contexts
         self._live = LiveLine(sys.stderr)
         self._headed: set[str] = set()
         self._began: RunBegan | None = None
@@ -88,7 +89,7 @@ class Voice:
             case Ticked():
                 self._live.show(_ticking(event, self._began))
             case RunEnded(run=run):
-                self._write_row(lines.row(run, sides=self._sides))
+                self._write_row(lines.row(run, sides=self._sides, contexts=self._contexts))
             case Noted(text=text):
                 self._say(f"[{one_line(text, 400)}]")
             case _:

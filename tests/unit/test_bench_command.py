@@ -202,9 +202,16 @@ def test_what_was_not_measured_is_a_dash_and_says_why() -> None:
 
 def test_turns_say_whether_the_cache_was_kept() -> None:
     kept = a_run(turn=2, reuse=True, cached_tokens=30)
-    assert "turn 2, cache kept" in lines.row(kept, sides=False)
+    assert lines.row(kept, sides=False).startswith("turn 2, kept ")
     assert lines.row(kept, sides=False).endswith("30 cached")
-    assert "turn 2, cache reset" in lines.row(a_run(turn=2), sides=False)
+    assert lines.row(a_run(turn=2), sides=False).startswith("turn 2, reset ")
+
+
+def test_of_several_windows_each_row_names_its_own() -> None:
+    assert lines.row(a_run(), sides=False, contexts=True).startswith("joke, ctx 2048 ")
+    long = lines.row(a_run(prompt="x" * 99, context=32_768), sides=True, contexts=True)
+    assert "xx…, ctx 32768 " in long
+    assert len(long) <= 80
 
 
 def test_the_header_is_the_rust_program_s() -> None:

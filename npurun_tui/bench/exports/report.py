@@ -73,6 +73,8 @@ def _range(name: Figure, low: float, high: float) -> str:
 
 def _energy(session: Session) -> list[str]:
     if not session.energy:
+        if not session.energy_note and not session.plan.get("energy", True):
+            return []  # nobody asked for it
         note = session.energy_note or "not measurable here"
         if note[1:2].islower():  # no abbreviation
             note = f"{note[0].lower()}{note[1:]}"
