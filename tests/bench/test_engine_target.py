@@ -164,6 +164,33 @@ async def test_a_bench_that_waits_can_be_stopped(play: Play) -> None:
     assert (session.reason, session.runs) == ("stopped", ())
 
 
+async def test_two_models_of_one_engine_take_turns(play: Play, tmp_path: Path) -> None:
+    engine, first = play(Script([("", "so it is")]))
+    other = ModelSpec("other", "genie", tmp_path, context=1024)
+    second = EngineTarget(engine, other, key="b", facts=Facts(model_hash="ab" * 32, quant="w4a16"))
+    plan = Plan(prompts=("joke",), repeats=2, warmups=1)
+    session = await Bench(plan, [first, second], machine=MACHINE).run(Heard())
+    assert session.complete
+    assert [(run.side, run.context, run.warmup) for run in session.runs] == [
+        (side, context, warmup)
+        for _ in range(2)
+        for side, context in (("a", 4096), ("b", 1024))
+        for warmup in (True, False)
+    ]
+    assert [(load.side, load.cold) for load in session.loads] == [
+        ("a", True),
+        ("a", False),
+        ("b", True),
+        ("b", False),
+        ("a", False),
+        ("b", False),
+    ]
+    side = session.side("b")
+    assert (side.model, side.context, side.quant) == ("other", 1024, "w4a16")
+    assert side.model_hash == "ab" * 32
+    assert engine.status.holder is None
+
+
 # --- an engine that is lost -------------------------------------------------------------------
 
 
