@@ -10,6 +10,7 @@ from npurun_tui import units
 from npurun_tui.bench.exports.wording import of
 from npurun_tui.bench.records import Load, Run, Session, Side
 from npurun_tui.bench.statistics import NAMES, UNITS, Figure, Summary, summaries
+from npurun_tui.engine.spec import BACKEND_LABELS
 from npurun_tui.text import one_line
 
 PROMPT_WIDTH: Final = 24
@@ -26,11 +27,13 @@ def header(side: Side) -> str:
 
 
 def load_line(side: Side, load: Load) -> str:
-    """What loading took."""
-    how = "a new process" if load.cold else "its files in memory"
-    return (
-        f"[loaded {_label(side)}, ctx {load.context:,} in {units.duration(load.ms / 1000)}, {how}]"
-    )
+    """What loading took. An endpoint keeps to itself how it loads."""
+    how = ""
+    if side.backend in BACKEND_LABELS:
+        how = ", a new process" if load.cold else ", its files in memory"
+    who = "loaded" if side.key == "a" else "baseline loaded"
+    where = f"on {one_line(side.device, 60)}, ctx {load.context:,}"
+    return f"[{who} {where}, in {units.duration(load.ms / 1000)}{how}]"
 
 
 def row_heads(*, sides: bool) -> str:
@@ -148,7 +151,3 @@ def _ms(value: float | None) -> str:
 
 def _whole(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f}"
-
-
-def _label(side: Side) -> str:
-    return one_line(side.label.replace(" · ", " on "), 100)

@@ -130,11 +130,13 @@ def _waiting(ahead: int, holder: str) -> str:
 def _asking(event: RunBegan) -> str:
     of = f"run {event.done + 1} of {event.of}" if event.of else f"run {event.done + 1}"
     warmup = ", warm-up" if event.warmup else ""
-    return f"{of}{warmup}: {event.prompt}, reading"
+    return f"{of}{warmup}: {one_line(event.prompt, lines.PROMPT_WIDTH)}, reading"
 
 
 def _ticking(event: Ticked, began: RunBegan | None) -> str:
-    parts = [_asking(began).removesuffix(", reading")] if began else []
+    if began is None or not event.tokens:
+        return _asking(began) if began else ""
+    parts = [_asking(began).removesuffix(", reading")]
     parts.append(units.count(event.tokens, "token"))
     if event.decode_tps is not None:
         parts.append(units.rate(event.decode_tps))

@@ -58,7 +58,7 @@ def test_rows_come_with_a_summary_and_every_file_that_was_asked_for(
     assert done.returncode == 0, done.stderr
     said = done.stderr.splitlines()
     assert said[0] == f"== npurun bench: {NAME} (llama.cpp, Q4_1, ctx 8192) =="
-    loads = [line for line in said if line.startswith(f"[loaded {NAME} on CPU (llama.cpp)")]
+    loads = [line for line in said if line.startswith("[loaded on CPU (llama.cpp), ctx 8,192, in ")]
     assert [load.split(", ")[-1] for load in loads] == ["a new process]", "its files in memory]"]
     heads, *rows = done.stdout.split("\n\n")[0].splitlines()
     assert heads.split() == ["PROMPT", "IN", "OUT", "TTFT", "TOK/S", "ENGINE"]

@@ -230,6 +230,7 @@ HEARD = (
     Waiting(1, "chat"),
     Loaded(SIDE, Load("a", cold=True, ms=800.0, context=2048)),
     BEGAN,
+    Ticked(0.5, 0, None, None),
     TICKED,
     RunEnded(a_run()),
     Noted("Left out."),
@@ -248,6 +249,8 @@ def test_a_terminal_has_a_line_that_changes_and_leaves_nothing_behind(
     voice.end()
     shown = screen.getvalue()
     assert "waiting: chat has the permit, 1 ahead" in shown
+    assert "run 2 of 4: joke, reading" in shown
+    assert "0 tokens" not in shown
     assert "run 2 of 4: joke, 37 tokens, 51.0 tok/s, TTFT 40 ms" in shown
     assert shown.endswith("\r\x1b[K")
     assert capsys.readouterr().out.splitlines() == [
@@ -265,7 +268,7 @@ def test_a_pipe_has_whole_lines_only(capsys: pytest.CaptureFixture[str]) -> None
     assert out == ""
     assert err.splitlines() == [
         "== npurun bench: smollm2 (llama.cpp, Q4_K_M, ctx 2048) ==",
-        "[loaded smollm2 on CPU (llama.cpp), ctx 2,048 in 800 ms, a new process]",
+        "[loaded on CPU (llama.cpp), ctx 2,048, in 800 ms, a new process]",
         "[Left out.]",
     ]
 
