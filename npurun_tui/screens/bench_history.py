@@ -33,12 +33,12 @@ COLUMNS: Final = (
     Column("", 2),
     Column("When", 16),
     Column("Model", 16),
-    Column("Device", 18, rank=3),
+    Column("Device", 12, rank=1),
     Column("tok/s", 6, right=True),
     Column("TTFT", 7, right=True),
-    Column("Runs", 5, right=True, rank=1),
+    Column("Runs", 5, right=True, rank=2),
     Column("Against", 20, rank=4),
-    Column("Ended", 12, rank=2),
+    Column("Ended", 10, rank=3),
 )
 _MODEL: Final = 2
 _EMPTY: Final = "Nothing was kept yet: every bench of this tab is, when it ends."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from npurun_tui.bench.events import (
     Ticked,
     Waiting,
 )
+from npurun_tui.bench.plan import Plan
 from npurun_tui.bench.records import Sample, Session
 from npurun_tui.screens import bench_fields
 from npurun_tui.screens.bench import BenchPane
@@ -30,10 +32,12 @@ from npurun_tui.screens.bench_export import BenchExportScreen
 from npurun_tui.screens.bench_history import BenchHistoryScreen
 from npurun_tui.screens.bench_setup import BenchSetupScreen
 from npurun_tui.screens.confirm import ConfirmScreen
+from npurun_tui.settings import Remembered, Settings
 from npurun_tui.widgets.key_bar import KeyBar
 from tests.support import bench_scene as scene
 from tests.support.bench_scene import Played
 from tests.support.models import add_cpu_model
+from tests.support.real_model import NAME
 from tests.support.workbench import NARROW, WIDE, home_paths, make_app, notices, status, until
 
 HOSTILE = "\x1b]0;owned\x07[red]x[/red]\u202e"
@@ -297,7 +301,7 @@ async def test_a_run_can_be_looked_at(tmp_path: Path) -> None:
         await pilot.press("down", "enter")
         await until(pilot, lambda: isinstance(app.screen, BenchDetailsScreen))
         text = app.screen.query_one("#facts-text", Static)
-        await until(pilot, lambda: "; engine 104.2 tok/s" in str(text.content))
+        await until(pilot, lambda: "103.0 tok/s; engine 103.2 tok/s" in str(text.content))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.main)
 
@@ -378,6 +382,47 @@ async def test_an_incomplete_bench_says_why(tmp_path: Path) -> None:
         session = replace(scene.session(), complete=False, reason="The endpoint died.")
         await played_to_its_end(pilot, played, session)
         await until(pilot, lambda: "✗ incomplete: The endpoint died." in head(pane))
+
+
+@pytest.mark.model
+async def test_the_real_model_from_s_to_the_history_and_a_file(
+    tmp_path: Path, real_models: Path
+) -> None:
+    paths = replace(home_paths(tmp_path), models=real_models)
+    plan = Plan(prompts=("joke",), lengths=(64,), outputs=(8,), repeats=2, energy=False)
+    setup = bench_fields.dump(bench_fields.Setup(NAME, plan=plan))
+    Remembered(paths.remembered).set("bench", setup)
+    app = WorkbenchApp(paths, Settings())
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: bool(app.main.query(BenchPane)))
+        pane = app.main.query_one(BenchPane)
+        async with app.follow_engine().permit("chat"):
+            await pilot.press("s")
+            await until(pilot, lambda: "chat holds the permit" in head(pane))
+            await until(pilot, lambda: "bench waits" in status(app))
+        await pilot.press("1")  # it goes on behind another tab
+        await until(pilot, lambda: "permit: bench" in status(app), 60)
+        await until(pilot, lambda: pane.session is not None, 120)
+        await pilot.press("3")
+        await until(pilot, lambda: "✓ done in" in head(pane))
+        assert [row[0] for row in rows(pane)] == ["2", "2", "1", "1", "warm-up"]
+        await until(pilot, lambda: "What it means" in figures(pane))
+        [kept] = await asyncio.to_thread(app.services.bench_history.list)
+        assert (kept.model, kept.runs, kept.complete) == (NAME, 4, True)
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, BenchExportScreen))
+        field = app.screen.query_one("#export-path", Input)
+        await until(pilot, lambda: field.has_focus)
+        field.value = str(tmp_path / "bench.json")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is app.main)
+    document = json.loads((tmp_path / "bench.json").read_text("utf-8"))
+    assert [run["prompt_tokens"] for run in document["runs"] if run["prompt"] == "64 tokens"] == [
+        64,
+        64,
+    ]
+    assert all(run["ttft_ms"] > 0 for run in document["runs"])
 
 
 # --- what is kept of a set-up --------------------------------------------------------------------
