@@ -202,7 +202,9 @@ async def test_what_a_strict_server_refuses_is_left_out_from_then_on() -> None:
         good,
     ]
     async with endpoint(v1_models=models("m"), chat=replies) as there:
-        heard = await ask(EndpointTarget(there.url), Question(HI, 20), Question(HI, 30))
+        target = EndpointTarget(there.url)
+        heard = await ask(target, Question(HI, 20))
+        await ask(target, Question(HI, 30), heard=heard)
     bodies = there.bodies("/v1/chat/completions")
     assert len(bodies) == 4
     assert "max_tokens" not in bodies[2]

@@ -67,6 +67,8 @@ class EndpointTarget:
         self._found: Found | None = None
         self._pids: frozenset[int] = frozenset()
         self._loads = 0
+        self.refusals: list[str] = []
+        """Those that were answered by leaving a field out, which holds for all that is asked afterwards."""
         where = self.address.where
         model = one_line(self.address.model or wanted, 80)
         self._side = Side(key, model, self.address.dialect or "", where)
@@ -144,8 +146,6 @@ class MeasuringEndpoint:
         self._model = model
         self._load = load
         self._on_wait = wait
-        self._left_out: list[str] = []
-        """Refusals that were answered by leaving a field out."""
 
     @property
     def side(self) -> Side:
@@ -187,7 +187,7 @@ class MeasuringEndpoint:
         while True:
             hearing = Hearing(progress, counts_end=self._found.kind != "npurun")
             body = self._body(question)
-            for refusal in self._left_out:
+            for refusal in self._target.refusals:
                 body = openai.without(body, refusal) or body
             if "temperature" not in body and self._found.dialect == "openai":
                 hearing.notes.append(NO_TEMPERATURE)
@@ -196,7 +196,7 @@ class MeasuringEndpoint:
             except ServerRefused as error:
                 if error.status not in (400, 422) or openai.without(body, error.message) is None:
                     raise
-                self._left_out.append(error.message)
+                self._target.refusals.append(error.message)
                 continue
             return hearing
 
