@@ -25,6 +25,8 @@ NAMES: Final[dict[Figure, str]] = {
 }
 """As a sentence begins with them."""
 
+_LARGEST: Final = 1e15
+
 UNITS: Final[dict[Figure, str]] = {"ttft_ms": "ms", "decode_tps": "tok/s", "prefill_tps": "tok/s"}
 
 
@@ -45,8 +47,9 @@ class Summary:
 
 
 def usable(value: float | None) -> TypeGuard[float]:
-    """Whether it is a measured time or rate. Sessions are read from files too, so NaN and the like do come."""
-    return value is not None and 0 < value < math.inf
+    """Whether it is a measured time or rate. Sessions are read from files too, so NaN and the like do come, and numbers
+    whose sum is none any more."""
+    return value is not None and 0 < value < _LARGEST
 
 
 def figure_of(run: Run, figure: Figure) -> float | None:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from npurun_tui.bench.exports import EXPORTS
 from npurun_tui.bench.exports.plots import scales
 from npurun_tui.bench.exports.plots.chart import LEFT, RIGHT, WIDTH, Plot
 from npurun_tui.bench.exports.plots.drawing import SIZES, USUAL, width_of
@@ -295,32 +296,45 @@ def test_every_value_lies_on_the_axis(values: list[float]) -> None:
             assert -0.5 <= scale.at(value) <= 300.5
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(
-        st.tuples(
-            st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)),
-            st.one_of(st.none(), st.floats(-1e15, 1e15)),
-            st.one_of(st.none(), st.integers(-5, 10**12)),
-        ),
-        min_size=1,
-        max_size=8,
-    )
-)
-def test_any_session_is_a_picture(
-    found: list[tuple[float | None, float | None, int | None]],
-) -> None:
-    """A file may say anything: what measured nothing is left out, and what is left is drawn."""
-    runs = [
-        replace(made.run(at, at * 3.0), host=Clock(ttft, None, rate), prompt_tokens=tokens)
-        for at, (ttft, rate, tokens) in enumerate(found)
+_ANY = st.sampled_from(
+    [
+        None,
+        math.nan,
+        math.inf,
+        -math.inf,
+        0.0,
+        -1.0,
+        5e-324,
+        1e-9,
+        0.5,
+        14.9,
+        15.1,
+        1e9,
+        1e15,
+        1e308,
     ]
+)
+
+
+@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(st.lists(st.tuples(_ANY, _ANY, _ANY, _ANY), min_size=1, max_size=8))
+def test_any_session_is_a_picture(found: list[tuple[float | None, ...]]) -> None:
+    """A file may say anything: what cannot have been measured is left out, and what is left is drawn."""
+    runs = []
+    for at, (ttft, rate, length, moment) in enumerate(found):
+        run = replace(made.run(at, at * 3.0), host=Clock(ttft, None, rate), turn=at % 2)
+        tokens = int(length) if length is not None and math.isfinite(length) else None
+        began = at * 3.0 if moment is None else moment
+        runs.append(replace(run, prompt_tokens=tokens, began_s=began))
     samples = tuple(
-        Sample(at * 1.0, watts=watts, temperature_c=temperature)
-        for at, (_, watts, temperature) in enumerate(found)
-        if watts is None or math.isfinite(watts)
+        Sample(at if moment is None else moment, watts=watts, temperature_c=heat, cpu_percent=heat)
+        for at, (watts, heat, _, moment) in enumerate(found)
     )
-    session = made.session(*runs, samples=samples)
+    last = found[-1][0]
+    session = made.session(*runs, samples=samples, seconds=last or 0.0, began=last or 0.0)
+    text = svg(session)
     picture(session)
-    coordinates = re.findall(r' [xyd]="([^"]*)"', svg(session))
+    coordinates = re.findall(r' [xyd]="([^"]*)"', text)
     assert all(abs(float(number)) < 1e5 for part in coordinates for number in NUMBER.findall(part))
+    for makes in EXPORTS.values():
+        assert makes(session, None)

@@ -9,7 +9,7 @@ from typing import Final
 from npurun_tui import units
 from npurun_tui.bench.compare import Comparison, Difference, compare_sides
 from npurun_tui.bench.exports.report import Table, several
-from npurun_tui.bench.exports.wording import NOTHING, figure, joules, of, percent, whole
+from npurun_tui.bench.exports.wording import NOTHING, duration, figure, joules, of, percent, whole
 from npurun_tui.bench.records import Run, Session, Side
 from npurun_tui.bench.statistics import (
     FIGURES,
@@ -121,7 +121,7 @@ def loads_table(session: Session) -> Table:
         (
             sides[load.side].label if load.side in sides else load.side,
             "cold" if load.cold else "warm",
-            units.duration(load.ms / 1000),
+            duration(load.ms / 1000),
             whole(load.context or None),
         )
         for load in session.loads
@@ -142,7 +142,7 @@ def energy_table(session: Session) -> Table:
             figure(item.busy_watts),
             figure(item.joules),
             whole(item.tokens),
-            units.duration(item.seconds),
+            duration(item.seconds),
             item.source,
         )
         for item in session.energy
@@ -295,6 +295,6 @@ def _run(at: int, run: Run, both: bool, turns: bool) -> tuple[str, ...]:
         of("prefill_tps", run.host.prefill_tps),
         of("decode_tps", run.host.decode_tps),
         of("decode_tps", run.engine.decode_tps),
-        units.duration(run.total_ms / 1000),
+        duration(run.total_ms / 1000),
         outcome,
     )

@@ -11,6 +11,8 @@ from npurun_tui.bench.exports.markup import plain
 from npurun_tui.bench.records import Energy, Session
 from npurun_tui.bench.statistics import Figure
 
+_LONGEST: Final = 1e9
+
 NOTHING: Final = "–"
 """Where nothing was measured: an empty cell looks like a mistake, a zero like a result."""
 
@@ -55,7 +57,15 @@ def percent(share: float) -> str:
 
 def moment(session: Session) -> str:
     """When it began. In UTC, since a report goes to people elsewhere."""
-    return f"{datetime.fromtimestamp(session.began, UTC):%Y-%m-%d %H:%M} UTC"
+    try:
+        return f"{datetime.fromtimestamp(session.began, UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError, OSError):  # a file may hold any number
+        return "At a time that is not known"
+
+
+def duration(seconds: float) -> str:
+    """As `units.duration`, for what a file may say too."""
+    return units.duration(seconds) if 0 <= seconds <= _LONGEST else NOTHING
 
 
 def heading(session: Session) -> str:
@@ -68,4 +78,4 @@ def heading(session: Session) -> str:
 def length(session: Session) -> str:
     """How much was done."""
     asked = sum(not run.warmup for run in session.runs)
-    return f"{units.count(asked, 'run')} in {units.duration(session.seconds)}"
+    return f"{units.count(asked, 'run')} in {duration(session.seconds)}"

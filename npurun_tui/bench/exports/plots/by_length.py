@@ -15,9 +15,17 @@ from npurun_tui.bench.exports.plots.scales import (
     for_times,
     from_values,
 )
-from npurun_tui.bench.exports.plots.series import label, medians, radius_for, side_key, thinned
+from npurun_tui.bench.exports.plots.series import (
+    drawable,
+    label,
+    medians,
+    radius_for,
+    side_key,
+    thinned,
+    value_of,
+)
 from npurun_tui.bench.records import Session
-from npurun_tui.bench.statistics import Figure, figure_of
+from npurun_tui.bench.statistics import Figure
 
 Series = tuple[Key, list[tuple[float, float]]]
 
@@ -92,9 +100,9 @@ def _series(session: Session, figure: Figure) -> list[Series]:
                 (float(run.prompt_tokens), value)
                 for run in runs
                 if run.context == window
-                and run.prompt_tokens
+                and drawable(run.prompt_tokens)
                 and run.prompt_tokens > 0
-                and (value := figure_of(run, figure)) is not None
+                and (value := value_of(run, figure)) is not None
             ]
             if not pairs:
                 continue

@@ -13,10 +13,10 @@ from npurun_tui.bench.exports.plots.series import (
     radius_for,
     side_key,
     thinned,
+    value_of,
     values_of,
 )
 from npurun_tui.bench.records import Run, Session, Side
-from npurun_tui.bench.statistics import figure_of
 from npurun_tui.units import rate
 
 _HEIGHT = 220
@@ -27,11 +27,11 @@ _NONE = Key("no rate", "b-out", "cross", hollow=True)
 def decode_by_run(session: Session) -> Plot | None:
     """None where no run has a rate."""
     runs = list(enumerate(session.runs, start=1))
-    rates = [value for _, run in runs if (value := figure_of(run, "decode_tps")) is not None]
+    rates = [value for _, run in runs if (value := value_of(run, "decode_tps")) is not None]
     if not rates:
         return None
-    warm = [(at, run) for at, run in runs if run.warmup and figure_of(run, "decode_tps")]
-    lost = [at for at, run in runs if figure_of(run, "decode_tps") is None]
+    warm = [(at, run) for at, run in runs if run.warmup and value_of(run, "decode_tps")]
+    lost = [at for at, run in runs if value_of(run, "decode_tps") is None]
     measured = {side.key: values_of(session, side.key, "decode_tps") for side in session.sides}
     keys = {
         side.key: side_key(index == 0, _entry(side, measured[side.key]))
@@ -64,7 +64,7 @@ def _points(runs: Sequence[tuple[int, Run]], across: Scale, up: Scale) -> list[P
     found = [
         (across.at(at), up.at(value))
         for at, run in runs
-        if (value := figure_of(run, "decode_tps")) is not None
+        if (value := value_of(run, "decode_tps")) is not None
     ]
     return thinned(found)
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from npurun_tui.bench.exports.plots.chart import LEFT, RIGHT, WIDTH, Chart, Key, Plot
 from npurun_tui.bench.exports.plots.drawing import marks, polyline
 from npurun_tui.bench.exports.plots.scales import counting, from_values
-from npurun_tui.bench.exports.plots.series import label, medians, radius_for, side_key
+from npurun_tui.bench.exports.plots.series import label, medians, radius_for, side_key, value_of
 from npurun_tui.bench.records import Session, Side
-from npurun_tui.bench.statistics import figure_of
 
 _HEIGHT = 220
+_MOST_TURNS = 10_000  # of a file that says more, nothing is meant
 
 Pairs = list[tuple[float, float]]
 
@@ -58,7 +58,9 @@ def _pairs(session: Session, key: str, *, reuse: bool) -> Pairs:
     return [
         (float(run.turn), value)
         for run in session.counted(key)
-        if run.turn > 0 and run.reuse is reuse and (value := figure_of(run, "ttft_ms")) is not None
+        if 0 < run.turn <= _MOST_TURNS
+        and run.reuse is reuse
+        and (value := value_of(run, "ttft_ms")) is not None
     ]
 
 

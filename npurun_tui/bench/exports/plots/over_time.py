@@ -12,14 +12,16 @@ from npurun_tui.bench.exports.plots.chart import LEFT, RIGHT, WIDTH, Chart, Key,
 from npurun_tui.bench.exports.plots.drawing import Point, line, marks, polyline
 from npurun_tui.bench.exports.plots.scales import Scale, close, exact, from_values, span
 from npurun_tui.bench.exports.plots.series import (
+    drawable,
     label,
     middle_s,
     radius_for,
     side_key,
     thinned,
+    value_of,
 )
+from npurun_tui.bench.exports.wording import duration
 from npurun_tui.bench.records import Sample, Session, Side
-from npurun_tui.bench.statistics import figure_of
 from npurun_tui.bench.throttling import throttling
 
 _RATE_HEIGHT = 190
@@ -27,6 +29,8 @@ _PANEL_HEIGHT = 62
 _BUCKETS: Final = 400
 """Of a line: more than one value for each two pixels is a smear."""
 _MINUTES_FROM: Final = 240.0
+_LONGEST: Final = 1e8
+"""Seconds that a bench may have lasted: three years."""
 _SILENCE: Final = 6.0
 """Times the usual distance between two samples: so long a pause is a gap, such as of a machine asleep."""
 
@@ -63,7 +67,7 @@ def rate_over_time(session: Session) -> Plot | None:
     if not rates or len(set(moments)) < 2:
         return None
     # A file may say 1 s and hold samples of hours.
-    end = max(session.seconds, *moments)
+    end = max(session.seconds if _within(session.seconds) else 0.0, *moments)
     across, caption = _time(end)
     per = 60.0 if caption.endswith("min") else 1.0
     chart = Chart("over-time", "Decode rate over time")
@@ -136,7 +140,7 @@ def _rates(session: Session, key: str) -> Pairs:
     return [
         (middle_s(run), value)
         for run in session.counted(key)
-        if (value := figure_of(run, "decode_tps")) is not None and middle_s(run) >= 0
+        if (value := value_of(run, "decode_tps")) is not None and _within(middle_s(run))
     ]
 
 
@@ -144,9 +148,13 @@ def _pairs(samples: Sequence[Sample], load: _Load) -> Pairs:
     found = [
         (sample.at_s, value)
         for sample in samples
-        if (value := load.of(sample)) is not None and sample.at_s >= 0
+        if drawable(value := load.of(sample)) and _within(sample.at_s)
     ]
     return sorted(found)
+
+
+def _within(seconds: float) -> bool:
+    return 0 <= seconds <= _LONGEST
 
 
 def _bucketed(parts: Sequence[Pairs]) -> list[Pairs]:
@@ -174,7 +182,7 @@ def _unbroken(pairs: Pairs) -> list[Pairs]:
 
 
 def _summary(session: Session, loads: Sequence[tuple[_Load, Pairs]]) -> str:
-    text = f"One sign a run, over {session.seconds:,.0f} s."
+    text = f"One sign a run, over {duration(session.seconds)}."
     for load, pairs in loads:
         values = [y for _, y in pairs]
         text += f" {load.words.capitalize()}: {min(values):,.1f} to {max(values):,.1f} {load.unit}."

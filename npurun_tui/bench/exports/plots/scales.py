@@ -12,6 +12,9 @@ _STEPS: Final = (1.0, 2.0, 5.0, 10.0)
 LOG_FROM: Final = 8.0
 """From this ratio of largest to smallest on, an even axis would crowd the small values."""
 
+_FLAT: Final = 1e-9
+"""A span that no unit here would name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -56,7 +59,7 @@ def span(
     low: float, high: float, begin: float, end: float, *, most: int = 6, least: float = 0.0
 ) -> Scale:
     """An even axis from `low` to `high`, moved outwards to round values that are `least` apart."""
-    if high <= low:
+    if high - low < _FLAT:
         high = low + 1.0
     step = max(least, round_step((high - low) / most))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -66,7 +69,7 @@ def span(
 
 def exact(low: float, high: float, begin: float, end: float, *, most: int = 8) -> Scale:
     """An even axis that is not moved outwards: for time, and for counting."""
-    if high <= low:
+    if high - low < _FLAT:
         high = low + 1.0
     step = round_step((high - low) / most)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

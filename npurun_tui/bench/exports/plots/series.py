@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Final, TypeGuard, TypeVar
 
 from npurun_tui.bench.exports.markup import plain
 from npurun_tui.bench.exports.plots.chart import Key
@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 MOST_POINTS: Final = 3000
 """Of one series: more can't be told apart, and make a file of megabytes."""
+_LARGEST: Final = 1e12
+_SMALLEST: Final = 1e-6
 _MODEL: Final = 34
 _DEVICE: Final = 26
 
@@ -47,9 +49,21 @@ def thinned(points: Sequence[T], most: int = MOST_POINTS) -> list[T]:
     return [points[round(index * step)] for index in range(most)]
 
 
+def drawable(value: float | None) -> TypeGuard[float]:
+    """Whether a number can lie on an axis. Sessions come from files too, and 1e308 leaves no room for an axis' own
+    arithmetic; nothing that was measured is near the limits."""
+    return value is not None and abs(value) <= _LARGEST
+
+
+def value_of(run: Run, figure: Figure) -> float | None:
+    """A run's figure on the host's clock, where it can be drawn."""
+    value = figure_of(run, figure)
+    return value if drawable(value) and value >= _SMALLEST else None
+
+
 def values_of(session: Session, key: str, figure: Figure) -> list[float]:
     """A side's values of a figure, in the order in which they were measured."""
-    found = (figure_of(run, figure) for run in session.counted(key))
+    found = (value_of(run, figure) for run in session.counted(key))
     return [value for value in found if value is not None]
 
 
