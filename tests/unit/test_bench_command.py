@@ -21,6 +21,7 @@ from npurun_tui.commandline import build_parser
 from npurun_tui.commandline_bench import with_action
 from npurun_tui.commands import bench_lines as lines
 from npurun_tui.commands.bench import SWEEP, BenchRequest, _plan
+from npurun_tui.commands.bench_outcome import Outcome, hand_on
 from npurun_tui.commands.bench_voice import Voice
 from npurun_tui.services import Services
 from npurun_tui.settings import Paths, Settings
@@ -283,6 +284,83 @@ def test_a_reader_that_has_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
     voice = Voice(rows=True, sides=False)
     voice.hear(RunEnded(a_run()))
     assert voice.unheard
+
+
+# --- handing on --------------------------------------------------------------------------------
+
+
+def handed_on(paths: Paths, session: Session, **wanted: object) -> Outcome:
+    """What becomes of `session`, as after a bench."""
+    request = replace(BenchRequest("smollm2", Plan()), **wanted)  # type: ignore[arg-type]
+    services = Services(paths, Settings())
+    try:
+        return hand_on(request, session, services, interrupted=False)
+    finally:
+        services.bench_history.close()
+
+
+def test_a_history_that_cannot_be_written_loses_nothing_else(
+    paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths.database.mkdir(parents=True)
+    target = tmp_path / "out.md"
+    outcome = handed_on(paths, a_session(), save=True, json=True, markdown=str(target))
+    assert len(outcome.faults) == 1
+    assert "database" in str(outcome.faults[0])
+    assert json.loads(capsys.readouterr().out)["id"] == "c0ffee01"
+    assert "Bench of" in target.read_text(encoding="utf-8")
+
+
+def test_a_file_that_cannot_be_written_loses_nothing_else(
+    paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone" / "out.html"
+    outcome = handed_on(paths, a_session(), save=True, report=str(gone))
+    assert [str(tmp_path / "gone") in str(fault) for fault in outcome.faults] == [True]
+    assert "P50" in capsys.readouterr().out
+    assert kept_ids(paths) == ["c0ffee01"]
+
+
+def test_what_ended_early_is_told_with_its_reason_and_shown(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = a_session(complete=False, reason=f"The engine {ESCAPE} died.", runs=(a_run(),))
+    outcome = handed_on(paths, session)
+    assert [str(fault) for fault in outcome.faults] == [
+        "The bench ended early: The engine ␛[2J died."
+    ]
+    assert "50.0" in capsys.readouterr().out
+    assert not paths.database.exists()
+
+
+def test_a_bench_without_an_answer_says_so(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = (a_run(outcome="empty", completion_tokens=0, host=NOT_TIMED, engine=NOT_TIMED),)
+    assert handed_on(paths, a_session(runs=runs)).faults == []
+    assert "No run has ended with an answer that counts." in capsys.readouterr().out
+
+
+def test_a_bench_is_compared_with_the_last_that_asked_the_same(
+    keep: Keep, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fast = tuple(50.0 + i / 100 for i in range(10))
+    keep(a_session("aaaa", rates=fast), a_session("bbbb", plan={"prompts": ["other"]}))
+    slow = tuple(rate * 0.8 for rate in fast)
+    handed_on(paths, a_session("cccc", rates=slow), save=True)
+    out = capsys.readouterr().out
+    assert "Against aaaa of " in out
+    assert "20.0 % slower" in out
+    assert main(["bench", "compare"]) == 0
+    words = capsys.readouterr().out
+    assert words.startswith("Old: aaaa ")
+    assert "a regression" in words
+    assert main(["bench", "compare", "--fail-on-regression", "--json"]) == 1
+    shown, said = capsys.readouterr()
+    assert json.loads(shown)["regressions"] == ["decode_tps"]
+    assert said == "npurun-tui: Decode became worse by more than chance explains.\n"
+    assert main(["bench", "compare", "cccc", "aaaa", "--fail-on-regression"]) == 0
+    assert main(["bench", "compare", "aaaa", "aaaa"]) == 1
 
 
 # --- what was kept -----------------------------------------------------------------------------
