@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from npurun_tui import units
 from npurun_tui.engine.spec import Backend, SimpleTemplate
 from npurun_tui.errors import ModelNotFound
-from npurun_tui.models.names import normalise
+from npurun_tui.text import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +159,17 @@ def find(name: str, entries: Sequence[CatalogEntry] | None = None) -> CatalogEnt
     """The entry called `name` (`:latest` is taken off) among `entries`; without them in the built-in list.
 
     Raises:
-        ModelError: it cannot be a model's name.
-        ModelNotFound: it is not in the catalog; the sentence lists what is.
+        ModelNotFound: it is not in the catalog, or cannot be a model's name; the sentence lists what is.
     """
     if entries is None:
         from npurun_tui.models import builtin
 
         entries = builtin.CATALOG
-    name = normalise(name)
+    bare = name.removesuffix(":latest")
     for entry in entries:
-        if entry.name == name:
+        if entry.name == bare:
             return entry
     known = ", ".join(entry.name for entry in entries)
     raise ModelNotFound(
-        f"There is no model called {name} in the catalog.", mend=f"It has: {known}."
+        f"There is no model called {one_line(bare, 100)} in the catalog.", mend=f"It has: {known}."
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from npurun_tui.errors import ModelError
+from npurun_tui.errors import ModelError, ModelNotFound
 from npurun_tui.text import one_line
 
 MAX_NAME: Final = 100
@@ -49,6 +49,15 @@ def normalise(name: str) -> str:
             mend="`npurun-tui list` shows the models that are here.",
         )
     return bare
+
+
+def not_here(
+    name: str, mend: str = "`npurun-tui list` shows what is here, and what can be pulled."
+) -> ModelNotFound:
+    """The refusal of a name that no model on this machine has. It may be anybody's text."""
+    return ModelNotFound(
+        f"There is no model called {one_line(name, 100)} on this machine.", mend=mend
+    )
 
 
 def fault_of_relative_path(path: str) -> str:

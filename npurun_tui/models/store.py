@@ -25,7 +25,7 @@ from npurun_tui.files import sync_folder
 from npurun_tui.models.layout import Layout, kept_bytes
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME, Manifest, main_file
-from npurun_tui.models.names import fault_of_name, normalise
+from npurun_tui.models.names import fault_of_name, normalise, not_here
 from npurun_tui.models.trees import remove_tree, tree_size, tree_sizes
 from npurun_tui.text import one_line
 
@@ -181,13 +181,13 @@ class ModelStore:
     def _not_found(self, name: str) -> ModelNotFound:
         from npurun_tui.models.builtin import CATALOG  # only who asks for what is not here needs it
 
-        partial = self.partials().get(name)
-        mend = "`npurun-tui list` shows what is here, and what can be pulled."
+        if self.partials().get(name):
+            return not_here(
+                name, f"A pull of it was begun; `npurun-tui pull {name}` goes on with it."
+            )
         if any(entry.name == name for entry in CATALOG):
-            mend = f"`npurun-tui pull {name}` fetches it."
-        if partial:
-            mend = f"A pull of it was begun; `npurun-tui pull {name}` goes on with it."
-        return ModelNotFound(f"There is no model called {name} on this machine.", mend=mend)
+            return not_here(name, f"`npurun-tui pull {name}` fetches it.")
+        return not_here(name)
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:

@@ -17,7 +17,7 @@ from npurun_tui.errors import ModelBusy, ModelError, ModelNotFound
 from npurun_tui.models.catalog import CatalogEntry, find
 from npurun_tui.models.copying import copy_model
 from npurun_tui.models.jobs import PullManager
-from npurun_tui.models.names import fault_of_name, normalise
+from npurun_tui.models.names import fault_of_name, not_here
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.events import Event, PullWords, layer_digest
 from npurun_tui.models.store import ModelStore
@@ -26,6 +26,7 @@ from npurun_tui.server.cards import Cards
 from npurun_tui.server.context import ModelCard, RunningModel
 from npurun_tui.server.faults import BadRequest, InUse, UnknownModel
 from npurun_tui.server.following import PullFollowers
+from npurun_tui.server.names import bare_name, unknown
 from npurun_tui.settings import Paths
 from npurun_tui.text import one_line
 
@@ -48,18 +49,6 @@ def catalog_here(paths: Paths) -> list[CatalogEntry]:
 
     hexagons = machine_facts().hexagons
     return [entry.suited(hexagons) for entry in known_catalog(paths)]
-
-
-def bare_name(name: str) -> str:
-    """`name` as the store could know it, `:latest` taken off. What passes here cannot lead out of its folder.
-
-    Raises:
-        UnknownModel: no model of this program has such a name.
-    """
-    try:
-        return normalise(name)
-    except ModelError as error:
-        raise _unknown(error) from None
 
 
 class ModelDirectory:
@@ -106,7 +95,7 @@ class ModelDirectory:
         try:
             return await asyncio.to_thread(self._cards.one, bare)
         except ModelNotFound as error:
-            raise _unknown(error) from None
+            raise unknown(error) from None
         except (ModelError, OSError) as error:
             raise UnknownModel(
                 f"The model {bare} is damaged: {one_line(str(error))}", param="model"
@@ -149,12 +138,11 @@ class ModelDirectory:
             raise InUse(error.message, mend=error.mend) from error
 
     async def _entry(self, name: str) -> CatalogEntry:
-        bare = bare_name(name)
         entries = await asyncio.to_thread(self._catalog)
         try:
-            return find(bare, entries)
-        except ModelNotFound as error:
-            raise _unknown(error) from None
+            return find(name, entries)
+        except ModelError as error:
+            raise unknown(error) from None
 
     # -- changes ---------------------------------------------------------------------------
 
@@ -167,7 +155,7 @@ class ModelDirectory:
         """
         bare = bare_name(name)
         if bare not in await asyncio.to_thread(self._names):
-            raise _unknown(ModelNotFound(f"There is no model called {bare} on this machine."))
+            raise unknown(not_here(bare))
         try:
             await self._bridge.call(lambda: self._delete(bare))
         finally:
@@ -199,7 +187,7 @@ class ModelDirectory:
             except ModelBusy as error:
                 raise InUse(error.message, mend=error.mend) from error
             except ModelNotFound as error:
-                raise _unknown(error) from None
+                raise unknown(error) from None
         self._changed()
 
     async def copy(self, source: str, destination: str) -> None:
@@ -230,11 +218,6 @@ class ModelDirectory:
     async def aclose(self) -> None:
         """Stop what runs for clients: pulls pause."""
         await self._bridge.aclose()
-
-
-def _unknown(error: ModelError) -> UnknownModel:
-    """In the store's own words: who chats is told the same by the engine's side, which asks the store as well."""
-    return UnknownModel(error.message, mend=error.mend, param="model")
 
 
 def _holds(status: EngineStatus, name: str) -> bool:

@@ -20,13 +20,13 @@ from npurun_tui.engine.engine import Engine
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.transcript import Piece
 from npurun_tui.errors import ModelError
-from npurun_tui.models.names import normalise
 from npurun_tui.server.asking import Ask, Done, Embeddings, Event, Warned
 from npurun_tui.server.bridge import Bridge, Emit
 from npurun_tui.server.budget import TOOLS_IGNORED
 from npurun_tui.server.config import ServerConfig
-from npurun_tui.server.faults import BadRequest, EngineFault, UnknownModel, Unready, Unsupported
+from npurun_tui.server.faults import BadRequest, EngineFault, Unready, Unsupported
 from npurun_tui.server.generation import Generation, nothing_to_answer, warm_up
+from npurun_tui.server.names import bare_name, unknown
 from npurun_tui.server.pieces import AnswerReader
 from npurun_tui.server.sampling import sampler_of, stops_of
 from npurun_tui.server.signals import Asked, Began, Ended, Signal
@@ -215,9 +215,9 @@ class Inference:
             UnknownModel: there is none. BadRequest: it has to name one. Unready: no model is installed.
         """
         try:
-            return self._spec_of(normalise(name) if name else self._default())
+            return self._spec_of(bare_name(name) if name else self._default())
         except ModelError as error:
-            raise UnknownModel(error.message, mend=error.mend, param="model") from error
+            raise unknown(error) from error
 
     def _default(self) -> str:
         """The loaded model, the configured one, or the only one."""
@@ -225,7 +225,7 @@ class Inference:
         if loaded is not None:
             return loaded.name
         if self._config.model:
-            return normalise(self._config.model)
+            return bare_name(self._config.model)
         names = self._installed()
         if not names:
             raise Unready("No model is installed.", mend="Pull one first: `npurun-tui pull NAME`.")

@@ -190,8 +190,9 @@ async def test_a_model_that_is_not_here_has_one_text(name: str, tmp_path: Path) 
     told = {str(answer.url): (answer.status_code, answer.text) for answer in answers}
     assert {status for status, _ in told.values()} == {404}, told
     [text] = {answer.json()["error"]["message"] for answer in answers}
-    assert name.removesuffix(":latest") in text
-    assert "`npurun-tui " in text  # the mend
+    assert text.startswith(
+        f"There is no model called {name.removesuffix(':latest')} on this machine. `npurun-tui "
+    )
     known = name not in ("a b", "../x")
     words = f"model '{name}' not found" if known else "invalid model name"
     assert (ollamas.status_code, ollamas.json()["error"]) == (404 if known else 400, words)
