@@ -76,7 +76,7 @@ def compare_runs(
     found = matched(a, b, figure, paired=paired)
     if found is None:
         return None
-    within = interval(found.sides, apart=0.0 if paired else APART)
+    within = interval(found.sides, apart=0.0 if found.paired else APART, wider=found.wider)
     if within is None:
         return None
     ratio, low, high = (math.exp(end) for end in (within.centre, within.low, within.high))

@@ -25,6 +25,9 @@ variance of a rate is about 1 + 16 / tokens of what it is at best. An answer of 
 much noise as the others together, and count as much as they do.
 """
 
+_FEWEST_FOR_DRIFT, _MOST_FOR_DRIFT = 3, 20
+"""Repeats."""
+
 _LOOSER: Final[tuple[tuple[str, Callable[[Run], Hashable]], ...]] = (
     ("", lambda run: (run.prompt, run.turn, run.reuse, run.max_tokens, run.context)),
     ("context window", lambda run: (run.prompt, run.turn, run.reuse, run.max_tokens)),
@@ -45,6 +48,8 @@ class Matched:
     paired: bool
     unlike: str
     """What the runs of one stratum do not share, in words; mostly empty."""
+    wider: float = 1.0
+    """By what factor the interval is wider since a drift was taken out that is not known exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,11 @@ def matched(a: Sequence[Run], b: Sequence[Run], figure: Figure, *, paired: bool)
     """What `a` and `b` have in common; `paired` by repeat where they share one. None where they have nothing."""
     for unlike, key in _LOOSER:
         ours, theirs = by_stratum(a, figure, key), by_stratum(b, figure, key)
-        strata = [_stratum(ours[key], theirs[key], figure) for key in ours if key in theirs]
-        if not strata:
+        common = [(ours[stratum], theirs[stratum]) for stratum in ours if stratum in theirs]
+        if not common:
             continue
+        drift = _drift([side for sides in common for side in sides], figure) if paired else 0.0
+        strata = [_stratum(*sides, figure, drift) for sides in common]
         if paired and any(stratum.repeats for stratum in strata):
             return _pairs([stratum for stratum in strata if stratum.repeats], unlike)
         return _apart(strata, unlike)
@@ -91,9 +98,29 @@ def logarithm(run: Run, figure: Figure) -> float:
     return math.log(value) if value is not None else math.nan
 
 
-def _stratum(a: Sequence[Run], b: Sequence[Run], figure: Figure) -> _Stratum:
+def _drift(cells: Sequence[Sequence[Run]], figure: Figure) -> float:
+    """By how much the logarithm rises in a second. In A B A B the second side is always later by half a round, so
+    pairing alone leaves that much of a steady drift in the difference.
+
+    The median of the slopes between any two runs of a cell (Theil 1950, Sen 1968), which disturbed runs do not move. 0
+    where there are too few repeats to see a drift, or so many that half a round is next to nothing.
+    """
+    if not _FEWEST_FOR_DRIFT <= max(map(len, cells)) <= _MOST_FOR_DRIFT:
+        return 0.0
+    slopes = [
+        (logarithm(late, figure) - logarithm(early, figure)) / (late.began_s - early.began_s)
+        for runs in cells
+        for place, early in enumerate(runs)
+        for late in runs[place + 1 :]
+        if late.began_s > early.began_s
+    ]
+    return statistics.median(slopes) if slopes else 0.0
+
+
+def _stratum(a: Sequence[Run], b: Sequence[Run], figure: Figure, drift: float) -> _Stratum:
     tokens = statistics.median([_tokens(run, figure) for run in (*a, *b)])
-    return _Stratum(_by_repeat(a, figure), _by_repeat(b, figure), tokens / (tokens + HALF_WEIGHT))
+    weight = tokens / (tokens + HALF_WEIGHT)
+    return _Stratum(_by_repeat(a, figure, drift), _by_repeat(b, figure, drift), weight)
 
 
 def _tokens(run: Run, figure: Figure) -> int:
@@ -103,10 +130,10 @@ def _tokens(run: Run, figure: Figure) -> int:
     return max(1, (run.prompt_tokens or 0) - (run.cached_tokens or 0))
 
 
-def _by_repeat(runs: Sequence[Run], figure: Figure) -> Mapping[int, Sequence[float]]:
+def _by_repeat(runs: Sequence[Run], figure: Figure, drift: float) -> Mapping[int, Sequence[float]]:
     found: defaultdict[int, list[float]] = defaultdict(list)
     for run in runs:
-        found[run.repeat].append(logarithm(run, figure))
+        found[run.repeat].append(logarithm(run, figure) - drift * run.began_s)
     return found
 
 
@@ -125,11 +152,12 @@ def _pairs(strata: Sequence[_Stratum], unlike: str) -> Matched:
         )
         for stratum in strata
     ]
-    counts = [
-        sum(len(side[repeat]) for stratum, side in sides for repeat in stratum.repeats)
-        for sides in ([(it, it.a) for it in strata], [(it, it.b) for it in strata])
-    ]
-    return Matched((_replicated(cells),), counts[0], counts[1], paired=True, unlike=unlike)
+    n_a = sum(len(stratum.a[repeat]) for stratum in strata for repeat in stratum.repeats)
+    n_b = sum(len(stratum.b[repeat]) for stratum in strata for repeat in stratum.repeats)
+    longest = max(len(cell.values) for cell in cells)
+    # Half a round of the slope of 2 n evenly spaced values, against the mean of n differences.
+    wider = math.sqrt(1 + 0.75 / (longest**2 - 1)) if longest >= _FEWEST_FOR_DRIFT else 1.0
+    return Matched((_replicated(cells),), n_a, n_b, paired=True, unlike=unlike, wider=wider)
 
 
 def _apart(strata: Sequence[_Stratum], unlike: str) -> Matched:
