@@ -1,4 +1,4 @@
-"""The command `bench` and what can be done with the benches that were kept.
+"""The command `bench`.
 
 `bench NAME` is short for `bench run NAME`, which is also how a model called `history` is measured.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from npurun_tui.chat.fields import number, whole
+from npurun_tui.commandline_bench_kept import add_kept
 from npurun_tui.commandline_values import checked
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ _OTHERS: Final = (
     "`bench export ID FILE` writes one as JSON, CSV, Markdown, SVG or HTML, `bench rm ID` forgets it; each has --help. "
     "A model with such a name: `bench run NAME`. Status: 0 done, 1 it ended early, 130 interrupted."
 )
-_WHICH: Final = "its id, the beginning of it, or its number in `bench history` (1 is the newest)"
 
 
 def with_action(words: Sequence[str]) -> list[str]:
@@ -50,10 +50,7 @@ def add_bench(commands: Parsers[Any], parser_class: type[argparse.ArgumentParser
         title="actions", metavar="ACTION", required=True, parser_class=parser_class
     )
     _add_run(actions, bench.prog)
-    _add_history(actions)
-    _add_compare(actions)
-    _add_export(actions)
-    _add_rm(actions)
+    add_kept(actions)
 
 
 def _add_run(actions: Parsers[Any], prog: str) -> None:
@@ -171,53 +168,6 @@ def _add_results(run: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_history(actions: Parsers[Any]) -> None:
-    history = actions.add_parser("history", help="the kept benches, the newest first")
-    history.add_argument("--model", default="", dest="of_model", metavar="NAME", help="only its")
-    history.add_argument(
-        "--limit", type=checked(whole(1)), default=50, metavar="N", help="at most N (default 50)"
-    )
-    history.add_argument("--json", action="store_true", help="JSON on stdout")
-    history.set_defaults(command=_history)
-
-
-def _add_compare(actions: Parsers[Any]) -> None:
-    compare = actions.add_parser(
-        "compare",
-        help="what has changed between two kept benches",
-        description="Compares run by run what both have asked. Without NEW, OLD is compared with the one before it "
-        "of the same model; without both, the newest is.",
-        epilog="Status 0 whatever has changed; with --fail-on-regression 1 where something became slower.",
-    )
-    compare.add_argument("old", nargs="?", default="", metavar="OLD", help=_WHICH)
-    compare.add_argument("new", nargs="?", default="", metavar="NEW", help="likewise")
-    compare.add_argument(
-        "--fail-on-regression",
-        action="store_true",
-        help="status 1 where a figure became worse by more than 3 %% and the interval excludes chance",
-    )
-    compare.add_argument("--json", action="store_true", help="JSON on stdout")
-    compare.set_defaults(command=_compare)
-
-
-def _add_export(actions: Parsers[Any]) -> None:
-    export = actions.add_parser("export", help="write a kept bench to a file")
-    export.add_argument("id", metavar="ID", help=_WHICH)
-    export.add_argument(
-        "file",
-        metavar="FILE",
-        help="by its ending: .json, .csv, .md, .svg or .html; - is stdout, as JSON",
-    )
-    export.add_argument("--force", action="store_true", help="replace a file that is there")
-    export.set_defaults(command=_export)
-
-
-def _add_rm(actions: Parsers[Any]) -> None:
-    rm = actions.add_parser("rm", help="forget a kept bench")
-    rm.add_argument("id", metavar="ID", help=_WHICH)
-    rm.set_defaults(command=_rm)
-
-
 # --- commands ----------------------------------------------------------------------------------
 
 
@@ -253,36 +203,6 @@ def _bench(options: argparse.Namespace, paths: Paths, settings: Settings) -> int
         title=options.title,
     )
     return bench(request, paths, settings)
-
-
-def _history(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
-    from npurun_tui.commands.bench_history import history
-
-    del settings
-    return history(paths, options.of_model, options.limit, json=options.json)
-
-
-def _compare(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
-    from npurun_tui.commands.bench_history import compare
-
-    del settings
-    return compare(
-        paths, options.old, options.new, json=options.json, strict=options.fail_on_regression
-    )
-
-
-def _export(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
-    from npurun_tui.commands.bench_history import export
-
-    del settings
-    return export(paths, options.id, options.file, force=options.force)
-
-
-def _rm(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
-    from npurun_tui.commands.bench_history import remove
-
-    del settings
-    return remove(paths, options.id)
 
 
 # --- values ------------------------------------------------------------------------------------
