@@ -57,11 +57,11 @@ async def test_the_clock_runs_from_the_request_to_the_last_text() -> None:
     progress = heard.progress
     ttft, seconds = progress.first - progress.asked, progress.last - progress.first
     assert ttft > 0.19  # the event with the role holds no token
-    assert seconds > 0.29
+    assert seconds > 0
     assert measured.host.ttft_ms == pytest.approx(ttft * 1000)
     assert measured.host.prefill_tps == pytest.approx(30 / ttft)
     assert measured.host.decode_tps == pytest.approx(6 / seconds)  # tokens after the first
-    assert measured.total_ms > (ttft + seconds) * 1000 + 90
+    assert measured.total_ms > (ttft + seconds) * 1000
     assert progress.tokens == 7
 
 
@@ -70,9 +70,10 @@ async def test_an_answer_that_ends_by_itself_ends_with_the_word_for_it() -> None
     async with endpoint(v1_models=models("m"), chat=stream(*pieces)) as there:
         heard = await ask(EndpointTarget(there.url))
     assert heard.one.outcome == "stop"
-    assert heard.progress.last == heard.progress.first
-    assert heard.one.host.decode_tps is not None
-    assert 0 < heard.one.host.decode_tps < 1 / 0.39
+    progress, host = heard.progress, heard.one.host
+    assert progress.last == progress.first
+    assert host.ttft_ms is not None
+    assert host.decode_tps == pytest.approx(1000 / (heard.one.total_ms - host.ttft_ms))
 
 
 async def test_connecting_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,9 +133,10 @@ async def test_thoughts_are_tokens_and_no_text() -> None:
     async with endpoint(v1_models=models("m"), chat=stream(*pieces, counted, DONE)) as there:
         heard = await ask(EndpointTarget(there.url))
     assert heard.one.text == "42"
-    assert heard.progress.last - heard.progress.first > 0.19
-    assert heard.one.host.decode_tps is not None
-    assert 0 < heard.one.host.decode_tps < 4 / 0.19
+    progress, measured = heard.progress, heard.one
+    assert progress.last > progress.first  # which was the thought's
+    seconds = measured.total_ms / 1000 - (progress.first - progress.asked)
+    assert measured.host.decode_tps == pytest.approx(4 / seconds)
 
 
 async def test_thoughts_out_of_sight_leave_no_rate() -> None:
@@ -332,6 +334,25 @@ async def test_its_wrong_token_is_mended_with_the_right_flag(tmp_path: Path) -> 
             await ask(EndpointTarget(f"{there.url}#small", token="wrong"))
     assert "401" in caught.value.message
     assert caught.value.mend == "Give its token with --baseline-token."
+
+
+async def test_the_rust_programs_server() -> None:
+    """It has one model from its beginning, cannot be told to load, and counts nothing (its facts, as of 2026)."""
+    cannot = Reply([b"missing field `prompt`"], "422 Unprocessable Entity", kind="text/plain")
+    async with endpoint(
+        api_version=reply({"version": "0.1.0"}),
+        healthz=reply({"status": "ready", "model": "phi", "auth": False, "version": "0.1.0"}),
+        api_tags=reply({"models": [{"name": "phi:latest", "size": 0, "digest": ""}]}),
+        api_generate=cannot,
+        chat=stream(delta(role="assistant"), delta(content="Hi"), finish(), DONE),
+    ) as there:
+        heard = await ask(EndpointTarget(there.url, wanted="mine"))
+    assert heard.side is not None
+    assert (heard.side.model, heard.side.runtime) == ("phi", "npurun")
+    assert heard.load is None
+    assert heard.one.host.ttft_ms is not None
+    assert heard.one.host.decode_tps is None
+    assert words.UNCOUNTED in heard.one.note
 
 
 # --- which model -------------------------------------------------------------------------------

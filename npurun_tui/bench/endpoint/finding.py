@@ -83,13 +83,14 @@ async def _ollama(address: Address, token: str, version: dict[str, Any]) -> Foun
     if ours or await _is_ours(address, token):
         # To our own server `:latest` means nothing.
         models = tuple(replace(each, name=each.name.removesuffix(":latest")) for each in models)
-        return Found("npurun", address.dialect or "openai", f"npurun-tui {ours}".strip(), models)
+        words = f"npurun-tui {ours}" if ours else "npurun"
+        return Found("npurun", address.dialect or "openai", words, models)
     words = f"Ollama {one_line(text_in(version, 'version'), 40)}"
     return Found("ollama", "ollama", words, models)
 
 
 async def _is_ours(address: Address, token: str) -> bool:
-    """To strangers our own server does not tell its version; Ollama has no such page."""
+    """Our own server, which does not tell strangers its version, or the Rust program's; Ollama has no such page."""
     try:
         health = await ask("GET", address, "/healthz", token)
     except NetworkUnavailable:
@@ -127,7 +128,7 @@ async def _openai(address: Address, token: str) -> Found:
     models = tuple(Listed(_name(entry, "id"), _context(entry)) for entry in entries)
     models = tuple(model for model in models if model.name)
     if "npurun" in owners:
-        return Found("npurun", "openai", "npurun-tui", models)
+        return Found("npurun", "openai", "npurun", models)
     if "llamacpp" in owners:
         return await _llama_server(address, token, models)
     return Found("other", "openai", "", models)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from npurun_tui.attach.answer import whole
+from npurun_tui.attach.http import ServerRefused
 from npurun_tui.bench.endpoint.address import Address
 from npurun_tui.bench.endpoint.finding import ask
 from npurun_tui.bench.endpoint.ollama import LEAST_LOAD, milliseconds
@@ -17,6 +18,10 @@ from npurun_tui.errors import EngineError, NetworkUnavailable
 
 LOADING: Final = 600.0
 """Seconds for a load: of a large model from a slow disk it takes minutes."""
+
+
+NO_SUCH_THING: Final = (400, 404, 405, 422, 501)
+"""Of servers that cannot be told to load, such as the Rust program's, which has its model from the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,12 @@ async def have_loaded(
     if context:
         body["options"] = {"num_ctx": context}
     began = time.perf_counter()
-    document = await ask("POST", address, "/api/generate", token, body, LOADING)
+    try:
+        document = await ask("POST", address, "/api/generate", token, body, LOADING)
+    except ServerRefused as error:
+        if error.status not in NO_SUCH_THING:
+            raise
+        return Loaded(window or 0)
     took = (time.perf_counter() - began) * 1000
     told = milliseconds(document.get("load_duration")) or took
     window = await _window(address, token, model)
