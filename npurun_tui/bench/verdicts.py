@@ -99,7 +99,11 @@ def speedup_words(session: Session) -> str:
 def clock_words(session: Session, key: str = "a") -> str:
     """How far the host's clock and the runtime's own are apart; empty where the runtime has none."""
     gaps = clock_gap(session, key)
-    known = [f"{NAMES[figure]} {gap:+.1f} %" for figure, gap in gaps.items() if gap is not None]
+    known = [
+        f"{NAMES[figure]} {round(gap, 1) + 0.0:+.1f} %"  # there is no -0.0 for people
+        for figure, gap in gaps.items()
+        if gap is not None
+    ]
     return f"Host's clock against the runtime's: {', '.join(known)}." if known else ""
 
 
