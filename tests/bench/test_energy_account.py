@@ -11,6 +11,7 @@ from npurun_tui.bench.energy.account import Asked, Gap, account
 from npurun_tui.bench.energy.traces import Trace, part_of
 from npurun_tui.bench.energy.uncertainty import difference, mean_of
 from npurun_tui.bench.records import Energy
+from npurun_tui.bench.student import t95
 
 IDLE = [(0.0, 10.0)]
 BUSY = [(10.0, 16.0), (17.0, 30.0)]
@@ -89,6 +90,13 @@ def test_a_counter_that_moves_once_a_second_is_no_spike_and_no_zero() -> None:
     quick, slow = energy(counter()), energy(trace)
     assert slow.joules == pytest.approx(quick.joules, rel=0.02)
     assert slow.uncertainty > quick.uncertainty  # its steps are seen late
+
+
+def test_a_bench_may_begin_and_end_a_moment_beside_the_readings() -> None:
+    for trace in (gauge(until=30.0), counter(until=30.0)):
+        ends = part_of(trace.stretches(), [(-0.2, 30.2)])
+        assert ends.seconds == pytest.approx(30.4)
+        assert part_of(trace.stretches(), [(-9.0, 39.0)]).seconds < 31.1
 
 
 def test_a_gauge_is_integrated() -> None:
@@ -213,6 +221,18 @@ def test_the_interval_covers_the_truth_in_95_of_100(alike: float) -> None:
     assert 0.915 <= covered / trials <= 1.0
     if alike < 0.8:
         assert covered / trials <= 0.99
+
+
+def test_a_slow_wander_under_a_sensors_noise_is_found_in_long_series() -> None:
+    """Neighbours look almost independent there; the means of long blocks do not."""
+    rng = random.Random(4)  # noqa: S311
+    trials, covered = 300, 0
+    for _ in range(trials):
+        wander, sensor = noise(rng, 240, 0, 1, 0.9), noise(rng, 240, 0, 1, 0.0)
+        values = [slow + quick for slow, quick in zip(wander, sensor, strict=True)]
+        mean = mean_of([[(0.5, each) for each in values]], repeats=False)
+        covered += abs(mean.value) <= t95(mean.freedom) * math.sqrt(mean.variance)
+    assert covered / trials > 0.89  # 0.85 by neighbours and blocks of too many degrees of freedom
 
 
 def test_readings_that_resemble_each_other_say_less() -> None:

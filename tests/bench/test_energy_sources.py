@@ -169,6 +169,9 @@ def test_a_temperature_that_ends(root: Path) -> None:
     assert source.read(()) == {}
     with pytest.raises(SourceAbsent):
         ProcessorTemperature(root / "nowhere").open()
+    (root / "sys/class/hwmon/hwmon1/temp1_input").write_text("0\n")  # what one says that is off
+    with pytest.raises(SourceAbsent):
+        ProcessorTemperature(root).open()
 
 
 # --- the battery -------------------------------------------------------------------------------

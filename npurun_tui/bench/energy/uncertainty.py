@@ -3,8 +3,9 @@
 Readings of power resemble their neighbours, so n of them say less than n independent ones: what counts is the number
 of independent readings that would say as much. It is taken from the correlation of neighbours, as of a first-order
 autoregressive series, corrected for what a short series hides (Kendall 1954), and from the means of a few long
-blocks, whichever says less. A gauge that is asked more often than it has something new repeats itself, and no more
-than its changes can count.
+blocks, whichever says less. A wander that takes longer than the whole series stays hidden in either.
+
+A gauge that is asked more often than it has something new repeats itself, and no more than its changes can count.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def mean_of(series: Series, *, repeats: bool) -> Mean:
     # The mean was fitted to these very readings: their scatter around it is short by what the mean itself moves.
     variance = squares / (effective - 1)
     blocks = _by_blocks(series, value)
-    variance = max(variance, blocks)
+    if blocks > variance:
+        variance, effective = blocks, min(effective, float(_BLOCKS))
     return Mean(value, variance, variance * effective, effective)
 
 
