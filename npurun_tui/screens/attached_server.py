@@ -24,7 +24,7 @@ from npurun_tui.screens import server_words
 from npurun_tui.screens.attached_words import Seen, entry_of, seen_of
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.model_table import FilterInput
-from npurun_tui.screens.server_entry import CLIENT, Entry, cells_of, columns_for
+from npurun_tui.screens.server_entry import CLIENT, Entry, cells_of, columns_for, ordered
 from npurun_tui.screens.server_folding import folded, holding, is_flooded
 from npurun_tui.screens.server_table import RequestTable
 from npurun_tui.server.replay import Replay, Target, curl_of
@@ -53,6 +53,7 @@ class AttachedServer(Widget):
 
     This is the server whose address stands above. Its requests are below, those on their way first. **Enter** or **d**
     shows all of one, **x** aborts it, **/** filters by words. **◇** marks what another server of that machine answered.
+    Refusals of one client and route that follow each other are one row: *429 ×12*.
     Seeing them needs that server's admin token. It is started, stopped and set up where it runs.
     """
 
@@ -138,12 +139,17 @@ class AttachedServer(Widget):
 
     def _take(self, found: list[RemoteRequest]) -> None:
         own = self._seen.process if self._seen is not None else 0
-        entries = [entry_of(request, own) for request in found]
+        told = [entry_of(request, own) for request in found]
+        entries = [
+            *ordered(entry for entry in told if entry.live),
+            *ordered(entry for entry in told if not entry.live),
+        ]
         if self._filter.value.strip():
             self.entries = {entry.row.request_id: entry for entry in entries}
         else:
             self.entries = folded(entries)
-        flooded = len(found) >= LIMIT and is_flooded([entry.row for entry in entries])
+        # Of the first ones only: what is told beyond them must not end the reason why it is.
+        flooded = len(found) >= LIMIT and is_flooded([each.row for each in found[:LIMIT]])
         self._limit = MOST if flooded else LIMIT
 
     # --- what is shown -------------------------------------------------------------------------

@@ -26,7 +26,9 @@ from npurun_tui.screens.attached_models import AttachedModels
 from npurun_tui.screens.attached_server import AttachedServer
 from npurun_tui.screens.chat import ChatPane
 from npurun_tui.screens.confirm import ConfirmScreen
+from npurun_tui.screens.server_details import ServerDetailsScreen
 from npurun_tui.server.asking import Text
+from npurun_tui.server.records import RequestRecord
 from npurun_tui.server.tokens import hash_token
 from npurun_tui.settings import Settings
 from npurun_tui.widgets.safe_input import SafeInput
@@ -226,6 +228,51 @@ async def test_that_servers_requests_and_ending_one(tmp_path: Path) -> None:
         await until(pilot, lambda: not any("chat" in e.row.path for e in pane.entries.values()))
         await pilot.press("escape")
         await until(pilot, lambda: any("chat" in e.row.path for e in pane.entries.values()))
+
+
+def chats(pane: AttachedServer) -> list[str]:
+    """What became of the chats, in the table's order."""
+    return [entry.state for entry in pane.entries.values() if entry.row.path == "/api/chat"]
+
+
+async def test_a_flood_there_is_one_row_and_the_order_is_that_of_beginning(tmp_path: Path) -> None:
+    async with attached(tmp_path) as (pilot, app, there):
+        for number in range(470):
+            there.control.log.closed(
+                RequestRecord(
+                    id=f"chat-{number}",
+                    method="POST",
+                    path="/api/chat",
+                    client="ollama/1",
+                    status=200 if number < 250 else 429,
+                    began=10.0 + number,
+                )
+            )
+        there.control.log.closed(
+            RequestRecord(id="long", path="/api/chat", status=200, outcome="length", began=1.0)
+        )
+        await pilot.press("4")
+        pane = app.main.query_one(AttachedServer)
+        whole = ["✗ 429 ×220", *["✓ 200"] * 250, "✓ 200 length"]
+        await until(pilot, lambda: chats(pane) == whole)
+        for _ in range(3):  # it stays like that: the second look asks for no less than the first
+            seen, look = pane.entries, pane._look_now
+            look.set()
+            await until(pilot, lambda seen=seen: pane.entries is not seen)  # type: ignore[misc]
+            assert chats(pane) == whole
+        flood = next(key for key, entry in pane.entries.items() if entry.run)
+        assert flood == "chat-250"
+        while pane.table.cursor_key != flood:
+            await pilot.press("down")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ServerDetailsScreen))
+        panel = app.screen.query_one("#facts-text", Static)
+        await until(pilot, lambda: "220 times" in str(panel.content))
+        assert "chat-469" in str(panel.content)
+        await pilot.press("escape", "slash", *"429", "enter")
+        await until(pilot, lambda: set(chats(pane)) == {"✗ 429"})
+        await pilot.press("escape")
+        await until(pilot, lambda: chats(pane) == whole)
 
 
 # --- the offer ---------------------------------------------------------------------------------

@@ -79,5 +79,5 @@ def test_finding() -> None:
     assert find("smollm2-135m-instruct:latest") is find("smollm2-135m-instruct")
     with pytest.raises(ModelNotFound, match=r"It has: .*smollm2-135m-instruct"):
         find("gpt-7")
-    with pytest.raises(ModelError, match="not a model name"):
+    with pytest.raises(ModelError, match="in the catalog"):
         find("../x")
