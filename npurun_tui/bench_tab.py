@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from npurun_tui import __version__
 from npurun_tui.screens.bench_parts import BenchParts
 
 if TYPE_CHECKING:
@@ -62,12 +63,13 @@ def there(services: Services, attached: Attachment) -> BenchParts:
     async def targets(setup: Setup) -> Sequence[Target]:
         return await _sides(setup, side)
 
+    near = _is_near(attached)
     return BenchParts(
         services.bench,
         services.bench_history,
         targets=targets,
-        machine=_machine,
-        meter=lambda _targets: None,  # the work is done there
+        machine=_machine if near else _elsewhere,
+        meter=_meter if near else lambda _targets: None,
         installed=attached.installed_names,
         remembered_as="bench-attached",
     )
@@ -79,6 +81,22 @@ async def _sides(setup: Setup, side: Make) -> list[Target]:
     if setup.baseline:
         named.append((setup.baseline, "b", setup.model))
     return [await asyncio.to_thread(side, *each) for each in named]
+
+
+def _is_near(attached: Attachment) -> bool:
+    """The server is on this machine, which is then the one to be measured."""
+    from urllib.parse import urlsplit
+
+    from npurun_tui.server.address import is_loopback
+
+    return is_loopback(urlsplit(attached.there.url).hostname or "")
+
+
+async def _elsewhere() -> Machine:
+    """Of another machine its server tells nothing."""
+    from npurun_tui.bench.records import Machine
+
+    return Machine(program=__version__)
 
 
 async def _machine() -> Machine:
