@@ -57,9 +57,17 @@ class Residence:
 
     @property
     def expires(self) -> float | None:
-        """Unix time at which the loaded model goes; None where it stays."""
+        """Unix time at which the loaded model goes, or would if the requests on their way ended now; None where it
+        stays."""
+        if self._guests and self._leaves:
+            return time.time() + self._keep
         due = self._due
         return None if math.isinf(due) else time.time() + max(due - time.monotonic(), 0.0)
+
+    @property
+    def _leaves(self) -> bool:
+        """The loaded model is the server's, and not for ever."""
+        return self._ours and self._engine.status.model is not None and 0 <= self._keep <= LONGEST
 
     @contextmanager
     def guest(self, keep_alive: float | None) -> Iterator[None]:
@@ -106,8 +114,7 @@ class Residence:
 
     def _put_off(self) -> None:
         """The stay ends `keep` seconds from now, where nobody is on the way and the model is the server's."""
-        forever = not 0 <= self._keep <= LONGEST
-        stays = forever or self._guests or not self._ours or self._engine.status.model is None
+        stays = self._guests or not self._leaves
         self._due = math.inf if stays else time.monotonic() + self._keep
         self._wake.set()
 

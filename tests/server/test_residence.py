@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -97,6 +98,20 @@ async def test_the_rule_holds_where_a_request_names_nothing(
             assert await stays(engine, 0.15), "each request puts the end off"
             await use(engine, residence, spec)
         assert not await stays(engine, 2)
+
+
+async def test_a_request_on_its_way_does_not_make_it_for_ever(
+    engine: Engine, spec: ModelSpec
+) -> None:
+    async with residence_of(engine, 300) as residence:
+        with residence.guest(None):
+            assert residence.expires is None, "nothing is loaded"
+        await use(engine, residence, spec)
+        with residence.guest(-1):
+            expires = residence.expires
+            assert expires is not None
+            assert 290 < expires - time.time() <= 300
+        assert residence.expires is None
 
 
 async def test_negative_is_for_ever_and_the_last_request_decides(
