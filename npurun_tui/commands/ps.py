@@ -62,12 +62,19 @@ def _print(url: str, health: dict[str, Any], models: list[dict[str, Any]]) -> No
             one_line(str(model.get("name", "")), 60),
             _size(model.get("size_vram") or model.get("size")),
             _whole(model.get("context_length")),
-            one_line(str(model.get("place", "")), 40),
+            _place(model, health),
             _until(model.get("expires_at")),
         ]
         for model in models
     ]
     write_table(["NAME", "MEMORY", "CONTEXT", "RUNS ON", "UNTIL"], rows, right="bc")
+
+
+def _place(model: dict[str, Any], health: dict[str, Any]) -> str:
+    """Where it runs. Ollama's list of models, which `/api/ps` is, has no place for that."""
+    bare = str(model.get("name", "")).removesuffix(":latest")
+    place = health.get("place")
+    return one_line(place, 40) if isinstance(place, str) and bare == health.get("model") else ""
 
 
 def _size(value: object) -> str:
