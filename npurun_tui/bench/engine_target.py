@@ -99,6 +99,11 @@ class EngineTarget:
         return self._side
 
     @property
+    def near(self) -> bool:
+        """Always."""
+        return True
+
+    @property
     def pids(self) -> frozenset[int]:
         """The engine process."""
         pid = self._engine.pid

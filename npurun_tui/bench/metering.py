@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from npurun_tui.bench.events import Resting
 from npurun_tui.bench.plan import Plan
@@ -13,6 +13,9 @@ from npurun_tui.bench.recording import Record
 from npurun_tui.bench.records import Energy, Sample, Side
 
 Span = tuple[float, float]
+
+ELSEWHERE: Final = "Not measurable here: the model runs on another machine."
+"""Why there is no energy where nothing works on this one."""
 
 
 class Meter(Protocol):
@@ -47,8 +50,13 @@ class Meter(Protocol):
 class Metering:
     """One session's use of a meter, or of none."""
 
-    def __init__(self, meter: Meter | None, plan: Plan, record: Record) -> None:
-        self._meter = meter
+    def __init__(
+        self, meter: Meter | None, plan: Plan, record: Record, near: Collection[str]
+    ) -> None:
+        """`near` are the keys of the sides that work on this machine: of others its instruments tell nothing."""
+        self._meter = meter if near else None
+        self._elsewhere = meter is not None and not near
+        self._near = near
         self._plan = plan
         self._record = record
         self._running = False
@@ -96,11 +104,13 @@ class Metering:
     def energy(self, sides: Sequence[Side]) -> tuple[tuple[Energy, ...], str]:
         """What each side has cost, and why there is nothing where there is nothing."""
         meter, record = self._meter, self._record
+        if self._elsewhere and self._plan.energy:
+            return (), ELSEWHERE
         if meter is None or not self._plan.energy:
             return (), ""
         found = [
             meter.energy(side.key, self._idle, record.busy[side.key], record.tokens(side.key))
             for side in sides
-            if self._idle and record.busy[side.key]
+            if self._idle and side.key in self._near and record.busy[side.key]
         ]
         return tuple(energy for energy in found if energy is not None), meter.note

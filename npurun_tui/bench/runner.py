@@ -88,7 +88,8 @@ class Bench:
         """Never cancelled: it has an end whatever happens, and that is told."""
         sides = [target.side for target in self._targets]
         record = Record(self.plan, sides, self._machine, tell, self._wall)
-        metering = Metering(self._meter, self.plan, record)
+        near = {target.side.key for target in self._targets if target.near}
+        metering = Metering(self._meter, self.plan, record, near)
         self._work = work = asyncio.create_task(self._measure(record, metering), name="bench work")
         if self._stopping.is_set():
             work.cancel()  # before its first step

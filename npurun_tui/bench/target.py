@@ -93,6 +93,10 @@ class Target(Protocol):
     def pids(self) -> frozenset[int]:
         """The processes that do the work, on this machine; none where it is done elsewhere."""
 
+    @property
+    def near(self) -> bool:
+        """The work is done on this machine, whose instruments tell of it."""
+
     def at_hand(
         self, context: int, on_wait: OnWait, on_load: Callable[[], None], *, fresh: bool = False
     ) -> AbstractAsyncContextManager[Measuring]:

@@ -43,6 +43,7 @@ class Played:
     questions: list[Question] = field(default_factory=list)
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
     pids: frozenset[int] = frozenset()
+    near: bool = True
     load: Load | None = None
     loaded: int = 0
 

@@ -498,6 +498,21 @@ async def test_energy_is_that_of_the_counted_runs_above_the_rest_before() -> Non
     assert meter.stopped
 
 
+async def test_of_another_machine_the_instruments_of_this_one_tell_nothing() -> None:
+    plan = Plan(prompts=("joke",), repeats=1, warmups=0, loads=False, idle_s=0.05)
+    meter, heard = PlayedMeter(), Heard()
+    first, second = two_sides()
+    second.near = False
+    session = await Bench(plan, [first, second], machine=MACHINE, meter=meter).run(heard)
+    assert [energy.side for energy in session.energy] == ["a"]
+    meter = PlayedMeter()
+    elsewhere = Bench(plan, [Played(near=False)], machine=MACHINE, meter=meter)
+    session = await elsewhere.run(Heard())
+    assert (session.energy, session.samples) == ((), ())
+    assert "another machine" in session.energy_note
+    assert not meter.stopped, "it was never begun"
+
+
 async def test_without_a_source_of_power_nobody_rests_for_nothing() -> None:
     meter, heard = PlayedMeter(note="Not measurable here: nothing tells power."), Heard()
     session = await Bench(TWO, [Played()], machine=MACHINE, meter=meter).run(heard)

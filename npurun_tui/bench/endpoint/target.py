@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from npurun_tui.attach.http import ServerRefused, send
+from npurun_tui.attach.http import ServerRefused, is_loopback, send
 from npurun_tui.bench.endpoint import ollama, openai
 from npurun_tui.bench.endpoint.address import FLAG, Address, address_of
 from npurun_tui.bench.endpoint.finding import Found, Listed, choose, find, place_of
@@ -82,6 +82,11 @@ class EndpointTarget:
     def pids(self) -> frozenset[int]:
         """The processes behind it, where they run on this machine; known from the first `at_hand` on."""
         return self._pids
+
+    @property
+    def near(self) -> bool:
+        """It is asked at a loopback address: what is behind a tunnel there would be taken for near."""
+        return is_loopback(self.address.url)
 
     @asynccontextmanager
     async def at_hand(
