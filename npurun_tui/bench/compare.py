@@ -27,6 +27,10 @@ runs it has (Kalibera & Jones, Rigorous Benchmarking in Reasonable Time, ISMM 20
 differ. It bounds what two sessions can tell to about 3 %. A baseline that takes turns has no such bound."""
 
 
+_LARGEST: Final = 20.0
+"""Of a ratio's logarithm: a factor of 500 million."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Of one figure, `b` against `a`: new against old, or baseline against what is measured."""
@@ -79,7 +83,7 @@ def compare_runs(
     within = interval(found.sides, apart=0.0 if found.paired else APART, wider=found.wider)
     if within is None:
         return None
-    ratio, low, high = (math.exp(end) for end in (within.centre, within.low, within.high))
+    ratio, low, high = map(_factor, (within.centre, within.low, within.high))
     verdict = _verdict(within.low, within.high, figure)
     return Difference(
         figure=figure,
@@ -90,7 +94,7 @@ def compare_runs(
         n_b=found.n_b,
         verdict=verdict,
         regression=verdict == "slower" and abs(ratio - 1) > REGRESSION,
-        detectable=math.expm1(within.detectable),
+        detectable=_factor(within.detectable) - 1,
         paired=found.paired,
         unlike=found.unlike,
     )
@@ -115,6 +119,11 @@ def compare_sessions(old: Session, new: Session, key: str = "a") -> Comparison:
     )
 
 
+def _factor(logarithm: float) -> float:
+    """Files may hold rates that no machine has; what comes of them must still be a number that JSON can write."""
+    return math.exp(min(max(logarithm, -_LARGEST), _LARGEST))
+
+
 def _verdict(low: float, high: float, figure: Figure) -> Verdict:
     """Of the interval's ends as logarithms. Below a millionth it is the arithmetic that differs, not the machine."""
     if max(low, -high) < 1e-6:
@@ -135,7 +144,7 @@ def _notes(
     for name, ours, theirs in (("old", strata[0], strata[1]), ("new", strata[1], strata[0])):
         alone = len(ours - theirs)
         if alone and ours & theirs:
-            yield f"{count(alone, 'question')} that only the {name} bench asked were left out."
+            yield f"Only the {name} bench asked {count(alone, 'question')} more; left out."
     unlike = {difference.unlike for difference in figures.values()} - {""}
     for what in sorted(unlike):
         yield f"No question was asked alike in both: those of another {what} were held against each other."

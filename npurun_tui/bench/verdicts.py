@@ -109,7 +109,8 @@ def clock_words(session: Session, key: str = "a") -> str:
 
 def _npu_words(times: float, low: float, high: float) -> str:
     """npurun's check, by the interval: what is not certain is not claimed."""
-    words = f"NPU is {_times(times, low, high)} the CPU's rate"
+    only = "only " if high < CHECK else ""
+    words = f"NPU is {only}{times:.1f} x the CPU's rate ({low:.1f} to {high:.1f})"
     if low >= CHECK:
         return f"{words}: at least the {CHECK:g} x that shows the NPU is really used."
     if high < CHECK:

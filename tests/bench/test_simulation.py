@@ -117,8 +117,9 @@ def turns(noise: Disturbance, baseline: float, count: int = PAIRS) -> list[Sessi
     ids=["drifting", "held up"],
 )
 def test_a_baseline_that_is_the_same_is_no_difference(noise: Disturbance) -> None:
+    """A true 95 % interval, with no allowance on top, so a hundred of them may by chance have some fewer."""
     found = [in_turns(each).verdict for each in turns(noise, 0.0)]
-    assert found.count("no difference") >= 95
+    assert found.count("no difference") >= 91
 
 
 def test_taking_turns_cancels_drift() -> None:
