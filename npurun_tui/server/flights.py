@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from npurun_tui.server.log import is_look
 from npurun_tui.server.outcomes import ABORTED_HERE, STOPPED, succeeded
 from npurun_tui.server.records import RequestRecord
 
@@ -43,7 +44,7 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a server has done since it started."""
+    """What a server has done since it started; looks of attached workbenches do not count."""
 
     active: int = 0
     total: int = 0
@@ -85,8 +86,9 @@ class Flights:
         self._count(record)
 
     def _count(self, ended: RequestRecord | None = None) -> None:
-        counts = replace(self.counts, active=len(self._flights))
-        if ended is not None:
+        active = sum(not is_look(flight.record) for flight in self._flights.values())
+        counts = replace(self.counts, active=active)
+        if ended is not None and not is_look(ended):
             counts = replace(
                 counts,
                 total=counts.total + 1,
@@ -94,8 +96,9 @@ class Flights:
                 prompt_tokens=counts.prompt_tokens + (ended.prompt_tokens or 0),
                 completion_tokens=counts.completion_tokens + (ended.completion_tokens or 0),
             )
-        self.counts = counts
-        self._changed()
+        if counts != self.counts:
+            self.counts = counts
+            self._changed()
 
     def abort(self, request_id: str) -> bool:
         """End one request; False where it is not on its way."""

@@ -83,7 +83,7 @@ class RequestLog:
     def closed(self, record: RequestRecord) -> None:
         """It has ended; `record` changes no more."""
         self._live.pop(record.id, None)
-        if _watches(record):
+        if is_look(record):
             self._tell()
             return
         row = row_of(record)
@@ -264,9 +264,10 @@ class _Listener:
             self._call()
 
 
-def _watches(record: RequestRecord) -> bool:
-    """Whether it is a look of an attached workbench: one a second, which would push all else out of the log."""
-    looks = record.path in WATCHED and record.status == 200
+def is_look(record: RequestRecord) -> bool:
+    """Whether it is a look of an attached workbench, answered or on its way: some a second, which would push all else
+    out of the log, and of which a count of requests would be a count."""
+    looks = record.path in WATCHED and record.status in (0, 200)
     return looks and record.client.startswith(WATCHER)
 
 

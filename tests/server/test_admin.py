@@ -91,7 +91,7 @@ async def test_what_is_no_request_is_not_found(tmp_path: Path, name: str) -> Non
         assert (await http.post(f"/npurun/requests/{name}/abort")).status_code in (400, 404)
 
 
-async def test_the_looks_of_a_workbench_are_not_kept(tmp_path: Path) -> None:
+async def test_the_looks_of_a_workbench_are_neither_kept_nor_counted(tmp_path: Path) -> None:
     async with (
         listening(tmp_path) as control,
         client(control, headers=WATCHER) as watcher,
@@ -106,6 +106,8 @@ async def test_the_looks_of_a_workbench_are_not_kept(tmp_path: Path) -> None:
             ("/healthz", 200),
             ("/npurun/requests", 400),
         ]
+        standing = (await watcher.get("/npurun/status")).json()
+        assert (standing["active"], standing["total"], standing["failed"]) == (0, 2, 1)
 
 
 async def test_how_the_server_stands(tmp_path: Path) -> None:
