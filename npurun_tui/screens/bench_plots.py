@@ -20,13 +20,15 @@ HISTORY: Final = 120
 """Samples that a gauge shows of its past."""
 
 
-def rates_over_time(runs: Sequence[Run], ticks: Reversible[Ticked] = ()) -> list[Series]:
+def rates_over_time(
+    runs: Sequence[Run], ticks: Reversible[Ticked] = (), live: str = ""
+) -> list[Series]:
     """Tokens per second by seconds, one series for each side. Warm-ups are left out.
 
-    Where there are ticks, the run that goes is seen as it grows; a kept session has its runs' rates only.
+    `ticks` are of the run that goes, which is one of the side `live`; a kept session has its runs' rates only.
     """
     found = []
-    for key in _sides(runs):
+    for key in sorted({*_sides(runs), *([live] if live else [])}):
         points: list[Point] = []
         for run in runs:
             rate = run.host.decode_tps
@@ -34,12 +36,9 @@ def rates_over_time(runs: Sequence[Run], ticks: Reversible[Ticked] = ()) -> list
                 began = run.began_s + (run.host.ttft_ms or 0.0) / 1000
                 end = run.began_s + run.total_ms / 1000
                 points += [(began, rate), (end, rate), (end, None)]
+        if key == live:
+            points += _growing(runs, ticks)
         found.append(Series(key.upper(), points, SIGNS.get(key, "")))
-    growing = _growing(runs, ticks)
-    if growing and not found:
-        return [Series("", growing)]
-    if growing and len(found) == 1:
-        return [Series(found[0].name, [*found[0].points, *growing])]
     return [one for one in found if one.points]
 
 

@@ -24,6 +24,8 @@ class Shown:
     loads: Sequence[Load] = ()
     ticks: Reversible[Ticked] = ()
     samples: Collection[Sample] = ()
+    live: str = ""
+    """The side of the run that goes; empty for a warm-up, and where none goes."""
     notes: Sequence[str] = ()
     session: Session | None = None
     """Where it has ended."""
@@ -53,7 +55,9 @@ def of_state(state: BenchState) -> Shown:
     """The one that runs or ran last."""
     if state.session is not None:
         return replace(of_session(state.session), kept=False)
+    current = state.current
     return Shown(
+        live=current.side if current is not None and not current.warmup else "",
         sides=tuple(state.sides.values()),
         plan=state.plan or Plan(),
         runs=state.runs,

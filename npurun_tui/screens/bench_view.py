@@ -36,6 +36,8 @@ FRAME: Final = 0.125
 """Seconds between two repaints while a bench runs."""
 SLOW: Final = 0.5
 """Seconds between two drawings of what costs more: plots and percentiles of all runs."""
+SHARE: Final = 50
+"""Of so many seconds one may go into that."""
 WIDE: Final = 120
 """Columns from which on all parts stand beside each other."""
 
@@ -85,7 +87,9 @@ class BenchView(Widget):
         self._line = Gauges(nothing=_UNSAMPLED, id="bench-gauge-line")
         self._gauges = Gauges(nothing=_UNSAMPLED, id="bench-gauges")
         self._due = True
+        self._counts = ""
         self._slow_at = 0.0
+        """When what costs more may be drawn again."""
         self._began = time.monotonic()
         self._seen: object = None
         self._offer: object = None
@@ -193,17 +197,18 @@ class BenchView(Widget):
         if not self.is_attached:
             return
         self._due = False
-        shown, at = self.shown, time.monotonic()
-        self._show_head(shown)
+        shown = self.shown
+        if self._seen is not self.control.state:
+            self._seen, self._began = self.control.state, time.monotonic()
         self._show_note()
         self._show_rows(shown)
         nothing = not shown.runs and not self.running and shown.session is None
         self.set_class(nothing, "-empty")
-        if at - self._slow_at >= SLOW or not self.running:
-            self._slow_at = at
+        if time.monotonic() >= self._slow_at or not self.running:
             self._show_slow(shown)
         else:
             self._due = True  # what is left out now is drawn when its time has come
+        self._show_head(shown)
         self._show_offer()
 
     def _show_head(self, shown: Shown) -> None:
@@ -218,14 +223,14 @@ class BenchView(Widget):
             alone = len(shown.sides) == 1  # two names need the line
             loads = bench_words.loads_words(shown.loads, shown.sides)
             sides.show(words, loads if alone else "")
-            plan.show(bench_words.plan_words(shown.plan), bench_words.counts_words(shown.runs))
+            plan.show(bench_words.plan_words(shown.plan), self._counts)
         else:
             against = f"   against: {self.setup.baseline}" if self.setup.baseline else ""
             sides.show(f"{self.setup.model or 'the first model'}{against}", "")
             plan.show(bench_words.plan_words(self.setup.plan), "")
 
     def _show_note(self) -> None:
-        note = self.fault
+        note = self.fault or self.control.state.fault
         if note != self._noted:  # an update lays out the whole screen
             self._noted = note
             self._note.update(Content(printable(note)))
@@ -233,8 +238,6 @@ class BenchView(Widget):
 
     def _show_rows(self, shown: Shown) -> None:
         source = self.kept or self.control.state
-        if source is self.control.state and self._seen is not source:
-            self._seen, self._began = source, time.monotonic()
         self.table.show_runs(source, shown.runs, self._live_cells(shown.runs))
 
     def _live_cells(self, runs: Sequence[Run]) -> Row | None:
@@ -247,10 +250,18 @@ class BenchView(Widget):
         return bench_rows.live_cells(state.current, last)
 
     def _show_slow(self, shown: Shown) -> None:
+        """What goes through all runs: the more there are, the rarer it is drawn."""
+        began = time.monotonic()
         for gauges in (self._line, self._gauges):
             gauges.show(bench_plots.gauges(shown.samples))
-        self._rate.show(bench_plots.rates_over_time(shown.runs, shown.ticks))
+        self._rate.show(bench_plots.rates_over_time(shown.runs, shown.ticks, shown.live))
         self._first.show(bench_plots.first_by_length(shown.runs))
+        self._counts = bench_words.counts_words(shown.runs)
+        self._show_figures(shown)
+        ended = time.monotonic()
+        self._slow_at = ended + max(SLOW, (ended - began) * SHARE)
+
+    def _show_figures(self, shown: Shown) -> None:
         lines = bench_words.figure_lines(shown.runs, shown.sides)
         sections = [*self.sections]
         if shown.notes:

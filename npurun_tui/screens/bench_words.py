@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from npurun_tui.bench.statistics import Figure, Summary
 
 _FIGURES: Final[tuple[Figure, ...]] = ("decode_tps", "ttft_ms", "prefill_tps")
+RECENT: Final = 50
+"""Runs by whose pace the rest is foretold."""
 _HEADS: Final = ("p50", "p90", "p99", "min", "max", "n")
 
 
@@ -43,7 +45,7 @@ def _plan_parts(plan: Plan) -> Iterable[str]:
     if plan.prompts:
         yield _prompts_words(plan.prompts)
     elif not plan.lengths and not plan.turns:
-        yield "all built-in prompts"
+        yield "all prompts"
     if plan.lengths:
         yield f"lengths {_listed(plan.lengths, 'max')}"
     if plan.turns:
@@ -110,7 +112,7 @@ def _progress(state: BenchState) -> str:
 def _time(state: BenchState, now: float) -> str:
     """How long it has taken, and how long the rest will by the pace of what was measured."""
     words = units.whole_seconds(now)
-    counted = [run.total_ms / 1000 for run in state.runs if run.counts]
+    counted = [run.total_ms / 1000 for run in state.runs[-RECENT:] if run.counts]
     if state.plan is not None and state.plan.duration_s:
         left = state.plan.duration_s - now
     elif counted and state.of:
