@@ -49,8 +49,8 @@ class ServerPane(ServerRequests):
     **✓** was answered, and why the answer ended: *stop* by itself, *length* at its limit. **✗** was not: a status of
     400 and more, *broken* (it failed after its 200), *aborted* here, *stopped* with the server, *client left*.
 
-    Refusals of one client and route that follow each other are one row: *429 ×12*. Its details list them, and the
-    filter `429` shows each.
+    Refusals of one client and route that follow each other are one row: *429 ×12*. Its details list the newest, and
+    the filter `429` shows them one by one.
 
     **◇** behind the time: another server answered it, which writes the same log: *pid* is its process, *ended* one
     that is gone. Only that one can abort it.

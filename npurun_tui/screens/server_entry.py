@@ -240,7 +240,8 @@ def run_lines(run: Sequence[RequestRow]) -> list[str]:
         for row in run[:LISTED]
     ]
     left = len(run) - len(lines)
-    return [*lines, f"and {left:,} more: the filter {run[0].status} shows each"] if left else lines
+    more = f"and {left:,} more: the filter {run[0].status} shows the newest one by one"
+    return [*lines, more] if left else lines
 
 
 def _tokens_in(row: RequestRow) -> str:

@@ -36,13 +36,6 @@ REFRESH: Final = 0.5
 TICK: Final = 0.5
 """Seconds between two looks at what is on its way."""
 
-_EMPTY: Final = """\
-No requests yet.
-
-Press s to start the server; programs for OpenAI's, Ollama's and Anthropic's
-APIs can then use the models of this machine. c shows how each is told.
-e sets it up: address, token, TLS."""
-
 
 class ServerView(Widget):
     """The server and its requests."""
@@ -64,7 +57,8 @@ class ServerView(Widget):
         self._plot = Sparkline([0.0], id="server-plot")
         self._rate = Static(id="server-rate")
         self._note = Static(id="server-note")
-        self._noted = self._rated = ""
+        self._empty = Static(id="server-empty")
+        self._noted = self._rated = self._told = ""
         self._plotted: object = None
         self._filter = FilterInput(placeholder="any words", compact=True, id="server-filter")
         self._count = Static(id="server-count")
@@ -83,7 +77,7 @@ class ServerView(Widget):
             yield Static("/", id="server-filter-sign")
             yield self._filter
             yield self._count
-        yield Static(_EMPTY, id="server-empty")
+        yield self._empty
         yield self.table
 
     def on_mount(self) -> None:
@@ -182,10 +176,17 @@ class ServerView(Widget):
         entries = self.state.entries
         self._fit()
         self.table.update_rows(cells_of(entries))
-        self.set_class(not entries and not self.state.words, "-empty")
+        self._show_empty(empty=not entries and not self.state.words)
         if self.has_class("-filtered"):
             self._count.update(Content(str(len(entries))), layout=False)
         self._show_offer()
+
+    def _show_empty(self, *, empty: bool) -> None:
+        words = server_words.empty_words(self._control.status) if empty else ""
+        if words != self._told:
+            self._told = words
+            self._empty.update(Content(words))
+        self.set_class(empty, "-empty")
 
     def _show_plot(self, now: float) -> None:
         """The plot goes on by whole steps: what is in it changes with the log, not with each look at it."""

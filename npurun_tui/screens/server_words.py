@@ -70,6 +70,22 @@ def _state(status: ServerStatus, config: ServerConfig) -> str:
             return f"{sign}; s serves at {one_line(address_of(config), 60)}"
 
 
+def empty_words(status: ServerStatus) -> str:
+    """What stands where requests will be: the next step."""
+    if status.state is ServerState.RUNNING:
+        return (
+            "No requests yet.\n\n"
+            "Programs for OpenAI's, Ollama's and Anthropic's APIs can use the models of this\n"
+            "machine at the address above. c shows how each is told."
+        )
+    return (
+        "No requests yet.\n\n"
+        "Press s to start the server; programs for OpenAI's, Ollama's and Anthropic's\n"
+        "APIs can then use the models of this machine. c shows how each is told.\n"
+        "e sets it up: address, token, TLS."
+    )
+
+
 def _since(status: ServerStatus) -> str:
     if status.state is not ServerState.RUNNING or not status.started:
         return ""

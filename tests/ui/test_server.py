@@ -283,7 +283,7 @@ async def test_a_flood_of_refusals_is_one_row_that_hides_nothing(
         panel = app.screen.query_one("#facts-text", Static)
         await until(pilot, lambda: "600 times" in str(panel.content))
         assert "refused-599" in str(panel.content)
-        assert "and 550 more: the filter 429 shows each" in str(panel.content)
+        assert "and 550 more: the filter 429 shows the newest one by one" in str(panel.content)
         await pilot.press("escape", "slash", *"429", "enter")
         await until(pilot, lambda: len(pane.table.keys) == 200)
         assert set(states(pane)) == {"✗ 429"}
@@ -433,7 +433,13 @@ async def test_the_log_is_there_in_the_next_run_and_can_be_forgotten(
         await confirmed(pilot, app)
         await pilot.press("y")
         await until(pilot, lambda: rows(pane) == [])
-        assert pane.query_one("#server-empty").display
+        empty = pane.query_one("#server-empty", Static)
+        assert empty.display
+        assert "Press s to start" in str(empty.content)
+        await pilot.press("s")
+        await until(pilot, lambda: pane.running)
+        await until(pilot, lambda: "at the address above" in str(empty.content))
+        assert empty.display
 
 
 # --- setting up ----------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ def test_a_filter_shows_each_refusal() -> None:
 def test_a_long_run_is_listed_in_part() -> None:
     [entry] = ended(*((f"a{number}", 429) for number in range(2000))).values()
     assert (entry.state, len(entry.cells[5].text)) == ("✗ 429 ×2,000", 12)
-    assert run_lines(entry.run)[-1] == "and 1,950 more: the filter 429 shows each"
+    assert run_lines(entry.run)[-1] == "and 1,950 more: the filter 429 shows the newest one by one"
     assert len(run_lines(entry.run)) == LISTED + 1
 
 
