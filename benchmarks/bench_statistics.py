@@ -2,8 +2,9 @@
 
     uv run python -m benchmarks.bench_statistics [--pairs 200]
 
-Each line is a plan on a machine that is disturbed in some way: how many of 100 pairs of equal benches are said to differ
-(it should be 5 at most), and how many of 100 true changes are found. The table in docs/bench-statistics.md is from here.
+Each line is a plan on a machine that is disturbed in some way: how many of 100 pairs of equal benches are said to
+differ (it should be 5 at most), and how many of 100 true changes are found. The table in docs/bench-statistics.md is
+from here.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def by_stratum(
     """The runs that count and have measured `figure`."""
     found: defaultdict[Hashable, list[Run]] = defaultdict(list)
     for run in runs:
-        if run.counts and figure_of(run, figure) is not None:
+        if run.counts and figure_of(run, figure) is not None and math.isfinite(run.began_s):
             found[key(run)].append(run)
     return found
 

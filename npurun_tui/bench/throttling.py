@@ -48,7 +48,11 @@ def throttling(session: Session, key: str = "a") -> Throttling | None:
     """Of a stress run; None for others, and where a half has no run, or no question was asked twice in it."""
     if not _stress(session):
         return None
-    runs = [run for run in session.counted(key) if _seconds(run) > 0]
+    runs = [
+        run
+        for run in session.counted(key)
+        if _seconds(run) > 0 and math.isfinite(run.began_s) and math.isfinite(run.total_ms)
+    ]
     rate = summarise(figure_of(run, "decode_tps") for run in runs)
     if rate is None:
         return None

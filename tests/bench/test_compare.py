@@ -165,6 +165,18 @@ def test_coarse_clocks_are_no_certainty() -> None:
     assert found.high - found.low > 0.05
 
 
+def test_times_that_no_clock_tells_are_left_out() -> None:
+    made = bench()
+    odd = [
+        replace(run, began_s=at) for run, at in zip(made.runs, (math.nan, math.inf), strict=False)
+    ]
+    for paired in (False, True):
+        assert compare_runs(made.runs, odd, "decode_tps", paired=paired) is None
+        found = compare_runs(made.runs, [*made.runs, *odd], "decode_tps", paired=paired)
+        assert found is not None
+        assert found.n_b == 16
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.sampled_from(ODD), min_size=0, max_size=8),

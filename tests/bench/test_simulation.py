@@ -49,7 +49,7 @@ def pairs(
     [
         (Disturbance(run=0.02, session=0.005), Bench(repeats=3)),
         (Disturbance(run=0.03, session=0.01), Bench(repeats=3)),
-        (Disturbance(run=0.01, session=0.007), Bench(repeats=10)),
+        (Disturbance(run=0.01, session=0.007), Bench(repeats=7)),
         (Disturbance(run=0.02, session=0.005, held_up=0.04), Bench(repeats=3)),
         (Disturbance(run=0.02, session=0.005, drift=0.02, repeat=0.01), Bench(repeats=4)),
     ],
@@ -65,7 +65,7 @@ def test_the_same_bench_twice_is_no_difference(noise: Disturbance, bench: Bench)
     [
         (Disturbance(run=0.015, session=0.005), Bench(repeats=3), "decode_tps"),
         (Disturbance(run=0.02, session=0.005), Bench(repeats=5), "ttft_ms"),
-        (Disturbance(run=0.03, session=0.01), Bench(repeats=10), "decode_tps"),
+        (Disturbance(run=0.03, session=0.005), Bench(repeats=7), "decode_tps"),
         (Disturbance(run=0.02, session=0.005, held_up=0.04), Bench(repeats=5), "decode_tps"),
     ],
     ids=["quiet", "its TTFT", "noisy", "held up"],

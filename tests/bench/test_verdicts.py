@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
@@ -246,6 +247,8 @@ def test_what_is_no_stress_run_has_no_halves() -> None:
     assert throttling(replace(made, plan={"duration_s": "long"})) is None
     assert throttling(replace(made, runs=())) is None
     assert throttling(replace(made, runs=made.runs[:1])) is None
+    endless = tuple(replace(run, total_ms=math.inf) for run in made.runs)
+    assert throttling(replace(made, runs=endless)) is None
     untimed = tuple(replace(run, host=NOT_TIMED) for run in made.runs)
     assert throttling(replace(made, runs=untimed)) is None
     assert throttling(made, "b") is None
