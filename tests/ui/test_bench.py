@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Select, Static
+from textual.widgets import Input, Markdown, Select, Static
 
 from npurun_tui.app import WorkbenchApp
 from npurun_tui.bench.events import (
@@ -29,6 +29,7 @@ from npurun_tui.screens.bench import BenchPane
 from npurun_tui.screens.bench_compare import BenchCompareScreen
 from npurun_tui.screens.bench_details import BenchDetailsScreen
 from npurun_tui.screens.bench_export import BenchExportScreen
+from npurun_tui.screens.bench_help import FIELD_HELP
 from npurun_tui.screens.bench_history import BenchHistoryScreen
 from npurun_tui.screens.bench_setup import BenchSetupScreen
 from npurun_tui.screens.confirm import ConfirmScreen
@@ -293,6 +294,22 @@ async def test_the_set_up_is_checked_and_remembered(tmp_path: Path) -> None:
         assert pane.setup.model == "beta"
         assert pane.setup.plan.lengths == (32, 128, 0)
         assert pane.setup.plan.duration_s == 300
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "120x40"])
+async def test_each_field_of_the_set_up_is_explained(tmp_path: Path, size: tuple[int, int]) -> None:
+    assert set(FIELD_HELP) == {field.key for field in bench_fields.FIELDS} | {"model", "energy"}
+    async with opened(tmp_path, size=size) as (pilot, app, _pane, _played):
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, BenchSetupScreen))
+        await until(pilot, lambda: app.focused is not None)
+        await pilot.press("f1")
+        await until(pilot, lambda: bool(app.screen.query("#widget-help")))
+        text = app.screen.query_one("#widget-help", Markdown)
+        for key, help_text in FIELD_HELP.items():
+            app.screen.query_one(f"#{key}").focus()
+            await until(pilot, lambda words=help_text: text.source == words.rstrip())  # type: ignore[misc]
+            await until(pilot, lambda: text.max_scroll_y == 0)
 
 
 async def test_a_run_can_be_looked_at(tmp_path: Path) -> None:
