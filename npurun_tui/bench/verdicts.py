@@ -59,11 +59,11 @@ def throttling_words(throttling: Throttling) -> list[str]:
         )
     else:
         change = f"{abs(slower):.1f} % {'slower' if slower >= 0 else 'faster'}"
-        verdict = f"Second half {change} ({ends} slower): no throttling"
+        verdict = f"Second half {change} (interval {ends}): no throttling"
         if throttling.seconds < ADVISED_S:
             verdict += (
                 f" in {units.duration(throttling.seconds)}; "
-                f"it mostly shows after {units.duration(ADVISED_S)} or more"
+                f"it mostly shows after {ADVISED_S / 60:.0f} minutes or more"
             )
         verdict += "."
     return [
@@ -87,7 +87,8 @@ def speedup_words(session: Session) -> str:
         times, low, high = difference.ratio, difference.low, difference.high
     if set(kinds) == {"CPU", "NPU"}:
         return _npu_words(times, low, high)
-    words = f"{_name(measured)} decodes at {_times(times, low, high)} the rate of {_name(baseline)}"
+    rate = _times(times, low, high, f"the rate of {_name(baseline)}")
+    words = f"{_name(measured)} decodes at {rate}"
     if difference.verdict == "no difference":
         within = max(abs(low - 1), abs(high - 1))
         words = f"{_name(measured)} and {_name(baseline)} decode equally fast (within ±{_percent(within)})"
@@ -110,7 +111,8 @@ def clock_words(session: Session, key: str = "a") -> str:
 def _npu_words(times: float, low: float, high: float) -> str:
     """npurun's check, by the interval: what is not certain is not claimed."""
     only = "only " if high < CHECK else ""
-    words = f"NPU is {only}{times:.1f} x the CPU's rate ({low:.1f} to {high:.1f})"
+    rate = _times(times, low, high, "the CPU's rate")
+    words = f"NPU is {only}{rate}"
     if low >= CHECK:
         return f"{words}: at least the {CHECK:g} x that shows the NPU is really used."
     if high < CHECK:
@@ -121,9 +123,10 @@ def _npu_words(times: float, low: float, high: float) -> str:
     )
 
 
-def _times(times: float, low: float, high: float, what: str = "") -> str:
-    digits = 1 if times >= _MULTIPLE else 2
-    return f"{times:.{digits}f} x{what} ({low:.{digits}f} to {high:.{digits}f})"
+def _times(times: float, low: float, high: float, what: str) -> str:
+    """`3.4 x as fast (3.2 to 3.6)`, with a digit more where the ends would look the same."""
+    digits = 1 if times >= _MULTIPLE and high - low >= 0.1 else 2
+    return f"{times:.{digits}f} x {what} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _how_much(difference: Difference) -> str:
@@ -133,7 +136,7 @@ def _how_much(difference: Difference) -> str:
         near, far = sorted((abs(_change(low)), abs(_change(high))))
         change = f"{_percent(abs(_change(ratio)))} {difference.verdict}"
         return f"{change} ({100 * near:.1f} to {_percent(far)})"
-    what = " as long" if difference.figure == "ttft_ms" else " as fast"
+    what = "as long" if difference.figure == "ttft_ms" else "as fast"
     return _times(ratio, low, high, what)
 
 
