@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -19,7 +19,8 @@ from npurun_tui.server.doors import Doors
 from npurun_tui.server.handshake import Handshakes
 from npurun_tui.server.protocol import HardenedProtocol
 
-log = logging.getLogger(__name__)
+ACCEPTING: Final = 2
+"""Turns of the loop from a connection's being accepted to its protocol's `connection_made`."""
 
 
 class Listener:
@@ -66,8 +67,7 @@ class Listener:
 
     async def drain(self, finish: float, aborting: float) -> None:
         """Accept nothing more, give requests `finish` seconds, then abort them and wait `aborting` seconds at most."""
-        for server in self._servers:
-            server.close()
+        await self._accept_no_more()
         if self._handshakes is not None:
             await self._handshakes.aclose()
         for connection in self._connections():
@@ -87,6 +87,20 @@ class Listener:
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()
+
+    async def _accept_no_more(self) -> None:
+        """asyncio takes a connection in in three turns of its loop: it accepts it, makes its transport, tells the
+        protocol (`selector_events.py`). Whom it has accepted when the server closes it would leave open and forget:
+        nobody is accepted for the last two turns, and everybody is told of."""
+        loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError):  # Windows' loop has no readers, and fewer turns
+            for server in self._servers:
+                for listening in server.sockets:
+                    loop.remove_reader(listening.fileno())
+        for _ in range(ACCEPTING):
+            await asyncio.sleep(0)
+        for server in self._servers:
+            server.close()
 
     def _connections(self) -> list[HardenedProtocol]:
         return [one for one in self._state.connections if isinstance(one, HardenedProtocol)]
