@@ -105,7 +105,8 @@ def _bench_pane(app: WorkbenchApp) -> Widget:
     from npurun_tui.screens.bench import BenchPane
 
     app.follow_bench()
-    return BenchPane(bench_tab.here(app.services, app.follow_engine), app.services.remembered)
+    parts = bench_tab.here(app.services, app.follow_engine, app.before_load)
+    return BenchPane(parts, app.services.remembered)
 
 
 def _server_pane(app: WorkbenchApp) -> Widget:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from npurun_tui import __version__
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from npurun_tui.bench.metering import Meter
     from npurun_tui.bench.records import Machine
     from npurun_tui.bench.target import Target
+    from npurun_tui.engine.spec import ModelSpec
     from npurun_tui.screens.bench_fields import Setup
     from npurun_tui.services import Services
 
@@ -25,8 +26,13 @@ Make = Callable[[str, str, str], "Target"]
 """A side by its name, its key, and the model that an endpoint is asked for where the name does not say."""
 
 
-def here(services: Services, follow: Callable[[], object]) -> BenchParts:
-    """This machine. `follow` is called before the engine is used, so that the status bar shows it."""
+def here(
+    services: Services,
+    follow: Callable[[], object],
+    before_load: Callable[[ModelSpec], Awaitable[None]],
+) -> BenchParts:
+    """This machine. `follow` is called before the engine is used, so that the status bar shows it; `before_load` may
+    raise ModelBusy where the person would rather be attached to a server that has the NPU."""
 
     def side(text: str, key: str, wanted: str) -> Target:
         from npurun_tui.bench.sides import target_of
@@ -36,7 +42,12 @@ def here(services: Services, follow: Callable[[], object]) -> BenchParts:
 
     async def targets(setup: Setup) -> Sequence[Target]:
         follow()
-        return await _sides(setup, side)
+        sides = await _sides(setup, side)
+        for target in sides:
+            if target.side.backend == "genie":
+                spec = await asyncio.to_thread(services.spec_of, target.side.model)
+                await before_load(spec)
+        return sides
 
     return BenchParts(
         services.bench,

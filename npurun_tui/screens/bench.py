@@ -45,7 +45,8 @@ class BenchPane(BenchView):
 
     Each row is a run. *TTFT* is the time to the first token, *tok/s* the rate after it, by this program's clock;
     *engine* is the runtime's own, *Δ* how far the two are apart. *In* and *Out* are tokens by the model's tokenizer.
-    A *warm-up* is shown and left out of every figure; **✗** gave no answer. **Enter** shows all of a run.
+    A *warm-up* is shown and left out of every figure; **✗** gave no answer. *turn 2 kept* went on from the KV cache,
+    *turn 2 anew* did not. **Enter** shows all of a run.
 
     **p** goes on to the next part below the table: percentiles and what they mean, tok/s over time, TTFT by the
     prompt's length. A wide terminal shows all of them. **◉** in a plot: points of both sides in one place.

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from npurun_tui import units
+from npurun_tui.screens.bench_rows import side_name
 from npurun_tui.widgets.gauges import Gauge
 from npurun_tui.widgets.plot_cells import Point, Series
 
@@ -38,7 +39,7 @@ def rates_over_time(
                 points += [(began, rate), (end, rate), (end, None)]
         if key == live:
             points += _growing(runs, ticks)
-        found.append(Series(key.upper(), points, SIGNS.get(key, "")))
+        found.append(Series(side_name(key), points, SIGNS.get(key, "")))
     return [one for one in found if one.points]
 
 
@@ -63,7 +64,7 @@ def first_by_length(runs: Sequence[Run]) -> list[Series]:
             for run in runs
             if run.side == key and run.counts and run.prompt_tokens and run.host.ttft_ms is not None
         )
-        found.append(Series(key.upper(), points, SIGNS.get(key, "") or "●"))
+        found.append(Series(side_name(key), points, SIGNS.get(key, "") or "●"))
     return [one for one in found if one.points]
 
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 COLUMNS: Final = (
     Column("Run", 9),
     Column("Prompt", 11),
-    Column("Side", 4, rank=2),
+    Column("Side", 4),
     Column("Window", 6, right=True, rank=7),
     Column("In", 5, right=True),
     Column("Cached", 6, right=True, rank=6),
-    Column("Out", 5, right=True, rank=1),
+    Column("Out", 5, right=True, rank=2),
     Column("TTFT", 7, right=True),
     Column("Prefill", 7, right=True, rank=5),
     Column("tok/s", 6, right=True),
@@ -49,8 +49,8 @@ def cells_of(run: Run) -> Cells:
     host, engine = run.host, run.engine
     texts = (
         state_of(run),
-        prompt_words(run.prompt, run.turn, reuse=run.reuse),
-        run.side.upper(),
+        _turn_words(run) if run.turn else one_line(run.prompt, 60),
+        side_name(run.side),
         whole(run.context or None),
         whole(run.prompt_tokens),
         whole(run.cached_tokens),
@@ -69,8 +69,8 @@ def live_cells(run: RunBegan, tick: Ticked | None) -> Cells:
     """The run that goes, as far as it is."""
     texts = (
         "▶ warm-up" if run.warmup else f"▶ {run.repeat + 1}",
-        prompt_words(run.prompt, run.turn, reuse=False),
-        run.side.upper(),
+        f"turn {run.turn}" if run.turn else one_line(run.prompt, 60),
+        side_name(run.side),
         whole(run.context or None),
         "",
         "",
@@ -98,12 +98,14 @@ def state_of(run: Run) -> str:
     return "warm-up" if run.warmup else str(run.repeat + 1)
 
 
-def prompt_words(prompt: str, turn: int, *, reuse: bool) -> str:
-    """A prompt's name; a turn of a conversation with what became of its KV cache."""
-    name = one_line(prompt, 60)
-    if not turn:
-        return name
-    return f"{name} {turn}{' kept' if reuse else ''}"
+def _turn_words(run: Run) -> str:
+    """A turn of the conversation, and whether its KV cache was kept: short, since a narrow column cuts the end off."""
+    return f"turn {run.turn} {'kept' if run.reuse else 'anew'}"
+
+
+def side_name(key: str) -> str:
+    """A side as people see it; a session from a file may have any text there."""
+    return one_line(key, 8).upper()
 
 
 def whole(number: int | None) -> str:

@@ -72,7 +72,7 @@ class BenchSetupScreen(ModalScreen[Setup | None]):
     def _model_choice(self) -> Select[str]:
         chosen = self._setup.model or (self._models[0] if self._models else "")
         return Select(
-            [(one_line(name, 60), name) for name in self._models],
+            [(Content(one_line(name, 60)), name) for name in self._models],
             value=chosen or Select.NULL,
             allow_blank=not self._models,
             prompt="none is installed",

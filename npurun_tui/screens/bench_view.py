@@ -187,7 +187,10 @@ class BenchView(Widget):
         self.show()
 
     def _frame(self) -> None:
-        if self._due and self.is_on_screen:
+        goes_on = (
+            self.running and time.monotonic() >= self._slow_at
+        )  # its time does, without any event
+        if (self._due or goes_on) and self.is_on_screen:
             self.show()
 
     # --- what is shown -------------------------------------------------------------------------

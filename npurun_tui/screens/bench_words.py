@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from npurun_tui import units
 from npurun_tui.bench.statistics import NAMES, UNITS, figure_of, summarise
+from npurun_tui.screens.bench_rows import side_name
 from npurun_tui.text import one_line
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def sides_words(sides: Sequence[Side]) -> str:
     """What is measured, and against what."""
     if len(sides) < 2:
         return one_line(sides[0].label, 120) if sides else ""
-    named = [f"{side.key.upper()}: {one_line(side.label, 100)}" for side in sides]
+    named = [f"{side_name(side.key)}: {one_line(side.label, 100)}" for side in sides]
     return " against ".join(named)
 
 
@@ -81,7 +82,7 @@ def loads_words(loads: Sequence[Load], sides: Sequence[Side]) -> str:
             if (found := next((load for load in mine if load.cold is cold), None)) is not None
         ]
         if times:
-            name = f"{side.key.upper()} " if len(sides) > 1 else ""
+            name = f"{side_name(side.key)} " if len(sides) > 1 else ""
             parts.append(f"{name}{', '.join(times)}")
     return f"load {'; '.join(parts)}" if parts else ""
 
@@ -158,7 +159,7 @@ def figure_lines(runs: Sequence[Run], sides: Sequence[Side]) -> list[str]:
         found = [(name, summarise(figure_of(run, name) for run in counted)) for name in _FIGURES]
         rows = [_figure_row(name, summary) for name, summary in found if summary is not None]
         if rows:
-            title = side.key.upper() if len(sides) > 1 else ""
+            title = side_name(side.key) if len(sides) > 1 else ""
             lines.append(f"{title:<15}" + "".join(f"{head:>8}" for head in _HEADS))
             lines += rows
     return lines

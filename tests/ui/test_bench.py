@@ -188,6 +188,23 @@ async def test_two_sides_are_told_apart_without_colours(tmp_path: Path) -> None:
         assert pane._first.text.count("●") > 3
 
 
+async def test_the_smallest_terminal_still_tells_the_sides_apart(tmp_path: Path) -> None:
+    async with opened(tmp_path, size=(60, 16)) as (pilot, _app, pane, played):
+        await played_to_its_end(pilot, played, scene.session(sides=(scene.A, scene.B)))
+        await until(pilot, lambda: len(rows(pane)) == 24)
+        titles = [column.title for column in pane.table.columns]
+        assert titles == ["Run", "Prompt", "Side", "In", "TTFT", "tok/s"]
+
+
+async def test_turns_say_whether_the_cache_was_kept(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (pilot, _app, pane, played):
+        played.begin()
+        turn = replace(scene.run(1), prompt="conversation", turn=3)
+        played.tell(RunEnded(turn), RunEnded(replace(turn, reuse=True)))
+        await until(pilot, lambda: len(rows(pane)) == 2)
+        assert [row[1] for row in rows(pane)] == ["turn 3 kept", "turn 3 anew"]
+
+
 async def test_what_a_model_or_a_server_says_is_plain_text(tmp_path: Path) -> None:
     async with opened(tmp_path) as (pilot, _app, pane, played):
         side = replace(scene.A, model=HOSTILE, device=HOSTILE)
