@@ -52,8 +52,8 @@ class ServerPane(ServerRequests):
     Refusals of one client and route that follow each other are one row: *429 ×12*. Its details list the newest, and
     the filter `429` shows them one by one.
 
-    **◇** behind the time: another server answered it, which writes the same log: *pid* is its process, *ended* one
-    that is gone. Only that one can abort it.
+    **◇** behind the time: another server answered it, which runs and writes the same log; *pid* is its process. Only
+    that one can abort it.
 
     The table follows the newest request while the cursor is at its top. `/healthz` and `/metrics` are hidden until
     you filter for them. The plot is of answers that have ended.

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +23,7 @@ from npurun_tui.server.context import record_of
 from npurun_tui.server.faults import BadRequest, UnknownRoute
 from npurun_tui.server.flights import Counts
 from npurun_tui.server.log import PROBES, RequestLog, row_of
+from npurun_tui.server.others import servers_of
 from npurun_tui.server.records import RequestRecord
 from npurun_tui.server.routing import Answer, Route
 from npurun_tui.storage.requests import RequestRow
@@ -60,7 +61,7 @@ class RequestEntry(msgspec.Struct, kw_only=True):
     body_sha256: str
     warnings: str
     process: int
-    """The server that answered it, by its process: servers of one machine share their log."""
+    """The server that answered it, by its process: servers of one machine share their log. 0: it has ended."""
     live: bool = False
     """It is on its way."""
     phase: str = "done"
@@ -198,12 +199,17 @@ class AdminPages:
             for record in self._log.live()
             if record.path not in without and _has(record, words)
         ]
-        ended = await asyncio.to_thread(
-            self._log.recent, limit, words, without=without, bodies=False
-        )
+        ended = await asyncio.to_thread(self._ended, limit, words, without)
         known = {row.request_id for row in ended}
         told = [entry for entry in live if entry.request_id not in known]
         return _json(RequestEntries([*told, *map(_entry, ended)][:limit]))
+
+    def _ended(self, limit: int, words: str, without: Sequence[str]) -> list[RequestRow]:
+        """Blocks."""
+        rows = self._log.recent(limit, words, without=without, bodies=False)
+        own = os.getpid()
+        alive = {own, *servers_of(rows, own)}
+        return [row if row.process in alive else replace(row, process=0) for row in rows]
 
     async def abort(self, request: Request) -> Response:
         """`POST /npurun/requests/{id}/abort`. Raises UnknownRoute where no such request is on its way or was."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from npurun_tui.storage.requests import RequestRow
-
-EARLIER: Final = "ended"
-"""The name of a server whose process is gone."""
 
 
 def name_of(process: int) -> str:
@@ -18,14 +15,15 @@ def name_of(process: int) -> str:
 
 
 def servers_of(rows: Iterable[RequestRow], own: int) -> Mapping[int, str]:
-    """By their processes, the names of the servers that answered `rows`; that of the process `own` is empty, and so is
-    one that is not known. Asks the system which of them live, once for each."""
+    """By their processes, the names of the servers that answered `rows` and live, but for that of the process `own`.
+    One that has ended was mostly this program before its last start: to mark all of its rows would mark nothing. Asks
+    the system, once for each."""
     others = {row.process for row in rows} - {0, own}
     if not others:
         return {}
     import psutil  # 15 ms, only where there are other servers' requests
 
-    return {pid: name_of(pid) if _lives(psutil.pid_exists, pid) else EARLIER for pid in others}
+    return {pid: name_of(pid) for pid in others if _lives(psutil.pid_exists, pid)}
 
 
 def _lives(exists: Callable[[int], bool], pid: int) -> bool:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +15,13 @@ import pytest
 
 from npurun_tui.server.asking import Text
 from npurun_tui.server.control import ServerControl
+from npurun_tui.server.log import row_of
+from npurun_tui.server.records import RequestRecord
+from npurun_tui.storage.database import Database
+from npurun_tui.storage.requests import RequestTable
 from tests.server.scripted import done
 from tests.support.server_tab import forever, listening
+from tests.support.workbench import home_paths
 
 CHAT = {"model": "small", "messages": [{"role": "user", "content": "a secret"}], "stream": True}
 WATCHER = {"User-Agent": "npurun-tui/0.1"}
@@ -108,6 +117,29 @@ async def test_the_looks_of_a_workbench_are_neither_kept_nor_counted(tmp_path: P
         ]
         standing = (await watcher.get("/npurun/status")).json()
         assert (standing["active"], standing["total"], standing["failed"]) == (0, 2, 1)
+
+
+def a_dead_one() -> int:
+    """The id of a process that is no more."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+async def test_the_process_is_told_of_servers_that_live(tmp_path: Path) -> None:
+    dead = await asyncio.to_thread(a_dead_one)
+    async with listening(tmp_path) as control, client(control) as http:
+        await http.get("/v1/models")
+        await asyncio.to_thread(control.log.recent)  # written, so that there is a table
+        database = Database(home_paths(tmp_path).database)
+        rows = [
+            replace(row_of(RequestRecord(path=path)), process=process)
+            for path, process in (("/living", os.getppid()), ("/dead", dead))
+        ]
+        await asyncio.to_thread(RequestTable(database).add, rows)
+        await asyncio.to_thread(database.close)
+        told = {row["path"]: row["process"] for row in await requests(http)}
+    assert told == {"/dead": 0, "/living": os.getppid(), "/v1/models": os.getpid()}
 
 
 async def test_how_the_server_stands(tmp_path: Path) -> None:
