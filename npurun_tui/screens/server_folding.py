@@ -1,8 +1,8 @@
 """Refusals of a flood in one row: a client that retries at once would push everything else off the screen.
 
 A stretch of requests that were all refused with 429 is shown as one row for each client and route in it, so that two
-clients that take turns are two rows. Any other request between them ends a stretch: the order of events stays. Knows no
-Textual.
+clients that take turns are two rows, also where two machines have the same program. Any other request between them ends
+a stretch: the order of events stays. Knows no Textual.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def holding(entries: Mapping[str, Entry], request_id: str) -> Entry | None:
 
 def _whose(entry: Entry) -> tuple[str, ...]:
     row = entry.row
-    return (row.client or row.peer, row.method, row.path, entry.server)
+    return (row.client, row.peer, row.method, row.path, entry.server)
 
 
 def _put(shown: dict[str, Entry], stretch: dict[tuple[str, ...], list[Entry]]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from npurun_tui.screens.server_entry import LISTED, Entry, doing, facts_of, run_lines, span
 from npurun_tui.screens.server_fields import as_texts, keep_alive_text
+from npurun_tui.screens.server_folding import folded
 from npurun_tui.screens.server_rates import STEP, STEPS, token_rates
 from npurun_tui.screens.server_state import RequestsState, Seen
 from npurun_tui.screens.server_words import access_words, address_of, bar_words, reach_words
@@ -121,6 +122,18 @@ def test_refusals_that_follow_each_other_are_one_row_for_each_client() -> None:
     assert [line.split()[-1] for line in run_lines(shown["a1"].run)] == ["a3", "a2", "a1"]
     # The same row, while more come to it.
     assert ended(("x", 200), *flood, ("a5", 429))["a1"].state == "✗ 429 ×4"
+
+
+def test_two_machines_with_the_same_program_are_two_rows() -> None:
+    told = [("near", "10.0.0.1"), ("far", "10.0.0.2"), ("near again", "10.0.0.1")]
+    refused = [
+        Entry(row_of(RequestRecord(id=key, client="openai/1", peer=peer, status=429)))
+        for key, peer in reversed(told)
+    ]
+    assert {key: entry.state for key, entry in folded(refused).items()} == {
+        "near": "✗ 429 ×2",
+        "far": "✗ 429",
+    }
 
 
 def test_a_filter_shows_each_refusal() -> None:
