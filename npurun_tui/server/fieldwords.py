@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from npurun_tui.text import one_line
 
-_AT: Final = re.compile(r" - at `\$\.?(.*)`$", re.DOTALL)
+_AT: Final = re.compile(r" - at (?:`key` in )?`\$\.?([\w.\[\]-]*)`$")
+"""Names of our fields and places in arrays only: what a client wrote is quoted before it, and may look like it."""
 _KINDS: Final = re.compile(r"Expected `([a-z| ]+)`(?:, got `([a-z]+)`)?")
 _MISSING: Final = re.compile(r"Object missing required field `(.+)`")
 _VALUE: Final = re.compile(r"Invalid (?:enum )?value (.+)", re.DOTALL)

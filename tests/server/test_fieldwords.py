@@ -35,6 +35,7 @@ class Body(msgspec.Struct):
     choice: Literal["a", "b"] = "a"
     parts: list[One | Two] = []
     options: dict[str, int] = {}
+    numbered: dict[int, int] = {}
 
 
 WORDS = [
@@ -53,6 +54,8 @@ WORDS = [
     ('{"mixed": []}', "`mixed` must be true or false, a number or a string, not an array.", "mixed"),
     ('{"either": "x"}', "`either` must be a number, not a string.", "either"),
     ('{"choice": "z\\u001b"}', "`choice` cannot be 'z\\x1b'.", "choice"),
+    ('{"choice": "x - at `$.name`"}', "`choice` cannot be 'x - at `$.name`'.", "choice"),
+    ('{"numbered": {"x": 1}}', "`numbered` must be a whole number, not a string.", "numbered"),
     ('{"parts": [{}]}', "`parts[0].type` is required.", "parts[0].type"),
     ('{"parts": [{"type": "x"}]}', "`parts[0].type` cannot be 'x'.", "parts[0].type"),
     ('{"parts": [{"type": 1}]}', "`parts[0].type` must be a string.", "parts[0].type"),
