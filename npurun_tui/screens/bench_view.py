@@ -229,7 +229,7 @@ class BenchView(Widget):
             plan.show(bench_words.plan_words(shown.plan), self._counts)
         else:
             against = f"   against: {self.setup.baseline}" if self.setup.baseline else ""
-            sides.show(f"{self.setup.model or 'the first model'}{against}", "")
+            sides.show(f"{self.setup.model or 'the first installed model'}{against}", "")
             plan.show(bench_words.plan_words(self.setup.plan), "")
 
     def _show_note(self) -> None:
