@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import statistics
 import tempfile
 import time
@@ -19,6 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+
+import psutil
 
 from benchmarks import report
 from npurun_tui.bench.endpoint import EndpointTarget
@@ -158,10 +161,22 @@ class Cost:
     """By the engine's profile."""
     cpu: float
     """CPU seconds of this process, for each second of it."""
+    engine: float
+    """CPU seconds of the engine process."""
+
+
+def engine_cpu(services: Services) -> float:
+    """CPU seconds that the engine process has had."""
+    pid = services.engine.pid
+    if pid is None:
+        return 0.0
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 async def bare(services: Services, model: str, tokens: int) -> Cost:
     """The same query in a loop that looks at nothing."""
+    engine = engine_cpu(services)
     cpu, began = time.process_time(), time.perf_counter()
     async with services.engine.permit("benchmark") as permit:
         loaded = await permit.load(services.spec_of(model))
@@ -170,17 +185,20 @@ async def bare(services: Services, model: str, tokens: int) -> Cost:
         turn = permit.begin(loaded.context_size, [ChatMessage("user", QUESTION)], options)
         finished = await turn.run(lambda _event: None)
     seconds = time.perf_counter() - began
-    return Cost(finished.stats.decode_tps, (time.process_time() - cpu) / seconds)
+    cpu = (time.process_time() - cpu) / seconds
+    return Cost(finished.stats.decode_tps, cpu, engine_cpu(services) - engine)
 
 
 async def benched(services: Services, model: str, tokens: int) -> Cost:
     """The same in a bench."""
+    engine = engine_cpu(services)
     cpu, began = time.process_time(), time.perf_counter()
     session = await bench(plan_of(tokens, 1), target_of(model, services, key="a"))
     seconds = time.perf_counter() - began
+    cpu = (time.process_time() - cpu) / seconds
     rate = session.runs[0].engine.decode_tps
     assert rate is not None
-    return Cost(rate, (time.process_time() - cpu) / seconds)
+    return Cost(rate, cpu, engine_cpu(services) - engine)
 
 
 async def measure_cost(
@@ -203,6 +221,10 @@ async def measure_cost(
     print("bare loop:                  ", report.spread([one.rate for one, _ in both], "tok/s", 1))
     print("bench and meter at work:    ", report.spread([two.rate for _, two in both], "tok/s", 1))
     print("bench / bare, pair by pair: ", report.spread(ratios, "", 4))
+    error = statistics.stdev(map(math.log, ratios)) / math.sqrt(len(ratios))
+    print(f"  of which the machine's own noise: +/- {2 * error:.4f}, two standard errors")
+    slower = [two.engine / one.engine for one, two in both]
+    print("engine's CPU, bench / bare: ", report.spread(slower, "", 4))
     print("CPU that a bench adds:      ", report.spread(added, "% of a core", 2))
     return statistics.median(ratios), statistics.median(added)
 
