@@ -105,7 +105,8 @@ async def test_a_request_on_its_way_does_not_make_it_for_ever(
 ) -> None:
     async with residence_of(engine, 300) as residence:
         with residence.guest(None):
-            assert residence.expires is None, "nothing is loaded"
+            unloaded = residence.expires
+        assert unloaded is None, "nothing is loaded"
         await use(engine, residence, spec)
         with residence.guest(-1):
             expires = residence.expires
