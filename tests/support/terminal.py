@@ -48,8 +48,16 @@ class Terminal:
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
         }
-        # PYTHONDONTWRITEBYTECODE, which build machines like, would have every start compile everything anew.
-        for name in ("TMUX", "NO_COLOR", "TERM_PROGRAM", "PYTHONDONTWRITEBYTECODE"):
+        # PYTHONDONTWRITEBYTECODE, which build machines like, would have every start compile everything anew. Readline,
+        # which pytest loads, exports a size to all that its process starts, pytest-xdist's workers among them.
+        for name in (
+            "TMUX",
+            "NO_COLOR",
+            "TERM_PROGRAM",
+            "PYTHONDONTWRITEBYTECODE",
+            "COLUMNS",
+            "LINES",
+        ):
             environment.pop(name, None)
         environment.update(env or {})
         self.began = time.perf_counter()

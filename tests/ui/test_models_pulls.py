@@ -244,13 +244,13 @@ async def test_what_cannot_run_here_says_so_and_is_pulled_only_after_a_question(
 async def test_quitting_asks_and_the_key_again_quits(
     gate: threading.Event, app: WorkbenchApp, store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("npurun_tui.app.READ", 3600.0)
+    monkeypatch.setattr("npurun_tui.screens.quit.READ", 3600.0)
     async with app.run_test(size=NARROW) as pilot:
         await two_at_once(pilot, app)
         await burst(pilot, "ctrl+q", "ctrl+q")  # one read: no second decision
         assert "3 pulls are on their way. Quit?" in await asked(pilot, app)
         assert app.is_running
-        monkeypatch.setattr("npurun_tui.app.READ", 0.0)
+        monkeypatch.setattr("npurun_tui.screens.quit.READ", 0.0)
         await pilot.press("ctrl+q")
         await until(pilot, lambda: not app.is_running)
     assert set(store.partials()) >= {A, B}
