@@ -17,6 +17,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from npurun_tui.errors import NpurunError
+from npurun_tui.files import from_home
 from npurun_tui.text import printable
 from npurun_tui.widgets.path_input import PathInput
 
@@ -50,6 +51,14 @@ def write(session: Session, path: Path) -> None:
     from npurun_tui.bench.exports import export
 
     export(session, path)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file would be replaced. Of what cannot even be looked at, the writing says why."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def proposed_name(session: Session) -> str:
@@ -116,11 +125,11 @@ class BenchExportScreen(ModalScreen[Path | None]):
 
     @work(exclusive=True)
     async def _write(self, text: str) -> None:
-        path = await asyncio.to_thread(Path(text).expanduser)
+        path = await asyncio.to_thread(from_home, text)
         if path.suffix.lower() not in KINDS:
             self._say(f"The name must end with one of {' '.join(KINDS)}.", fault=True)
             return
-        if self._replaces != path and await asyncio.to_thread(path.is_file):
+        if self._replaces != path and await asyncio.to_thread(_is_there, path):
             self._replaces = path
             self._say(f"{path} is there already. Enter again replaces it.", fault=True)
             return

@@ -482,3 +482,23 @@ def test_a_set_up_survives_the_round_trip() -> None:
     assert setup.plan.contexts == (0, 2048)
     assert setup.plan.duration_s == 7200
     assert bench_fields.load(bench_fields.dump(setup)) == setup
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("~nobody-of-that-name/out.html", "There is no folder"),
+        (f"{'x' * 300}.html", "could not be written"),
+    ],
+)
+async def test_a_path_that_cannot_be_is_a_sentence(tmp_path: Path, path: str, words: str) -> None:
+    async with opened(tmp_path) as (pilot, app, _pane, played):
+        await played_to_its_end(pilot, played, scene.session())
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, BenchExportScreen))
+        field = app.screen.query_one("#export-path", Input)
+        await until(pilot, lambda: field.has_focus)
+        field.value = path
+        await pilot.press("enter")
+        fault = app.screen.query_one("#export-fault", Static)
+        await until(pilot, lambda: words in str(fault.content))

@@ -21,14 +21,16 @@ def check_folder(path: Path) -> None:
 
     Raises:
         UsageError: there is no such folder, or `path` is a folder itself.
+        ExportFailed: nobody may look at it, or it is no path: `pathlib` raises for these.
     """
-    if not path.parent.is_dir():
-        raise UsageError(
-            f"There is no folder {shown(path.parent)} to write {shown(Path(path.name))} to.",
-            mend="Make it first.",
-        )
-    if path.is_dir():
-        raise UsageError(f"{shown(path)} is a folder.", mend="Name a file in it.")
+    with writing(path):
+        if not path.parent.is_dir():
+            raise UsageError(
+                f"There is no folder {shown(path.parent)} to write {shown(Path(path.name))} to.",
+                mend="Make it first.",
+            )
+        if path.is_dir():
+            raise UsageError(f"{shown(path)} is a folder.", mend="Name a file in it.")
 
 
 @contextmanager
