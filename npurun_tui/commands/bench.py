@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from npurun_tui.bench.events import BenchEvent, RunBegan, RunEnded
+from npurun_tui.bench.events import BenchEvent, Ended, RunBegan, RunEnded
 from npurun_tui.bench.plan import Plan
 from npurun_tui.bench.records import Run, Session
 from npurun_tui.commands.bench_files import REPORTS, check_export
@@ -134,7 +134,9 @@ async def _run(request: BenchRequest, services: Services, ears: Ears) -> tuple[S
     except asyncio.CancelledError:
         if not interrupted:
             raise
-        raise Interrupted from None
+        if ears.session is None:
+            raise Interrupted from None
+        session = ears.session  # pressed twice; it has its end all the same
     finally:
         restore()
     return session, interrupted
@@ -209,6 +211,8 @@ class Ears:
         self._stop: Callable[[], None] = lambda: None
         self.fault: NpurunError | None = None
         """Why there are no more lines of CSV."""
+        self.session: Session | None = None
+        """What was found, once the bench has ended."""
 
     def listen(self, targets: Sequence[Target], stop: Callable[[], None]) -> None:
         """To a bench of `targets`; `stop` ends it."""
@@ -221,6 +225,8 @@ class Ears:
             self.voice.head(self._targets[event.side].side)
         if isinstance(event, RunEnded):
             self._append(event.run)
+        if isinstance(event, Ended):
+            self.session = event.session
         self.voice.hear(event)
         if self.voice.unheard:
             self._stop()

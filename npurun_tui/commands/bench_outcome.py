@@ -63,12 +63,15 @@ def hand_on(wanted: Wanted, session: Session, services: Services, interrupted: b
     if wanted.save:
         with _Noting(outcome):
             services.bench_history.add(session, wanted.title)
-    _show(wanted, session, comparison, before)
-    for file in (wanted.markdown, wanted.report):
-        if file not in ("", "-"):
-            with _Noting(outcome):
-                _write(Path(file), session, comparison)
-    if wanted.save and not outcome.faults:
+    kept = wanted.save and not outcome.faults
+    try:
+        _show(wanted, session, comparison, before)
+    finally:  # also where nobody reads stdout any more
+        for file in (wanted.markdown, wanted.report):
+            if file not in ("", "-"):
+                with _Noting(outcome):
+                    _write(Path(file), session, comparison)
+    if kept:
         say(f"[kept as {session.id[:8]}: npurun-tui bench compare says what has changed]")
     if interrupted:
         say("[interrupted: the figures are of what was measured until then]")

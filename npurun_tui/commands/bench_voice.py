@@ -68,6 +68,8 @@ class Voice:
         self._headed: set[str] = set()
         self._began: RunBegan | None = None
         self._first_row = True
+        self._waits = ""
+        """Who is waited for: an endpoint's line is waited in while a question goes on."""
         self.unheard = False
         """Nobody reads stdout any more."""
 
@@ -75,7 +77,8 @@ class Voice:
         """Say it, where it is worth a line."""
         match event:
             case Waiting(ahead=ahead, holder=holder):
-                self._live.show(_waiting(ahead, holder))
+                self._waits = _waiting(ahead, holder)
+                self._live.show(self._waits)
             case Resting(seconds=seconds):
                 self._live.show(f"resting {units.duration(seconds)}: the idle machine is measured")
             case Loading(side=side):
@@ -84,10 +87,12 @@ class Voice:
                 self.head(side)
                 self._say(lines.load_line(side, load))
             case RunBegan():
-                self._began = event
+                self._began, self._waits = event, ""
                 self._live.show(_asking(event))
             case Ticked():
-                self._live.show(_ticking(event, self._began))
+                if event.ttft_ms is not None:
+                    self._waits = ""
+                self._live.show(self._waits or _ticking(event, self._began))
             case RunEnded(run=run):
                 self._write_row(lines.row(run, sides=self._sides, contexts=self._contexts))
             case Noted(text=text):

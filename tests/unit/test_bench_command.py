@@ -3,10 +3,12 @@ that work on what was kept."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import signal
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,15 +18,17 @@ from npurun_tui.bench.events import Loaded, Noted, RunBegan, RunEnded, Ticked, W
 from npurun_tui.bench.history import History
 from npurun_tui.bench.plan import Plan
 from npurun_tui.bench.records import NOT_TIMED, Load, Session
+from npurun_tui.bench.target import Measured, Progress, Question
 from npurun_tui.cli import main
 from npurun_tui.commandline import build_parser
 from npurun_tui.commandline_bench import with_action
 from npurun_tui.commands import bench_lines as lines
-from npurun_tui.commands.bench import SWEEP, BenchRequest, _plan
+from npurun_tui.commands.bench import SWEEP, BenchRequest, Ears, _plan, _run
 from npurun_tui.commands.bench_outcome import Outcome, hand_on
 from npurun_tui.commands.bench_voice import Voice
 from npurun_tui.services import Services
 from npurun_tui.settings import Paths, Settings
+from tests.bench.playing import Played
 from tests.support.bench_sessions import BASELINE, SIDE, a_run, a_session
 
 ESCAPE = "\x1b[2J"
@@ -260,6 +264,20 @@ def test_a_terminal_has_a_line_that_changes_and_leaves_nothing_behind(
     ]
 
 
+def test_a_wait_in_an_endpoints_line_is_shown_until_the_answer_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    voice = Voice(rows=False, sides=False)
+    for event in (BEGAN, Waiting(1, "others at there:80"), Ticked(0.5, 0, None, None)):
+        voice.hear(event)
+    shown = screen.getvalue().rsplit("\x1b[K", 1)[1]
+    assert shown == "waiting: others at there:80 has the permit, 1 ahead"
+    voice.hear(TICKED)
+    assert "37 tokens" in screen.getvalue().rsplit("\x1b[K", 1)[1]
+
+
 def test_a_pipe_has_whole_lines_only(capsys: pytest.CaptureFixture[str]) -> None:
     voice = Voice(rows=False, sides=False)
     for event in HEARD:
@@ -309,6 +327,29 @@ def test_a_history_that_cannot_be_written_loses_nothing_else(
     assert "database" in str(outcome.faults[0])
     assert json.loads(capsys.readouterr().out)["id"] == "c0ffee01"
     assert "Bench of" in target.read_text(encoding="utf-8")
+
+
+class Gone(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_reader_that_has_gone_costs_no_file(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "out.html"
+    monkeypatch.setattr(sys, "stdout", Gone())
+    with pytest.raises(BrokenPipeError):
+        handed_on(paths, a_session(), json=True, report=str(target))
+    assert "Bench of" in target.read_text(encoding="utf-8")
+
+
+def test_what_is_kept_is_said_though_a_file_failed(
+    paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone" / "out.html"
+    handed_on(paths, a_session(), save=True, report=str(gone))
+    assert "[kept as c0ffee01:" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_written_loses_nothing_else(
@@ -410,3 +451,39 @@ def test_what_is_removed_is_gone(
     assert kept_ids(paths) == ["bbbb"]
     assert main(["bench", "rm", "aaaa"]) == 1
     assert "No kept bench is called 'aaaa'" in capsys.readouterr().err
+
+
+# --- Ctrl+C ------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Slow(Played):
+    """Its answer does not end when it is told to, but when it is told again."""
+
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def measure(self, question: Question, progress: Progress) -> Measured:
+        try:
+            return await super().measure(question, progress)
+        except asyncio.CancelledError:
+            self.ending.set()
+            await asyncio.get_running_loop().create_future()
+            raise
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to oneself")
+async def test_ctrl_c_twice_loses_nothing(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(hang=1)
+    monkeypatch.setattr("npurun_tui.commands.bench._targets", lambda *_: [slow])
+    plan = Plan(prompts=("joke",), warmups=0, energy=False, loads=False)
+    request = BenchRequest("model-a", plan)
+    ears = Ears(request, None)
+    work = asyncio.create_task(_run(request, Services(paths, Settings()), ears))
+    await slow.hanging.wait()
+    signal.raise_signal(signal.SIGINT)
+    await slow.ending.wait()
+    signal.raise_signal(signal.SIGINT)
+    session, interrupted = await work
+    assert interrupted
+    assert not session.complete
+    assert [run.outcome for run in session.runs] == ["length", "aborted"]
