@@ -160,6 +160,16 @@ async def test_where_nothing_fits_it_is_over_at_once(duration: float) -> None:
     assert (session.complete, session.reason) == (False, "none of the prompts could be asked")
 
 
+async def test_a_window_in_which_nothing_fits_does_not_end_it_for_the_others() -> None:
+    plan = Plan(lengths=(300,), outputs=(8,), contexts=(256, 512), repeats=2, warmups=0)
+    played = Played()
+    session = await bench(plan, played)
+    assert session.complete, session.reason
+    assert [run.context for run in session.runs] == [512, 512]
+    assert "does not fit the window of 256 tokens" in session.notes[0]
+    assert [load.context for load in session.loads] == [256, 256, 512]
+
+
 async def test_a_conversation_is_asked_with_and_without_its_cache_in_the_same_words() -> None:
     target = Played(text="an answer")
     session = await bench(Plan(turns=3, repeats=1, warmups=0), target)
