@@ -104,8 +104,10 @@ class BenchControl:
             await bench.run(hear)
         finally:
             if ended:
-                await self._store(ended[0].session)
-                self._tell(ended[0])
+                try:
+                    await self._store(ended[0].session)
+                finally:  # whatever keeping it does, it is shown
+                    self._tell(ended[0])
 
     def _look_at_fault(self, task: asyncio.Task[None]) -> None:
         """What nobody foresaw: the session says that it ended early, and the log why."""

@@ -72,13 +72,19 @@ class BenchState:
                 self.sides[side.key] = side
                 self.loads.append(load)
             case Ticked():
-                self.ticks.append(event)
+                self._take_tick(event)
             case Sampled(sample):
                 self.samples.append(sample)
             case Noted(text):
                 self.notes.append(text)
             case RunBegan() | RunEnded() | Ended():
                 self._take_run(event)
+
+    def _take_tick(self, tick: Ticked) -> None:
+        self.ticks.append(tick)
+        if self.waiting and self.current is not None and tick.ttft_ms is not None:
+            # It was an endpoint's line, which is waited in while a question goes on.
+            self.waiting, self.phase = "", _asking(self.current)
 
     def _take_run(self, event: RunBegan | RunEnded | Ended) -> None:
         match event:

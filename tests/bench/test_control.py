@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from npurun_tui.bench.control import BenchControl
-from npurun_tui.bench.events import Ended, Noted, Sampled, Ticked, Waiting
+from npurun_tui.bench.events import Ended, Noted, RunBegan, Sampled, Ticked, Waiting
 from npurun_tui.bench.plan import Plan
 from npurun_tui.bench.records import Sample, Session
 from npurun_tui.bench.state import SHOWN, BenchState
@@ -174,6 +174,19 @@ async def test_a_session_that_cannot_be_kept_is_still_there() -> None:
     assert heard.kinds[-2:] == ["Noted", "Ended"]
 
 
+async def test_whatever_keeping_it_does_the_end_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_session: Session) -> None:
+        raise ZeroDivisionError
+
+    control, heard = BenchControl(fail), Heard()
+    control.subscribe(heard)
+    control.start(PLAN, [Played()], MACHINE)
+    session = await control.ended()
+    assert session is not None
+    assert heard.kinds[-1] == "Ended"
+    assert "ZeroDivisionError" in caplog.text
+
+
 async def test_who_has_unsubscribed_hears_nothing(control: BenchControl) -> None:
     heard = Heard()
     leave = control.subscribe(heard)
@@ -208,6 +221,16 @@ def test_the_state_says_who_holds_the_permit() -> None:
     assert state.waiting == "chat", "what happens meanwhile does not end the wait"
     state.take(Waiting(3, ""))
     assert state.phase == "waiting: somebody else holds the permit, 2 others wait before us"
+
+
+def test_the_answer_ends_the_wait_in_an_endpoints_line() -> None:
+    state = BenchState()
+    state.take(RunBegan("a", "joke", 0, 0, warmup=False, turn=0, done=0, of=1))
+    state.take(Waiting(1, "others at there:80"))
+    state.take(Ticked(0.25, 0, None, None))
+    assert state.waiting == "others at there:80"
+    state.take(Ticked(0.5, 3, 400.0, None))
+    assert (state.waiting, state.phase) == ("", "joke, repeat 1")
 
 
 def test_a_long_run_does_not_fill_the_memory() -> None:
