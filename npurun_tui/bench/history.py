@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,8 @@ SAMPLES: Final = 2000
 """That are kept of one session, spread evenly: a night of stress would be 60,000."""
 NUMBER_DIGITS: Final = 4
 """What has more is the beginning of an id, not a place in the list."""
+_LAST_SECOND: Final = 253402214400
+"""Of the year 9999, less a day: the last that can be told in any time zone."""
 
 _HOW: Final = ("repeats", "warmups", "energy", "idle_s", "loads", "duration_s")
 """What of a plan says how long or how often, not what is asked."""
@@ -118,15 +120,17 @@ class History:
         return found
 
     def like(self, session: Session) -> Session | None:
-        """The last other one that asked the same model the same; None where there is none that can be read."""
+        """The last other one that asked the same model the same and has figures; None where there is none that can be
+        read."""
         side = session.sides[0]
         rows = self._table.newest(20, model=side.model, settings=_settings(session))
         others = [r for r in rows if r.session != session.id and r.backend == side.backend]
-        return self._first(others)
+        return self._first(filter(_has_figures, others))
 
     def before(self, session: Session) -> Session | None:
-        """The last one of the same model that was kept before this one: if possible one that asked the same."""
-        rows = self._table.before(session.id, session.sides[0].model)
+        """The last one of the same model that was kept before this one: if possible one that asked the same. Those that
+        were stopped before their first answer are passed over."""
+        rows = filter(_has_figures, self._table.before(session.id, session.sides[0].model))
         same = _settings(session)
         return self._first(sorted(rows, key=lambda row: row.settings != same))
 
@@ -149,7 +153,7 @@ class History:
             )
         return rows[0].session
 
-    def _first(self, rows: Sequence[BenchRow]) -> Session | None:
+    def _first(self, rows: Iterable[BenchRow]) -> Session | None:
         for row in rows:
             try:
                 return self._read(row.session)
@@ -214,6 +218,8 @@ def _check(session: Session) -> None:
     keys = {side.key for side in session.sides}
     if not session.sides or len(keys) != len(session.sides):
         raise ValueError("it has no sides, or two of one key")
+    if not 0 <= session.began <= _LAST_SECOND:
+        raise ValueError("it began at no time")
     named = {run.side for run in session.runs} | {load.side for load in session.loads}
     for key in named | {energy.side for energy in session.energy}:
         if key not in keys:
@@ -266,6 +272,10 @@ def _row_of(session: Session, name: str) -> BenchRow:
         ttft_ms=ttft.p50 if ttft else None,
         runs=sum(run.side == side.key and not run.warmup for run in session.runs),
     )
+
+
+def _has_figures(row: BenchRow) -> bool:
+    return row.decode_tps is not None or row.ttft_ms is not None
 
 
 def _settings(session: Session) -> str:

@@ -89,7 +89,10 @@ def loads_words(loads: Sequence[Load], sides: Sequence[Side]) -> str:
 
 def when(unix: float) -> str:
     """A moment on this machine's clock."""
-    return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):  # a database may hold any number
+        return "?"
 
 
 def state_words(state: BenchState, kept: Session | None, now: float) -> tuple[str, str]:

@@ -16,6 +16,7 @@ import pytest
 from npurun_tui.bench.history import SAMPLES, History, Unreadable, thinned
 from npurun_tui.bench.records import Energy, Sample
 from npurun_tui.errors import StorageError
+from npurun_tui.screens import bench_words
 from npurun_tui.storage.database import Database
 from npurun_tui.storage.schema import MIGRATIONS
 from tests.support.bench_sessions import BASELINE, SIDE, a_run, a_session
@@ -283,3 +284,21 @@ def test_a_database_of_the_version_before_gains_the_table(
     history.close()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT title FROM chat").fetchall() == [("t",)]
+
+
+def test_what_was_stopped_before_its_first_answer_is_compared_with_nothing(
+    history: History,
+) -> None:
+    history.add(a_session("aa"))
+    history.add(a_session("bb", runs=()))
+    new = a_session("cc")
+    history.add(new)
+    assert [found.id for found in (history.like(new), history.before(new)) if found] == ["aa"] * 2
+
+
+def test_a_session_of_no_time_is_damaged_and_can_be_listed(history: History) -> None:
+    history.add(a_session("aa", began=1e18))
+    with pytest.raises(Unreadable, match="it began at no time"):
+        history.get("aa")
+    [line] = history.list()
+    assert bench_words.when(line.began) == "?"
