@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from npurun_tui import bench_tab
 from npurun_tui.app import WorkbenchApp
 from npurun_tui.attach.services import Attachment
 from npurun_tui.bench.plan import Plan
+from npurun_tui.errors import UsageError
 from npurun_tui.screens import bench_fields
 from npurun_tui.screens.bench import BenchPane
 from npurun_tui.screens.bench_fields import Setup
 from npurun_tui.services import Services
 from npurun_tui.settings import Remembered, Settings
 from tests.support.attached import server_there
+from tests.support.models import add_cpu_model
 from tests.support.workbench import NARROW, home_paths, status, until
 
 
@@ -56,3 +60,21 @@ async def test_of_a_machine_elsewhere_nothing_is_claimed(tmp_path: Path) -> None
     near = bench_tab.there(services, Attachment("http://127.0.0.1:11435"))
     assert near.meter(()) is not None
     assert (await near.machine()).system
+
+
+async def test_a_window_that_a_model_lacks_is_refused_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    paths = home_paths(tmp_path)
+    add_cpu_model(paths.models, "small")
+    services = Services(paths, Settings())
+
+    async def willing(_spec: object) -> None:
+        return
+
+    parts = bench_tab.here(services, lambda: None, willing)
+    try:
+        with pytest.raises(UsageError, match="8,192 is the largest"):
+            await parts.targets(Setup("small", plan=Plan(contexts=(0, 999_999))))
+    finally:
+        await services.aclose()
