@@ -148,6 +148,15 @@ def test_a_file_of_the_rust_program_goes_on_in_its_columns(tmp_path: Path) -> No
     assert (last["model"], last["repeat"], last["tokens"]) == ("qwen3-4b-2507", "5", "96")
 
 
+def test_what_the_rust_programs_columns_cannot_mark_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_bytes(RUST.read_bytes())
+    before = len(rows_of(path))
+    warm, cut = made.run(0, 0.0, warmup=True), made.run(1, 0.0, outcome="aborted")
+    append_csv(path, made.session(warm, cut, made.run(2, 0.0, repeat=6)))
+    assert [line["repeat"] for line in rows_of(path)[before:]] == ["7"]
+
+
 def test_columns_of_a_newer_version_stay_empty(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_text(f"{SEED_HEAD},side,tomorrow,outcome\n")

@@ -55,11 +55,17 @@ class CsvWriter:
                 raise
 
     def write(self, run: Run, side: Side) -> None:
-        """One line. `side` is the run's.
+        """One line. `side` is the run's. Warm-ups and answers that were cut off are left out of the Rust program's
+        files: its columns cannot mark them, so that they would stand there as measured.
 
         Raises:
             DiskFull, ExportFailed: it is not there; what was, still is.
         """
+        cut = run.outcome in ("aborted", "failed")
+        if (run.warmup and "warmup" not in self._columns) or (
+            cut and "outcome" not in self._columns
+        ):
+            return
         cells = [COLUMNS[name](run, side) if name in COLUMNS else "" for name in self._columns]
         with writing(self._path):
             self._put(_line(cells))
