@@ -55,13 +55,17 @@ class StandIn:
         self.formats: set[int] = set()
         self.bad: set[str] = set()
         self.collect_status = 0
+        self.array_status = 0
+        self.grows = 0
+        self.looks = 0
+        self.seen_from = 1
         self._paths: list[str] = []
         function = ctypes.CFUNCTYPE
         self.PdhOpenQueryW = function(_U32, _VOID, ctypes.c_size_t, _VOID)(self._open)
         self.PdhAddEnglishCounterW = function(
             _U32, _VOID, ctypes.c_wchar_p, ctypes.c_size_t, _VOID
         )(self._add)
-        self.PdhCollectQueryData = function(_U32, _VOID)(lambda query: self.collect_status)
+        self.PdhCollectQueryData = function(_U32, _VOID)(self._collect)
         self.PdhGetFormattedCounterArrayW = function(_U32, _VOID, _U32, _VOID, _VOID, _VOID)(
             self._array
         )
@@ -89,11 +93,22 @@ class StandIn:
         ctypes.cast(counter, ctypes.POINTER(_VOID))[0] = len(self._paths)
         return 0
 
+    def _collect(self, _query: int) -> int:
+        self.looks += 1
+        return self.collect_status
+
     def _array(self, counter: int, form: int, size: int, count: int, buffer: int | None) -> int:
         self.formats.add(form)
         table = self.tables[self._paths[counter - 1]]
-        if not table:
+        if self.array_status:
+            return self.array_status
+        if not table or self.looks < self.seen_from:
             return NO_DATA
+        if buffer is not None and self.grows:
+            self.grows -= 1
+            table[f"grown {self.grows}"] = 1.0
+            ctypes.cast(size, _U32P)[0] = 1  # not to be relied on, says the documentation
+            return MORE_DATA
         names = [ctypes.create_unicode_buffer(name) for name in table]
         head = ctypes.sizeof(Item) * len(table)
         needed = head + sum(ctypes.sizeof(name) for name in names)
@@ -127,6 +142,32 @@ def test_instances_come_through_the_c_interface() -> None:
     counters.close()
     counters.close()
     assert pdh.open_queries == 0
+
+
+def test_a_list_that_grows_meanwhile_is_asked_for_anew() -> None:
+    pdh = StandIn({ENERGY: dict(METERS["x1"])})
+    counters = pdh.counters([ENERGY])
+    counters.collect()
+    pdh.grows = 2
+    found = dict(counters.values(ENERGY))
+    assert found == {**METERS["x1"], "grown 0": 1.0, "grown 1": 1.0}
+    pdh.grows = 99
+    with pytest.raises(PdhFailed, match="never stood still"):
+        counters.values(ENERGY)
+    counters.close()
+
+
+@pytest.mark.parametrize("status", [0x800007D6, 0x800007D7, 0x800007D8, 0xC0000BC6])
+def test_two_looks_of_which_no_rate_can_be_made_are_no_failure(status: int) -> None:
+    pdh = StandIn({ENERGY: METERS["x1"]})
+    counters = pdh.counters([ENERGY])
+    counters.collect()
+    pdh.array_status = status
+    assert counters.values(ENERGY) == []
+    pdh.array_status = 0xC0000BBC  # the handle is not valid
+    with pytest.raises(PdhFailed, match="0xc0000bbc"):
+        counters.values(ENERGY)
+    counters.close()
 
 
 def test_a_counter_that_does_not_exist() -> None:
@@ -199,6 +240,18 @@ def test_picowatt_hours_become_joules() -> None:
     assert meter.read(()) == {}
 
 
+def test_meters_that_only_the_second_look_shows() -> None:
+    pdh = StandIn({ENERGY: dict(METERS["x1"])})
+    pdh.seen_from = 2
+    meter = EnergyMeter(pdh.counters)
+    meter.open()
+    assert meter.covers == "the whole machine"
+    del pdh.tables[ENERGY]["SYS"]
+    with pytest.raises(PdhFailed, match="no value of SYS"):
+        meter.read(())
+    meter.close()
+
+
 # --- the NPU -----------------------------------------------------------------------------------
 
 
@@ -240,6 +293,28 @@ def test_instances_are_looked_up_anew_and_no_reading_is_lost() -> None:
         assert pdh.open_queries in (1, 2)
     assert pdh.opened == 1 + int(99 / 2 // RENEWED)
     npu.close()
+    assert pdh.open_queries == 0
+
+
+def test_when_the_instances_cannot_be_looked_up_anew_the_old_ones_still_tell() -> None:
+    pdh = StandIn(tables())
+    now = [0.0]
+    npu = NpuLoad(pdh.counters, lambda: now[0])
+    npu.open()
+    without = pdh.tables.pop(USE)
+    now[0] = RENEWED
+    pdh.tables["elsewhere"] = without
+    pdh._paths[0] = "elsewhere"
+    assert npu.read({9184})["npu_percent"] == 27
+    assert pdh.open_queries == 1
+    npu.close()
+
+
+def test_a_query_that_cannot_be_asked_is_closed() -> None:
+    pdh = StandIn(tables())
+    pdh.collect_status = 0xC0000BC4
+    with pytest.raises(PdhFailed, match="PdhCollectQueryData"):
+        NpuLoad(pdh.counters).open()
     assert pdh.open_queries == 0
 
 

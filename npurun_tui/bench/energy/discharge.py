@@ -20,12 +20,13 @@ from typing import Final
 from npurun_tui.bench.energy.source import BATTERY, WHOLE_MACHINE, Readings, SourceAbsent
 from npurun_tui.hardware.windows import powershell
 
-# It ends with its parent, also where that is killed: an error in writing would not end it.
+# It ends with its parent, also where that is killed: an error in writing would not end it. Truths and whole numbers are
+# the same in every language and code page, so nothing else is asked for.
 _SCRIPT: Final = """
 $ErrorActionPreference = 'SilentlyContinue'
 while (Get-Process -Id {parent}) {{
   $rows = Get-CimInstance -Namespace root/wmi -ClassName BatteryStatus |
-    Select-Object InstanceName, PowerOnline, Charging, Discharging, DischargeRate
+    Select-Object PowerOnline, Discharging, DischargeRate
   ConvertTo-Json -Compress -InputObject @($rows)
   [Console]::Out.Flush()
   Start-Sleep -Milliseconds 1000
@@ -36,6 +37,8 @@ _STALE: Final = 5.0
 _UNKNOWN: Final = 1_000_000
 """Milliwatts that no battery gives: what stands for "unknown" is far beyond."""
 _LONGEST: Final = 1 << 20
+_APART: Final[int] = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""In a console of its own that is not shown: it can change nothing of ours, and our Ctrl+C does not end it."""
 
 
 class Discharge:
@@ -70,6 +73,7 @@ class Discharge:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                creationflags=_APART,
             )
         except OSError as error:
             raise SourceAbsent(

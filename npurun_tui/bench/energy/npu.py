@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import Final
 
-from npurun_tui.bench.energy.pdh import Counters
-from npurun_tui.bench.energy.source import Readings
+from npurun_tui.bench.energy.pdh import Counters, PdhFailed
+from npurun_tui.bench.energy.source import Readings, SourceAbsent
 from npurun_tui.hardware.usage import npu_share
 
 USE: Final = r"\GPU Engine(*)\Utilization Percentage"
@@ -46,7 +47,7 @@ class NpuLoad:
         self._opened = 0.0
 
     def open(self) -> None:
-        """Raises SourceAbsent."""
+        """Raises SourceAbsent, PdhFailed."""
         self._counters = self._primed()
 
     def read(self, pids: Collection[int]) -> Readings:
@@ -71,9 +72,13 @@ class NpuLoad:
         self._counters = self._next = None
 
     def _primed(self) -> Counters:
-        counters = self._open([USE, *MEMORY])
-        counters.collect()
         self._opened = self._now()
+        counters = self._open([USE, *MEMORY])
+        try:
+            counters.collect()
+        except PdhFailed:
+            counters.close()
+            raise
         return counters
 
     def _renew(self) -> None:
@@ -83,7 +88,10 @@ class NpuLoad:
                 self._counters.close()
             self._counters, self._next = self._next, None
         elif self._now() - self._opened >= RENEWED:
-            self._next = self._primed()
+            with suppress(
+                PdhFailed, SourceAbsent
+            ):  # the old one still tells, and the next time comes
+                self._next = self._primed()
 
 
 def memory_of(

@@ -17,8 +17,12 @@ from npurun_tui.bench.energy.source import SourceAbsent
 _FORMAT: Final = 0x0200 | 0x1000 | 0x8000
 """PDH_FMT_DOUBLE, PDH_FMT_NOSCALE (the counter's own unit) and PDH_FMT_NOCAP100."""
 _MORE_DATA: Final = 0x800007D2
-_NOTHING: Final = frozenset({0x800007D5, 0xC0000BBA, 0xC0000BC6, 0x800007D1})
-"""PDH_NO_DATA, PDH_CSTATUS_INVALID_DATA, PDH_INVALID_DATA and PDH_CSTATUS_NO_INSTANCE: nothing yet, or no instance."""
+_NOTHING: Final = frozenset(
+    {0x800007D5, 0xC0000BBA, 0xC0000BC6, 0x800007D1, 0x800007D6, 0x800007D7, 0x800007D8}
+)
+"""PDH_NO_DATA, PDH_CSTATUS_INVALID_DATA, PDH_INVALID_DATA and PDH_CSTATUS_NO_INSTANCE: nothing yet, or no instance;
+PDH_CALC_NEGATIVE_DENOMINATOR, _TIMEBASE and _VALUE: two looks of which no rate can be made, as of an instance that
+came between them."""
 _VALID: Final = frozenset({0, 1})
 """PDH_CSTATUS_VALID_DATA and PDH_CSTATUS_NEW_DATA."""
 _LARGEST: Final = 8 << 20
@@ -66,26 +70,32 @@ class Counters:
 
     def values(self, path: str) -> list[tuple[str, float]]:
         """Instances and values, in the counter's own unit, as of the last `collect`. Raises PdhFailed."""
-        size, count = ctypes.c_uint32(0), ctypes.c_uint32(0)
-        buffer = None
-        # The list may grow between asking for its size and asking for it.
+        # Should the list grow after its size was asked for, that is asked for anew: what a call with too small a buffer
+        # says of it is not to be relied on, says the documentation.
         for _ in range(3):
-            status = self._call(
-                "PdhGetFormattedCounterArrayW",
-                self._counters[path],
-                _FORMAT,
-                ctypes.byref(size),
-                ctypes.byref(count),
-                buffer,
-            )
-            if status in _NOTHING:
+            size, count = ctypes.c_uint32(0), ctypes.c_uint32(0)
+            status = self._array(path, size, count, None)
+            if status == _MORE_DATA and size.value <= _LARGEST:
+                buffer = ctypes.create_string_buffer(size.value)
+                status = self._array(path, size, count, buffer)
+                if status == 0:
+                    return _items(buffer, count.value)
+                if status == _MORE_DATA:
+                    continue
+            if status == 0 or status in _NOTHING:
                 return []
-            if status == 0:
-                return _items(buffer, count.value) if buffer is not None else []
-            if status != _MORE_DATA or size.value > _LARGEST:
-                raise PdhFailed(f"PdhGetFormattedCounterArrayW: {status:#010x}")
-            buffer = ctypes.create_string_buffer(size.value)
+            raise PdhFailed(f"PdhGetFormattedCounterArrayW: {status:#010x}")
         raise PdhFailed("PdhGetFormattedCounterArrayW: the list never stood still")
+
+    def _array(self, path: str, size: ctypes.c_uint32, count: ctypes.c_uint32, buffer: Any) -> int:
+        return self._call(
+            "PdhGetFormattedCounterArrayW",
+            self._counters[path],
+            _FORMAT,
+            ctypes.byref(size),
+            ctypes.byref(count),
+            buffer,
+        )
 
     def close(self) -> None:
         """Let go; also twice."""

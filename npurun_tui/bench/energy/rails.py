@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
-from npurun_tui.bench.energy.pdh import Counters
+from npurun_tui.bench.energy.pdh import Counters, PdhFailed
 from npurun_tui.bench.energy.source import (
     PACKAGE,
     WHOLE_MACHINE,
@@ -49,8 +49,12 @@ class EnergyMeter:
     def open(self) -> None:
         """Raises SourceAbsent."""
         self._counters = self._open([ENERGY])
-        self._counters.collect()
-        rails = dict(self._counters.values(ENERGY))
+        rails: dict[str, float] = {}
+        # A plain count needs one look; a provider that is only started by the first needs two.
+        for _ in range(2):
+            self._counters.collect()
+            if rails := dict(self._counters.values(ENERGY)):
+                break
         chosen = choose(rails)
         if chosen is None:
             names = ", ".join(sorted(name for name in rails if name.lower() != "_total")[:8])
@@ -63,11 +67,13 @@ class EnergyMeter:
         self._rails = {name: Counter() for name in names_of}
 
     def read(self, pids: Collection[int]) -> Readings:  # noqa: ARG002 - energy is not counted by process
-        """Raises PdhFailed; KeyError: a rail has gone."""
+        """Raises PdhFailed, also where a rail has gone."""
         if self._counters is None:
             return Readings()
         self._counters.collect()
         rails = dict(self._counters.values(ENERGY))
+        if missing := [name for name in self._rails if name not in rails]:
+            raise PdhFailed(f"no value of {missing[0]}")
         totals = [counter.total(round(rails[name])) for name, counter in self._rails.items()]
         known = [total for total in totals if total is not None]
         return Readings(joules=sum(known) * JOULES) if len(known) == len(totals) else Readings()

@@ -4,6 +4,7 @@ Windows it does not."""
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
 import time
 
@@ -26,10 +27,16 @@ def slept() -> float | None:
 def _slept_on_windows() -> float | None:
     """`QueryInterruptTime` counts sleep and `QueryUnbiasedInterruptTime` does not, both in units of 100 ns."""
     try:
-        base = ctypes.CDLL("kernelbase.dll")
+        base = _kernelbase()
         all_time, awake = ctypes.c_uint64(), ctypes.c_uint64()
         base.QueryInterruptTime(ctypes.byref(all_time))
         base.QueryUnbiasedInterruptTime(ctypes.byref(awake))
     except (OSError, AttributeError):
         return None
     return (all_time.value - awake.value) / 1e7
+
+
+@functools.cache  # asked several times a second, and each loading makes classes anew
+def _kernelbase() -> ctypes.CDLL:
+    """Raises OSError."""
+    return ctypes.CDLL("kernelbase.dll")
