@@ -74,6 +74,20 @@ def test_rapl_wraps_around(root: Path) -> None:
     assert rapl.read(())["joules"] == pytest.approx(1.5)
 
 
+def test_rapl_that_begins_anew_is_no_wrap(root: Path) -> None:
+    """After a suspend it counts from 0: taken for a wrap, that would be 150 kJ that nobody used."""
+    rapl = Rapl(lay(root, "linux_intel_laptop"))
+    rapl.open()
+    energy = root / POWERCAP / "intel-rapl:0/energy_uj"
+    energy.write_text("112000000000\n")
+    rapl.read(())
+    energy.write_text("40\n")
+    assert rapl.read(()) == {}
+    before = rapl.read(())["joules"]
+    energy.write_text("1000040\n")
+    assert rapl.read(())["joules"] - before == pytest.approx(1.0)
+
+
 def test_rapl_that_is_not_there(root: Path) -> None:
     with pytest.raises(SourceAbsent, match="no energy counters in /sys/class/powercap"):
         Rapl(root).open()
@@ -102,6 +116,11 @@ def test_rapl_that_only_root_may_read(root: Path) -> None:
 def test_a_counter_that_never_wraps_and_begins_again_is_no_difference() -> None:
     counter = Counter()
     assert [counter.total(raw) for raw in (100, 150, 20, 50)] == [0, 50, None, 80]
+
+
+def test_a_counter_wraps_by_a_small_step_only() -> None:
+    counter = Counter(1000)
+    assert [counter.total(raw) for raw in (990, 10, 400, 5, 10)] == [0, 20, 410, None, 415]
 
 
 # --- hwmon -------------------------------------------------------------------------------------
@@ -136,6 +155,28 @@ def test_channels_whose_meaning_is_not_known_are_named_and_not_used(root: Path) 
         HwmonPower(root).open()
     with pytest.raises(SourceAbsent, match="no sensor of power"):
         HwmonPower(root / "elsewhere").open()
+
+
+def acpi_meter(root: Path, number: int, milliseconds: int) -> None:
+    chip = root / f"sys/class/hwmon/hwmon{number}"
+    chip.mkdir(parents=True)
+    (chip / "name").write_text("power_meter\n")
+    (chip / "power1_average").write_text("120000000\n")
+    (chip / "power1_average_interval").write_text(f"{milliseconds}\n")
+
+
+def test_two_meters_of_a_kind_are_added(root: Path) -> None:
+    acpi_meter(root, 0, 1000)
+    acpi_meter(root, 1, 1000)
+    hwmon = HwmonPower(root)
+    hwmon.open()
+    assert hwmon.read(()) == {"watts": 240.0}
+
+
+def test_a_mean_over_minutes_is_not_the_power_of_a_run(root: Path) -> None:
+    acpi_meter(root, 0, 300_000)
+    with pytest.raises(SourceAbsent, match=r"often enough \(there are: power_meter\)"):
+        HwmonPower(root).open()
 
 
 def test_a_sensor_that_is_off_is_not_chosen(root: Path) -> None:
@@ -198,8 +239,9 @@ def test_with_the_charger_in_a_battery_tells_no_power(root: Path) -> None:
     assert battery.read(()) == {"on_mains": True, "battery_percent": 83.0}
     # A charger too weak for the machine: the battery gives only what that lacks.
     (root / SUPPLIES / "BAT0/status").write_text("Discharging\n")
-    (root / SUPPLIES / "AC/online").write_text("1\n")
-    assert battery.read(()) == {"on_mains": True, "battery_percent": 83.0}
+    for online in ("1\n", "2\n"):  # 2: of a negotiated voltage
+        (root / SUPPLIES / "AC/online").write_text(online)
+        assert battery.read(()) == {"on_mains": True, "battery_percent": 83.0}
 
 
 def test_a_battery_that_is_taken_out(root: Path) -> None:

@@ -32,6 +32,8 @@ _KNOWN: Final = (
     (re.compile(r"amd_energy"), re.compile(r"Esocket\d+"), PACKAGE),
 )
 _CHANNEL: Final = re.compile(r"(energy|power)(\d+)_(input|average)")
+_SLOWEST: Final = 5000
+"""Milliseconds: a mean over more smears rest and work into each other (some ACPI meters have five minutes)."""
 
 
 class HwmonPower:
@@ -51,9 +53,9 @@ class HwmonPower:
         found = _channels(self._class)
         for driver, label, covers in _KNOWN:
             channels = {
-                file.name.split("_")[0]: file
+                (file.parent, file.name.split("_")[0]): file
                 for chip, name, file in found
-                if driver.fullmatch(chip) and label.fullmatch(name) and _readable(file)
+                if driver.fullmatch(chip) and label.fullmatch(name) and _usable(file)
             }
             if channels:
                 self.covers = covers
@@ -62,7 +64,8 @@ class HwmonPower:
         if found:
             others = ", ".join(sorted({f"{chip} {name}".strip() for chip, name, _ in found})[:6])
             raise SourceAbsent(
-                f"no channel that is known to measure the machine (there are: {others})"
+                "no channel that is known to measure the machine, and that often enough "
+                f"(there are: {others})"
             )
         raise SourceAbsent("no sensor of power in /sys/class/hwmon")
 
@@ -96,9 +99,10 @@ def _channels(folder: Path) -> list[tuple[str, str, Path]]:
     return found
 
 
-def _readable(file: Path) -> bool:
+def _usable(file: Path) -> bool:
     try:
         number_in(file)
     except (OSError, ValueError):
         return False
-    return True
+    over = text_or(file.with_name(f"{file.name}_interval"))
+    return not (over.isdecimal() and int(over) > _SLOWEST)

@@ -64,10 +64,9 @@ class Rapl:
 
     def read(self, pids: Collection[int]) -> Readings:  # noqa: ARG002 - energy is not counted by process
         """Raises OSError, ValueError."""
-        total = 0
-        for file, counter in self._counters:
-            total += counter.total(number_in(file)) or 0
-        return Readings(joules=total / 1e6)
+        totals = [counter.total(number_in(file)) for file, counter in self._counters]
+        known = [total for total in totals if total is not None]
+        return Readings(joules=sum(known) / 1e6) if len(known) == len(totals) else Readings()
 
     def close(self) -> None:
         """Nothing is held open."""

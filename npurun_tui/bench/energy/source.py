@@ -74,9 +74,10 @@ class Counter:
         step = 0 if self._last is None else raw - self._last
         self._last = raw
         if step < 0:
-            if not self._reach:
-                return None
             step += self._reach
+            # Half the range takes minutes at least: a step of more is a counter that began anew, as in a sleep.
+            if not 0 <= step <= self._reach / 2:
+                return None
         self._total += step
         return self._total
 

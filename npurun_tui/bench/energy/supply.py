@@ -39,7 +39,7 @@ class Supply:
             # A mouse's or a keyboard's battery has the scope Device.
             if kind == "Battery" and text_or(supply / "scope") != "Device":
                 self._batteries.append(supply)
-            elif kind in ("Mains", "USB") and (supply / "online").exists():
+            elif kind in ("Mains", "USB", "Wireless") and (supply / "online").exists():
                 self._chargers.append(supply)
         if not self._batteries:
             raise SourceAbsent("no battery in /sys/class/power_supply")
@@ -50,7 +50,8 @@ class Supply:
             raise SourceAbsent("the battery was taken out")
         states = [text_of(battery / "status") for battery in self._batteries]
         discharging = "Discharging" in states
-        charger = any(text_or(each / "online") == "1" for each in self._chargers)
+        # 2 is a charger whose voltage is negotiated (USB PD's programmable supply).
+        charger = any(text_or(each / "online") in ("1", "2") for each in self._chargers)
         found = Readings(on_mains=charger or not discharging)
         if charge := [text for each in self._batteries if (text := text_or(each / "capacity"))]:
             found["battery_percent"] = sum(float(text) for text in charge) / len(charge)
