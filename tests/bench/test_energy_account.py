@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import time
+from itertools import pairwise
 
 import pytest
 
@@ -92,6 +94,64 @@ def test_a_counter_that_moves_once_a_second_is_no_spike_and_no_zero() -> None:
     assert slow.uncertainty > quick.uncertainty  # its steps are seen late
 
 
+@pytest.mark.parametrize("phase", [0.1, 0.3, 0.6, 0.9])
+def test_the_first_step_of_a_slow_counter_is_no_spike(phase: float) -> None:
+    """It moved some time before its first reading: that step is of more time than lies between the readings."""
+    trace = Trace("Counter", "x")
+    for index in range(63):
+        at = index * 0.5
+        trace.add(at, joules=round(joules_until(at - (at - phase) % 1.0), 6))
+        assert (trace.last_watts or 0.0) < 11.1
+    watts = [stretch.watts for piece in trace.stretches() for stretch in piece]
+    assert max(watts) < 11.1
+    assert part_of(trace.stretches(), [(0.0, 9.0)]).watts == pytest.approx(4.0)
+
+
+def test_no_time_is_counted_twice_beside_a_cut() -> None:
+    """A slow counter whose reading fails now and then: its pieces reach a second beyond their ends."""
+    trace = Trace("Counter", "x")
+    for index in range(121):
+        at = index * 0.5
+        if index % 20 == 7:
+            trace.cut()
+        else:
+            trace.add(at, joules=5.0 * math.floor(at + 0.2))
+    pieces = trace.stretches()
+    assert len(pieces) == 7
+    stretches = [stretch for piece in pieces for stretch in piece]
+    for before, after in pairwise(stretches):
+        assert before.start <= before.end <= after.start + 1e-9
+    part = part_of(pieces, [(0.0, 60.0)])
+    assert part.seconds <= 60.0 + 1e-9
+    assert part.joules == pytest.approx(5.0 * part.seconds, rel=0.01)
+
+
+def test_spans_are_looked_up_as_if_all_had_been_gone_through() -> None:
+    rng = random.Random(8)  # noqa: S311
+    trace = Trace("Gauge", "x")
+    at = 0.0
+    for _ in range(400):
+        at += rng.uniform(0.1, 1.0)
+        trace.add(at, watts=rng.uniform(1, 9)) if rng.random() > 0.1 else trace.cut()
+    pieces = trace.stretches()
+    spans = [(start, start + rng.uniform(0, 9)) for start in range(-20, int(at) + 20, 10)]
+    part = part_of(pieces, spans)
+    every = [stretch for piece in pieces for stretch in piece]
+    inside = [(each.within(span), each.watts) for span in spans for each in every]
+    assert part.seconds == pytest.approx(sum(seconds for seconds, _ in inside))
+    assert part.joules == pytest.approx(sum(seconds * watts for seconds, watts in inside))
+
+
+def test_a_day_of_short_runs_does_not_hold_up_the_end() -> None:
+    trace = Trace("Counter", "x")
+    for index in range(20_000):
+        trace.add(index * 0.5, joules=index * 3.0)
+    spans = [(each * 2.0, each * 2.0 + 1.5) for each in range(5_000)]
+    began = time.process_time()
+    assert part_of(trace.stretches(), spans).watts == pytest.approx(6.0)
+    assert time.process_time() - began < 5  # a minute, if each span went through all
+
+
 def test_a_bench_may_begin_and_end_a_moment_beside_the_readings() -> None:
     for trace in (gauge(until=30.0), counter(until=30.0)):
         ends = part_of(trace.stretches(), [(-0.2, 30.2)])
@@ -169,6 +229,19 @@ def test_a_small_difference_and_few_readings_warn() -> None:
     assert "only 4 readings" in few.warning
 
 
+def test_what_cost_less_than_nothing_and_what_may_have_cost_nothing_warn() -> None:
+    less, perhaps = Trace("Gauge", "x"), Trace("Gauge", "x")
+    rng = random.Random(6)  # noqa: S311
+    for step in range(62):
+        at = step * 0.5 + 0.25
+        less.add(at, watts=20 - power_at(at) + 0.01 * (step % 3))
+        perhaps.add(at, watts=power_at(at) / 7 + rng.gauss(0, 9))
+    assert energy(less).warning.startswith("The machine took 7.00 W less than at rest")
+    found = energy(perhaps)
+    assert found.uncertainty > abs(found.joules_per_token)
+    assert "The interval includes 0" in found.warning
+
+
 def test_a_gauge_that_never_moves_tells_nothing_of_its_scatter() -> None:
     trace = Trace("Battery", "x")
     for step in range(62):
@@ -211,8 +284,11 @@ def test_the_interval_covers_the_truth_in_95_of_100(alike: float) -> None:
     for _ in range(trials):
         trace = Trace("Gauge", "x")
         watts = noise(rng, 20, 4, 0.4, alike) + noise(rng, 60, 11, 1.5, alike)
+        beside = rng.uniform(
+            0.0, 0.5
+        )  # when it is read has nothing to do with when the work begins
         for step, each in enumerate(watts):
-            trace.add(step * 0.5 + 0.25, watts=each)
+            trace.add(step * 0.5 + beside, watts=each)
         found = account(Asked("a", idle, busy, 300), trace, [], 0.5)
         assert isinstance(found, Energy)
         truth = 7.0 * 30 / 300
@@ -221,6 +297,32 @@ def test_the_interval_covers_the_truth_in_95_of_100(alike: float) -> None:
     assert 0.915 <= covered / trials <= 1.0
     if alike < 0.8:
         assert covered / trials <= 0.99
+
+
+@pytest.mark.parametrize("beside", [4.0, 36.0])
+@pytest.mark.parametrize("slow", [0.0, 1.0])
+def test_the_interval_covers_what_a_counters_steps_hide(slow: float, beside: float) -> None:
+    """Twelve short runs at 11 W, and between them rest, or another model that takes far more."""
+    rng = random.Random(30)  # noqa: S311
+    trials, covered = 200, 0
+    for _ in range(trials):
+        offset, phase = rng.random(), rng.random()
+        idle = [(0.0, 10.0)]
+        busy = [(12.0 + 7 * each + offset, 15.5 + 7 * each + offset) for each in range(12)]
+        trace = Trace("Counter", "x")
+
+        def joules(at: float, busy: list[tuple[float, float]] = busy) -> float:
+            work = sum(max(0.0, min(at, end) - start) for start, end in busy)
+            others = max(0.0, min(at, busy[-1][1]) - busy[0][0]) - work
+            return 4.0 * at + 7.0 * work + (beside - 4.0) * others
+
+        for index in range(200):
+            at = index * 0.5 - 0.2
+            trace.add(at, joules=round(joules(at - (at - phase) % slow if slow else at), 6))
+        found = account(Asked("a", idle, busy, 300), trace, [], 0.5)
+        assert isinstance(found, Energy)
+        covered += abs(found.joules_per_token - 7.0 * 42 / 300) <= found.uncertainty
+    assert covered / trials >= 0.93
 
 
 def test_a_slow_wander_under_a_sensors_noise_is_found_in_long_series() -> None:

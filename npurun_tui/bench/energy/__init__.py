@@ -7,5 +7,5 @@ asks them (`meter`). What nothing here can read is "not measurable here", never 
 | `load` | processor, memory, and a battery's charge, on every system |
 | `rapl`, `hwmon`, `supply`, `temperature` | Linux, each given the root of the file system |
 | `rails`, `discharge`, `npu`, `zones`, over `pdh` | Windows |
-| `traces`, `uncertainty`, `account` | from readings to joules a token |
+| `traces`, `edges`, `uncertainty`, `account` | from readings to joules a token |
 """

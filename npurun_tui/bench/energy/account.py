@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from npurun_tui import units
+from npurun_tui.bench.energy.edges import open_joules
 from npurun_tui.bench.energy.traces import Part, Span, Stretch, Trace, part_of
 from npurun_tui.bench.energy.uncertainty import difference, mean_of
 from npurun_tui.bench.records import Energy
@@ -50,7 +51,11 @@ def account(asked: Asked, trace: Trace, gaps: Sequence[Gap], interval: float) ->
     # A counter that has moved has something new, also where the power was the same.
     resting, working = (mean_of(each.pieces, repeats=not trace.counts) for each in (idle, busy))
     more = busy.watts - idle.watts
-    margin = difference(working, resting, _edges(trace, busy, len(asked.busy), more, interval))
+    left_open = sum(
+        open_joules(trace, pieces, spans, interval) / part.seconds**2
+        for spans, part in ((asked.idle, idle), (asked.busy, busy))
+    )
+    margin = difference(working, resting, left_open)
     if margin is None:
         return (
             f"{trace.source} told one power at rest and one at work, and nothing of how much they vary; "
@@ -67,7 +72,7 @@ def account(asked: Asked, trace: Trace, gaps: Sequence[Gap], interval: float) ->
         joules_per_token=joules / asked.tokens,
         uncertainty=margin.half * busy.seconds / asked.tokens,
         seconds=busy.seconds,
-        warning=_warning(trace, min(resting.effective, working.effective), idle, busy),
+        warning=_warning(trace, min(resting.effective, working.effective), idle, busy, margin.half),
     )
 
 
@@ -96,20 +101,19 @@ def _refusal(asked: Asked, trace: Trace, idle: Part, busy: Part, awake: float) -
     return ""
 
 
-def _edges(trace: Trace, busy: Part, spans: int, more: float, interval: float) -> float:
-    """Variance of the busy mean, because a slow counter's steps at each span's ends are seen up to an interval late."""
-    if not trace.counts or not trace.idle_reads:
-        return 0.0
-    return 2 * spans * interval**2 / 12 * more**2 / busy.seconds**2
-
-
-def _warning(trace: Trace, effective: float, idle: Part, busy: Part) -> str:
+def _warning(trace: Trace, effective: float, idle: Part, busy: Part, half: float) -> str:
     said = []
     more = busy.watts - idle.watts
-    if more < SMALLEST_DIFFERENCE:
+    if more < 0:
+        said.append(
+            f"The machine took {-more:.2f} W less than at rest: it did not rest, or something else has ended since."
+        )
+    elif more < SMALLEST_DIFFERENCE:
         said.append(
             f"The machine took only {more:.2f} W more than at rest: less than {SMALLEST_DIFFERENCE} W says little."
         )
+    if abs(more) <= half:
+        said.append("The interval includes 0: whether it cost anything cannot be told.")
     readings = min(idle.readings, busy.readings)
     if readings < FEW_READINGS:
         said.append(f"There are only {units.count(readings, 'reading')} of one of the two powers.")
