@@ -18,7 +18,7 @@ from npurun_tui.bench.energy.here import Nowhere, sources_here
 from npurun_tui.bench.energy.meter import Meter
 from npurun_tui.bench.energy.rapl import Rapl
 from npurun_tui.bench.energy.sleeping import slept
-from npurun_tui.bench.energy.source import BATTERY, Readings, Source, SourceAbsent
+from npurun_tui.bench.energy.source import BATTERY, Counter, Readings, Source, SourceAbsent
 from npurun_tui.bench.records import Sample
 
 INTERVAL = 0.01
@@ -126,6 +126,24 @@ async def test_energy_is_by_the_first_source_that_can_tell() -> None:
     assert found is not None
     assert found.source == "Rail: the machine"
     assert found.busy_watts - found.idle_watts == pytest.approx(6.0, abs=0.2)
+
+
+async def test_the_power_shown_is_that_of_one_source() -> None:
+    """A package and a whole machine in turns would be a curve of nothing."""
+
+    def gapped(reads: int) -> Readings:
+        return Readings() if reads % 5 == 0 else Readings(joules=reads * 0.05)
+
+    session = Session(
+        Scripted(lambda _: Readings(joules=7.0), "Dead"),
+        Scripted(gapped, "Package"),
+        Scripted(lambda _: Readings(watts=500.0), "Machine"),
+    )
+    await session.run(30)
+    shown = [sample.watts for sample in session.heard[10:]]
+    assert 500.0 not in shown
+    assert None in shown
+    assert any(watts is not None for watts in shown)
 
 
 async def test_nothing_readable_is_listed_with_what_was_looked_for() -> None:
@@ -311,6 +329,27 @@ async def test_a_sleep_that_the_clock_slept_through() -> None:
     assert session.meter._conditions.gaps[0].asleep
 
 
+async def test_a_short_sleep_is_a_new_beginning_too() -> None:
+    """Two seconds are enough for a processor's counter to begin at 0 again."""
+    total = [0.0]
+    counter = Counter(262_143_328_850)
+
+    def nap(reads: int) -> Readings:
+        total[0] += 2.0 if reads == 6 else 0.0
+        raw = 3_000_000 * reads + (200_000_000_000 if reads < 6 else 0)
+        joules = counter.total(raw)
+        return Readings() if joules is None else Readings(joules=joules / 1e6)
+
+    session = Session(Scripted(nap), asleep=lambda: total[0])
+    await session.run(12)
+    assert session.meter.notes == [
+        "The machine slept for 2.0 s: that time is left out of the energy."
+    ]
+    pieces = session.meter._traces["Rail"].stretches()
+    joules = [each.watts * (each.end - each.start) for piece in pieces for each in piece]
+    assert max(joules) < 1000  # taken for a wrap, it would be 47 kJ
+
+
 @pytest.mark.skipif(sys.platform not in ("linux", "darwin", "win32"), reason="tells no sleep")
 def test_this_machine_tells_how_long_it_has_slept() -> None:
     before = slept()
@@ -358,7 +397,14 @@ async def test_a_source_that_hangs_holds_up_neither_the_loop_nor_the_end() -> No
     assert other.closed == 1
     assert stuck.closed == 0
     assert threading.current_thread() is threading.main_thread()
+    thread = next(each for each in threading.enumerate() if each.name == "meter")
+    heard, reads, notes = len(session.heard), other.reads, list(session.meter.notes)
     released.set()
+    await asyncio.to_thread(thread.join, 5)
+    # What answers after the end is closed, and neither asks the others, which are, nor tells anybody.
+    assert not thread.is_alive()
+    assert stuck.closed == 1
+    assert (len(session.heard), other.reads, session.meter.notes) == (heard, reads, notes)
 
 
 async def test_the_end_is_prompt_however_long_the_interval() -> None:

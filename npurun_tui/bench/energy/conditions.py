@@ -10,6 +10,8 @@ from npurun_tui.bench.energy.account import Gap
 
 GAP: Final = 5.0
 """Seconds between two readings after which the second begins anew."""
+SLEEP: Final = 0.5
+"""Seconds of sleep after which it does, too: a counter may have begun at 0 again however short it was."""
 
 
 class Conditions:
@@ -37,10 +39,10 @@ class Conditions:
         known = total is not None and before[1] is not None
         sleep = (total or 0.0) - (before[1] or 0.0) if known else 0.0
         seconds = max(at - before[0], sleep)
-        if seconds <= GAP:
+        if seconds <= GAP and sleep <= SLEEP:
             return False
         # A gap without sleep is a source that was slow, and the model may have worked meanwhile.
-        slept = sleep > GAP or not known
+        slept = sleep > seconds / 2 or not known
         self.gaps.append(Gap(before[0], at, slept))
         words = units.duration(seconds)
         self._note(

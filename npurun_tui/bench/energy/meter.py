@@ -59,6 +59,7 @@ class Meter:
         self._heard: Callable[[Sample], None] = self.samples.append
         self._alive: list[Source] = []
         self._busy_with: Source | None = None
+        self._left = threading.Event()
         self._errors: dict[str, int] = {}
         self._traces: dict[str, Trace] = {}
         self._conditions = Conditions(self._note, asleep)
@@ -92,6 +93,7 @@ class Meter:
         await asyncio.to_thread(thread.join, PATIENCE)
         if thread.is_alive() and self._thread is not None:
             self._thread = None
+            self._left.set()
             hanging = self._busy_with
             if hanging is not None:
                 self._note(f"{hanging.name} does not answer, and was left behind.")
@@ -193,26 +195,33 @@ class Meter:
             self._absent.append((source.name, one_line(why)))
 
     def _sample(self) -> None:
+        # What hung may answer after all: by then the others are closed and all has been told.
+        if self._left.is_set():
+            return
         before = time.thread_time()
         at = self._clock()
         self._new_beginning(at)
         found = Readings()
         pids = self._processes()
         for source in tuple(self._alive):
-            if (told := self._ask(source, pids)) is not None:
+            told = self._ask(source, pids)
+            if self._left.is_set():
+                return
+            if told is not None:
                 self._keep(source, told, found)
         if "on_mains" in found:
             self._conditions.charger(at, found["on_mains"])
-        watts = next(
-            (watts for each in self._traces.values() if (watts := each.last_watts) is not None),
-            None,
-        )
         values = {name: value for name, value in found.items() if name in _SAMPLED}
-        sample = Sample(at_s=at, **{**values, "watts": watts})  # type: ignore[arg-type]
+        sample = Sample(at_s=at, **{**values, "watts": self._watts()})  # type: ignore[arg-type]
         self.samples.append(sample)
         self._spent += time.thread_time() - before
         with suppress(RuntimeError):  # the event loop that it is for has ended
             self._heard(sample)
+
+    def _watts(self) -> float | None:
+        """By the first source that tells power, and by no other in between, which may measure something else."""
+        traces = (self._traces.get(each.name) for each in self._alive)
+        return next((each.last_watts for each in traces if each is not None and each.tells), None)
 
     def _new_beginning(self, at: float) -> bool:
         began = self._conditions.gap(at)
