@@ -41,6 +41,8 @@ class BenchState:
     """Who holds the permit that it waits for; empty where it does not wait."""
     current: RunBegan | None = None
     """The question that is being asked."""
+    tick: Ticked | None = None
+    """How far its answer is; None before that is known."""
     runs: list[Run] = field(default_factory=list)
     loads: list[Load] = field(default_factory=list)
     ticks: deque[Ticked] = field(default_factory=lambda: deque(maxlen=SHOWN))
@@ -82,6 +84,7 @@ class BenchState:
 
     def _take_tick(self, tick: Ticked) -> None:
         self.ticks.append(tick)
+        self.tick = tick
         if self.waiting and self.current is not None and tick.ttft_ms is not None:
             # It was an endpoint's line, which is waited in while a question goes on.
             self.waiting, self.phase = "", _asking(self.current)
@@ -90,6 +93,7 @@ class BenchState:
         match event:
             case RunBegan():
                 self.current, self.done, self.of = event, event.done, event.of
+                self.tick = None  # the last one's final look comes after its end
                 self.phase = _asking(event)
             case RunEnded(run):
                 self.current = None

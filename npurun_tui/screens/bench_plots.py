@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SIGNS: Final = {"a": "", "b": "○"}
 """One side's points are dots, the other's are signs: no colour has to tell them apart."""
+LATE: Final = 2
+"""Samples among which the processor's share is looked for: the one at a bench's end comes right after another."""
 HISTORY: Final = 120
 """Samples that a gauge shows of its past."""
 
@@ -79,13 +81,19 @@ def gauges(samples: Collection[Sample]) -> list[Gauge]:
     recent = list(islice(samples, max(0, len(samples) - HISTORY), None))
     last = recent[-1]
     return [
-        Gauge("CPU", _percent(last.cpu_percent), [s.cpu_percent for s in recent], 100.0),
+        Gauge("CPU", _percent(_cpu(recent[-LATE:])), [s.cpu_percent for s in recent], 100.0),
         Gauge("Memory", _megabytes(last.rss_mb), [s.rss_mb for s in recent]),
         Gauge("Power", _unit(last.watts, "W"), [s.watts for s in recent]),
         Gauge("Temp", _unit(last.temperature_c, "°C"), [s.temperature_c for s in recent]),
         Gauge("NPU", _percent(last.npu_percent), [s.npu_percent for s in recent], 100.0),
         *_battery(recent),
     ]
+
+
+def _cpu(samples: Sequence[Sample]) -> float | None:
+    """The last that is known: of the time to a sample that comes right after another no share can be told."""
+    known = (sample.cpu_percent for sample in reversed(samples))
+    return next((share for share in known if share is not None), None)
 
 
 def _battery(recent: Sequence[Sample]) -> list[Gauge]:

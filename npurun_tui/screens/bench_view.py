@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from textual import on
@@ -241,16 +241,13 @@ class BenchView(Widget):
 
     def _show_rows(self, shown: Shown) -> None:
         source = self.kept or self.control.state
-        self.table.show_runs(source, shown.runs, self._live_cells(shown.runs))
+        self.table.show_runs(source, shown.runs, self._live_cells())
 
-    def _live_cells(self, runs: Sequence[Run]) -> Row | None:
+    def _live_cells(self) -> Row | None:
         state = self.control.state
         if self.kept is not None or state.current is None:
             return None
-        last = state.ticks[-1] if state.ticks else None
-        if last is not None and runs and last.at_s < runs[-1].began_s + runs[-1].total_ms / 1000:
-            last = None  # it is the last run's
-        return bench_rows.live_cells(state.current, last)
+        return bench_rows.live_cells(state.current, state.tick)
 
     def _show_slow(self, shown: Shown) -> None:
         """What goes through all runs: the more there are, the rarer it is drawn."""

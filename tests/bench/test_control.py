@@ -233,6 +233,17 @@ def test_the_answer_ends_the_wait_in_an_endpoints_line() -> None:
     assert (state.waiting, state.phase) == ("", "joke, repeat 1")
 
 
+def test_the_next_question_does_not_begin_with_the_last_one_s_figures() -> None:
+    state = BenchState()
+    began = RunBegan("a", "joke", 0, 0, warmup=False, turn=0, done=0, of=2)
+    state.take(began)
+    last = Ticked(9.0, 128, 400.0, 30.0)
+    state.take(last)
+    assert state.tick == last
+    state.take(began)
+    assert state.tick is None
+
+
 def test_a_long_run_does_not_fill_the_memory() -> None:
     state = BenchState()
     for number in range(SHOWN + 10):

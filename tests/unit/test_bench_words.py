@@ -8,6 +8,7 @@ import pytest
 
 from npurun_tui.bench.events import RunBegan, Ticked
 from npurun_tui.bench.plan import Plan, document_of
+from npurun_tui.bench.records import Sample
 from npurun_tui.bench.state import BenchState
 from npurun_tui.screens.bench_plots import first_by_length, gauges, rates_over_time
 from npurun_tui.screens.bench_rows import figure, gap_words
@@ -104,3 +105,12 @@ def test_figures_and_the_clocks_difference() -> None:
     run = scene.run(1)
     assert gap_words(run) == "-0.2 %"
     assert gap_words(replace(run, engine=replace(run.engine, decode_tps=0.0))) == "–"
+
+
+def test_the_sample_at_the_end_does_not_make_the_processor_immeasurable() -> None:
+    """It comes right after another one, when the share of so short a time is not known."""
+    samples = [Sample(0.0, 50.0, 300.0), Sample(0.5, 90.0, 310.0), Sample(0.6, None, 320.0)]
+    words = {gauge.label: gauge.words for gauge in gauges(samples)}
+    assert (words["CPU"], words["Memory"], words["Power"]) == ("90 %", "320 MB", "")
+    gone = [Sample(at, None, 300.0) for at in range(4)]
+    assert {gauge.label: gauge.words for gauge in gauges([samples[0], *gone])}["CPU"] == ""
