@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import statistics
@@ -35,3 +36,11 @@ def all_kept(limits: Sequence[tuple[str, float, float]]) -> bool:
     """Print every verdict (not only those up to the first miss); True where all are kept."""
     kept = [verdict(*limit) for limit in limits]
     return all(kept)
+
+
+def model_flags(parser: argparse.ArgumentParser) -> None:
+    """Which installed model is used."""
+    parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument(
+        "--models", default="", help="the models' folder; the program's own where it is left out"
+    )

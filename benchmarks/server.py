@@ -316,10 +316,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--tokens", type=int, default=200)
-    parser.add_argument("--model", default="smollm2-135m-instruct")
-    parser.add_argument(
-        "--models", default="", help="the models' folder; the program's own where it is left out"
-    )
+    report.model_flags(parser)
     return asyncio.run(measure(parser.parse_args()))
 
 

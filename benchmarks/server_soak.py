@@ -27,10 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--each", type=int, default=1000)
-    parser.add_argument("--model", default="smollm2-135m-instruct")
-    parser.add_argument(
-        "--models", default="", help="the models' folder; the program's own where left out"
-    )
+    report.model_flags(parser)
     options = parser.parse_args()
     models = Path(options.models) if options.models else Paths.resolve().models
     print(report.machine())

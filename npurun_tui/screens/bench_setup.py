@@ -17,6 +17,7 @@ from npurun_tui.screens import bench_fields
 from npurun_tui.screens.bench_fields import FIELDS, Setup
 from npurun_tui.screens.bench_help import FIELD_HELP, SET_UP
 from npurun_tui.text import one_line, printable
+from npurun_tui.widgets.field_row import FieldRow
 from npurun_tui.widgets.safe_input import SafeInput
 
 _CLOSED: Final = "Escape leaves everything as it was."
@@ -52,15 +53,15 @@ class BenchSetupScreen(ModalScreen[Setup | None]):
         with Vertical(classes="dialog-box", id="bench-box"):
             yield Static("What to measure", classes="dialog-title")
             with VerticalScroll(id="bench-form"):
-                with _Row("model"):
+                with FieldRow(FIELD_HELP["model"]):
                     yield Label("Model", classes="field-label")
                     yield self._model_choice()
                 for field in FIELDS:
-                    with _Row(field.key):
+                    with FieldRow(FIELD_HELP[field.key]):
                         yield Label(field.label, classes="field-label")
                         yield SafeInput(texts[field.key], compact=True, id=field.key)
                         yield Label(field.help, classes="field-help")
-                with _Row("energy"):
+                with FieldRow(FIELD_HELP["energy"]):
                     yield Label("Energy", classes="field-label")
                     value = "yes" if self._setup.plan.energy else "no"
                     yield Select(_ENERGY, value=value, allow_blank=False, compact=True, id="energy")
@@ -118,11 +119,3 @@ class BenchSetupScreen(ModalScreen[Setup | None]):
         first = next(field.key for field in FIELDS if field.key in faults)
         self._say(faults[first])
         self.query_one(f"#{first}").focus()
-
-
-class _Row(Horizontal):
-    """One field. The help panel shows the text of the nearest part around the keyboard's."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(classes="field")
-        self.HELP = FIELD_HELP[key]  # type: ignore[misc]  # Textual asks each widget for it

@@ -19,6 +19,7 @@ from npurun_tui.screens.server_fields import FIELDS, KEEP, NEW, NONE, TOOLS, Fil
 from npurun_tui.screens.server_help import FIELD_HELP, SET_UP
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.text import printable
+from npurun_tui.widgets.field_row import FieldRow
 from npurun_tui.widgets.safe_input import SafeInput
 
 _CLOSED = "Escape leaves everything as it was."
@@ -67,7 +68,7 @@ class ServerSettingsScreen(ModalScreen[Chosen | None]):
         config = self._config
         texts = server_fields.as_texts(config)
         for index, field in enumerate(FIELDS):
-            with _Row(field.key):
+            with FieldRow(FIELD_HELP[field.key]):
                 yield Label(field.label, classes="field-label")
                 yield SafeInput(texts[field.key], compact=True, id=field.key)
                 yield Label(field.help, classes="field-help")
@@ -133,14 +134,6 @@ class ServerSettingsScreen(ModalScreen[Chosen | None]):
         self.query_one(f"#{first}").focus()
 
 
-class _Row(Horizontal):
-    """One field. The help panel shows the text of the nearest part around the keyboard's."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(classes="field")
-        self.HELP = FIELD_HELP[key]  # type: ignore[misc]  # Textual asks each widget for it
-
-
 def _with_tokens(config: ServerConfig, filled: Filled) -> Chosen:
     """`config` with the hashes of what was to be made."""
     from npurun_tui.server.tokens import hash_token, new_token
@@ -158,7 +151,7 @@ Choices = Sequence[tuple[str, str]]
 
 
 def _choice(label: str, key: str, choices: Choices, value: str | None = None) -> ComposeResult:
-    with _Row(key):
+    with FieldRow(FIELD_HELP[key]):
         yield Label(label, classes="field-label")
         yield Select(
             [(words, name) for words, name in choices],
