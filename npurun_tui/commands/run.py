@@ -174,14 +174,21 @@ def _label(model: LoadedModel) -> str:
     return f"{model.name} on {model.place}, context {model.context_size:,}"
 
 
-def on_interrupt(callback: Callable[[], object]) -> Callable[[], None]:
-    """Have Ctrl+C call `callback` on the event loop; returns the way back."""
+def on_interrupt(callback: Callable[[], object], *also: signal.Signals) -> Callable[[], None]:
+    """Have Ctrl+C, and on POSIX the signals `also`, call `callback` on the event loop; returns the way back."""
     loop = asyncio.get_running_loop()
+    ours = (signal.SIGINT, *also)
     try:
-        loop.add_signal_handler(signal.SIGINT, callback)
+        for each in ours:
+            loop.add_signal_handler(each, callback)
     except (
         NotImplementedError
     ):  # Windows: the handler runs in the main thread, between two bytecodes
         before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(callback))
         return lambda: (signal.signal(signal.SIGINT, before), None)[1]
-    return lambda: (loop.remove_signal_handler(signal.SIGINT), None)[1]
+
+    def back() -> None:
+        for each in ours:
+            loop.remove_signal_handler(each)
+
+    return back

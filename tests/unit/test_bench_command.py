@@ -487,3 +487,20 @@ async def test_ctrl_c_twice_loses_nothing(paths: Paths, monkeypatch: pytest.Monk
     assert interrupted
     assert not session.complete
     assert [run.outcome for run in session.runs] == ["length", "aborted"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+async def test_a_timeout_or_a_closed_terminal_loses_nothing(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    target, sent = Played(hang=1), getattr(signal, name)
+    monkeypatch.setattr("npurun_tui.commands.bench._targets", lambda *_: [target])
+    monkeypatch.setattr("npurun_tui.commands.bench._other_ends", lambda: [sent])
+    request = BenchRequest("model-a", Plan(prompts=("joke",), warmups=0, energy=False))
+    work = asyncio.create_task(_run(request, Services(paths, Settings()), Ears(request, None)))
+    await target.hanging.wait()
+    signal.raise_signal(sent)
+    session, interrupted = await work
+    assert interrupted
+    assert [run.outcome for run in session.runs] == ["length", "aborted"]
