@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Parsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no other name for it
 
 _WHICH: Final = "its id, the beginning of it, or its number in `bench history` (1 is the newest)"
+_FILE: Final = "; or a file: .json or .csv, the Rust program's too"
 
 
 def add_kept(actions: Parsers[Any]) -> None:
@@ -39,10 +40,10 @@ def _add_compare(actions: Parsers[Any]) -> None:
         "compare",
         help="what has changed between two kept benches",
         description="Compares run by run what both have asked. Without NEW, OLD is compared with the one before it "
-        "of the same model; without both, the newest is.",
+        "of the same model, and a file with the newest one of its model; without both, the newest is.",
         epilog="Status 0 whatever has changed; with --fail-on-regression 1 where something became slower.",
     )
-    compare.add_argument("old", nargs="?", default="", metavar="OLD", help=_WHICH)
+    compare.add_argument("old", nargs="?", default="", metavar="OLD", help=_WHICH + _FILE)
     compare.add_argument("new", nargs="?", default="", metavar="NEW", help="likewise")
     compare.add_argument(
         "--fail-on-regression",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from npurun_tui import units
 from npurun_tui.bench.compare import Comparison, Difference, compare_sessions
 from npurun_tui.bench.exports import EXPORTS
 from npurun_tui.bench.exports import export as write_file
+from npurun_tui.bench.exports.files import is_file, read_file
 from npurun_tui.bench.exports.wording import of
 from npurun_tui.bench.history import History, Kept
 from npurun_tui.bench.records import Session
@@ -74,14 +75,18 @@ def when(began: float) -> str:
 
 def compare(paths: Paths, old: str, new: str, *, json: bool, strict: bool) -> int:
     """Print what has changed from `old` to `new`; without `new`, from the one before `old` to it; without both, to the
-    newest. With `strict` the status is 1 where something became worse.
+    newest. Either may be a file; one without `new` is compared with the newest kept bench of its model. With `strict`
+    the status is 1 where something became worse.
 
     Raises:
         StorageError: there is no such bench, or nothing to compare with.
+        BenchFileInvalid: a file holds no bench.
     """
     with _opened(paths) as kept:
         first, second = _pair(kept, old, new)
     comparison = compare_sessions(first, second)
+    files = [note for each in (first, second) if is_file(each.id) for note in each.notes]
+    comparison = replace(comparison, notes=tuple(dict.fromkeys((*comparison.notes, *files))))
     if json:
         write_json(
             {
@@ -107,10 +112,19 @@ def compare(paths: Paths, old: str, new: str, *, json: bool, strict: bool) -> in
 
 def _pair(kept: History, old: str, new: str) -> tuple[Session, Session]:
     if new:
-        first, second = kept.get(old), kept.get(new)
-        if first.id == second.id:
+        first, second = _read(kept, old), _read(kept, new)
+        if first.id == second.id and first.runs == second.runs:
             raise StorageError("That is one bench, not two.", mend="Name two of them.")
         return first, second
+    if is_file(old):
+        first = _read(kept, old)
+        newest = kept.list(1, first.sides[0].model)
+        if not newest:
+            raise StorageError(
+                f"No bench of {one_line(first.sides[0].model, 60)} is kept to compare it with.",
+                mend="`npurun-tui bench NAME --save` keeps one; or name a second file.",
+            )
+        return first, kept.get(newest[0].id)
     second = kept.get(old or "1")
     before = kept.before(second)
     if before is None:
@@ -119,6 +133,10 @@ def _pair(kept: History, old: str, new: str) -> tuple[Session, Session]:
             mend="`npurun-tui bench history` lists them; name two to compare them.",
         )
     return before, second
+
+
+def _read(kept: History, which: str) -> Session:
+    return read_file(Path(which)) if is_file(which) else kept.get(which)
 
 
 def _regressed(worse: list[Difference]) -> str:
@@ -141,7 +159,8 @@ def _title(session: Session) -> str:
     side = session.sides[0]
     runs = units.count(sum(run.counts and run.side == side.key for run in session.runs), "run")
     early = "" if session.complete else ", incomplete"
-    return one_line(f"{session.id[:8]}  {when(session.began)}  {side.label}, {runs}{early}", 200)
+    name = session.id[:8] if session.id.isalnum() else one_line(session.id, 40)  # a file's is whole
+    return one_line(f"{name}  {when(session.began)}  {side.label}, {runs}{early}", 200)
 
 
 def export(paths: Paths, which: str, file: str, *, force: bool) -> int:

@@ -404,6 +404,41 @@ def test_a_bench_is_compared_with_the_last_that_asked_the_same(
     assert main(["bench", "compare", "aaaa", "aaaa"]) == 1
 
 
+RUST = """model,prompt,repeat,ctx,ttft_ms,total_ms,gen_ms,tokens,tps_post_ttft
+smollm2,joke,1,2048,90.000,2590.000,2500.000,100,40.000
+smollm2,joke,2,2048,40.000,2540.000,2500.000,100,40.000
+smollm2,joke,3,2048,40.100,2540.100,2500.000,100,40.010
+smollm2,joke,4,2048,40.200,2540.200,2500.000,100,40.020
+"""
+
+
+def test_files_are_compared_with_what_was_kept_and_with_each_other(
+    keep: Keep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rust, exported = tmp_path / "rust.csv", tmp_path / "out.json"
+    rust.write_text(RUST, "utf-8")
+    assert main(["bench", "compare", str(rust)]) == 1
+    assert "No bench of smollm2 is kept" in capsys.readouterr().err
+    keep(a_session("aaaa", rates=tuple(50.0 + i / 100 for i in range(5))))
+    assert main(["bench", "compare", str(rust)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Old: rust.csv ")
+    assert "3 runs" in out, "its first query is a warm-up"
+    assert "Decode: 25.0 % faster" in out
+    assert "estimates tokens from words" in out
+    assert main(["bench", "export", "aaaa", str(exported)]) == 0
+    capsys.readouterr()
+    assert main(["bench", "compare", str(exported), str(rust), "--fail-on-regression"]) == 1
+    assert "New: rust.csv " in capsys.readouterr().out
+    assert main(["bench", "compare", str(exported), "aaaa"]) == 1, "one and the same"
+    assert "one bench, not two" in capsys.readouterr().err
+    rust.write_text(RUST + RUST.splitlines()[1].replace("smollm2", "other") + "\n", "utf-8")
+    assert main(["bench", "compare", str(rust)]) == 1
+    assert "several models" in capsys.readouterr().err
+    assert main(["bench", "compare", str(tmp_path / "none.json")]) == 1
+    assert "none.json" in capsys.readouterr().err
+
+
 # --- what was kept -----------------------------------------------------------------------------
 
 
