@@ -341,7 +341,10 @@ class WorkbenchApp(App[None]):
     def follow_bench(self) -> None:
         """Have the bench report to the status bar from now on."""
         if not self.services.built("bench"):
+            from npurun_tui.bench.hanging_up import HangUpGuard
+
             self._following.append(self.services.bench.subscribe(self._bench_changed))
+            HangUpGuard(self.services.bench)
 
     def _models_changed(self) -> None:
         """A client has brought a model or taken one away."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from npurun_tui.bench.events import BenchEvent, Ended, RunBegan, RunEnded
+from npurun_tui.bench.hanging_up import ending_signals
 from npurun_tui.bench.plan import Plan
 from npurun_tui.bench.records import Run, Session
 from npurun_tui.commands.bench_files import REPORTS, check_export
@@ -122,7 +122,7 @@ async def _run(request: BenchRequest, services: Services, ears: Ears) -> tuple[S
         interrupted = True
         stop()
 
-    restore = on_interrupt(interrupt, *_other_ends())
+    restore = on_interrupt(interrupt, *ending_signals())
     try:
         plan = await asyncio.to_thread(_plan, request, services)
         targets = await asyncio.to_thread(_targets, request, services, plan)
@@ -141,15 +141,6 @@ async def _run(request: BenchRequest, services: Services, ears: Ears) -> tuple[S
     finally:
         restore()
     return session, interrupted
-
-
-def _other_ends() -> list[signal.Signals]:
-    """What `timeout` sends, and a terminal that is closed, unless `nohup` has switched that off: they must not cost
-    what was measured."""
-    known: list[signal.Signals] = [
-        getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
-    ]
-    return [each for each in known if signal.getsignal(each) is not signal.SIG_IGN]
 
 
 class Interrupted(NpurunError):

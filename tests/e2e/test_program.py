@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -136,6 +138,34 @@ def test_a_lost_connection_leaves_no_orphan_and_the_half_answer(with_model: dict
         again.settle(quiet=0.2)
         again.send("\r")
         again.wait_for("interrupted")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_lost_connection_keeps_what_a_bench_has_measured(
+    with_model: dict[str, str], number: signal.Signals
+) -> None:
+    with Terminal(PROGRAM, columns=100, lines=30, env=with_model) as terminal:
+        terminal.wait_for("✓ installed")
+        terminal.send("3")
+        terminal.wait_for("Nothing measured yet")
+        terminal.send("s")
+        terminal.wait_until(lambda text: "run 3 of 12" in text, timeout=90)
+        program = psutil.Process(terminal.pid)
+        engine = program.children(recursive=True)
+        os.kill(terminal.pid, number)
+        assert terminal.wait() == -number, "it ends by the signal, as any program does"
+        psutil.wait_procs(engine, timeout=10)
+        assert not [process for process in engine if process.is_running()]
+    listed = subprocess.run(
+        [*PROGRAM, "bench", "history", "--json"],
+        env=with_model,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (kept,) = json.loads(listed.stdout)
+    assert not kept["complete"]
+    assert kept["runs"] >= 2
 
 
 def test_a_terminal_that_is_too_small_says_so_and_comes_back(with_model: dict[str, str]) -> None:

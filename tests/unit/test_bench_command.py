@@ -531,7 +531,7 @@ async def test_a_timeout_or_a_closed_terminal_loses_nothing(
 ) -> None:
     target, sent = Played(hang=1), getattr(signal, name)
     monkeypatch.setattr("npurun_tui.commands.bench._targets", lambda *_: [target])
-    monkeypatch.setattr("npurun_tui.commands.bench._other_ends", lambda: [sent])
+    monkeypatch.setattr("npurun_tui.commands.bench.ending_signals", lambda: [sent])
     request = BenchRequest("model-a", Plan(prompts=("joke",), warmups=0, energy=False))
     work = asyncio.create_task(_run(request, Services(paths, Settings()), Ears(request, None)))
     await target.hanging.wait()
