@@ -10,6 +10,7 @@ from typing import Any, Final
 from npurun_tui.bench import plan as plans
 from npurun_tui.bench.plan import MAX_TOKENS, Plan
 from npurun_tui.errors import UsageError
+from npurun_tui.screens.form import Field
 
 LONGEST: Final = 24 * 3600
 """Seconds of a stress run."""
@@ -26,16 +27,6 @@ class Setup:
     baseline: str = ""
     """Another model's name, or an endpoint's address; empty for none."""
     plan: Plan = field(default_factory=Plan)
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One line that is typed. `parse` raises ValueError with the rest of a sentence that begins with the label."""
-
-    key: str
-    label: str
-    help: str
-    parse: Callable[[str], object]
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:

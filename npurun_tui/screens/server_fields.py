@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from npurun_tui.chat.fields import whole
 from npurun_tui.errors import UsageError
+from npurun_tui.screens.form import Field
 from npurun_tui.server.address import (
     host_or_name,
     is_loopback,
@@ -27,16 +28,6 @@ TOOLS: Final = (
     ("strict: refuse what does not fit", "strict"),
     ("ignore: drop all tools", "ignore"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One line that is typed. `parse` raises ValueError or UsageError with what is wrong."""
-
-    key: str
-    label: str
-    help: str
-    parse: Callable[[str], object]
 
 
 def _bind(text: str) -> tuple[str, int]:
