@@ -43,7 +43,6 @@ def here(
     async def targets(setup: Setup) -> Sequence[Target]:
         follow()
         sides = await _sides(setup, side)
-        _check_windows(sides, setup.plan.contexts)
         for target in sides:
             if target.side.backend == "genie":
                 spec = await asyncio.to_thread(services.spec_of, target.side.model)
@@ -88,21 +87,15 @@ def there(services: Services, attached: Attachment) -> BenchParts:
 
 
 async def _sides(setup: Setup, side: Make) -> list[Target]:
-    """In a thread: manifests are read."""
+    """Manifests are read in a thread, endpoints are asked whether they are there."""
+    from npurun_tui.bench.sides import check_sides
+
     named = [(setup.model, "a", "")]
     if setup.baseline:
         named.append((setup.baseline, "b", setup.model))
-    return [await asyncio.to_thread(side, *each) for each in named]
-
-
-def _check_windows(sides: Sequence[Target], contexts: Sequence[int]) -> None:
-    """Before anything is measured: with the second window's turn the first one's runs would have been for nothing.
-    Raises UsageError."""
-    from npurun_tui.bench.engine_target import EngineTarget
-
-    for target in sides:
-        if isinstance(target, EngineTarget):
-            target.check(contexts)
+    sides = [await asyncio.to_thread(side, *each) for each in named]
+    await check_sides(sides, setup.plan.contexts)
+    return sides
 
 
 def _is_near(attached: Attachment) -> bool:

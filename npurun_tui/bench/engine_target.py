@@ -109,12 +109,8 @@ class EngineTarget:
         pid = self._engine.pid
         return frozenset() if pid is None else frozenset({pid})
 
-    def check(self, contexts: Sequence[int]) -> None:
-        """See whether the model can be loaded with each of `contexts`; 0 is its own window.
-
-        Raises:
-            UsageError: it cannot; the text lists the windows that it has.
-        """
+    async def check(self, contexts: Sequence[int]) -> None:
+        """See `Target.check`. Nothing is waited for: the manifest has been read."""
         for context in contexts:
             self._check(context)
 

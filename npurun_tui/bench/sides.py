@@ -3,6 +3,7 @@ workbench is attached to."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from npurun_tui.bench.endpoint import EndpointTarget, is_address
@@ -90,6 +91,13 @@ def _of_the_cpu(here: Here) -> ModelNotFound:
         "The CPU runs GGUF models: it is chosen by the name of one.",
         mend=f"Here are {', '.join(names[:NAMED])}{more}.",
     )
+
+
+async def check_sides(targets: Sequence[Target], contexts: Sequence[int]) -> None:
+    """Before anything is measured: a typo in the second side, or a window that it lacks, would cost the runs
+    of the first. Raises as `Target.check`."""
+    for target in targets:
+        await target.check(contexts)
 
 
 def attached_target(there: ServerThere, name: str, key: str = "a") -> EndpointTarget:

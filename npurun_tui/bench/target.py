@@ -3,7 +3,7 @@ dialect, such as the server that the workbench is attached to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -96,6 +96,15 @@ class Target(Protocol):
     @property
     def near(self) -> bool:
         """The work is done on this machine, whose instruments tell of it."""
+
+    async def check(self, contexts: Sequence[int]) -> None:
+        """See whether it is there and can be had with each of `contexts` (0: its own window), as far as that is known
+        without loading anything: before a bench measures the other side for minutes.
+
+        Raises:
+            UsageError: it has no such model or window; the text lists those it has.
+            EngineError, NetworkUnavailable: it cannot be had.
+        """
 
     def at_hand(
         self, context: int, on_wait: OnWait, on_load: Callable[[], None], *, fresh: bool = False

@@ -110,6 +110,7 @@ async def _run(request: BenchRequest, services: Services, ears: Ears) -> tuple[S
     """The session, and whether Ctrl+C ended it."""
     from npurun_tui.bench.machine import machine_facts
     from npurun_tui.bench.runner import Bench
+    from npurun_tui.bench.sides import check_sides
 
     work = asyncio.current_task()
     interrupted = False
@@ -125,7 +126,9 @@ async def _run(request: BenchRequest, services: Services, ears: Ears) -> tuple[S
     restore = on_interrupt(interrupt, *ending_signals())
     try:
         plan = await asyncio.to_thread(_plan, request, services)
-        targets = await asyncio.to_thread(_targets, request, services, plan)
+        targets = await asyncio.to_thread(_targets, request, services)
+        ears.voice.does("looking whether all that is to be measured is there")
+        await check_sides(targets, plan.contexts)
         machine = await asyncio.to_thread(machine_facts)
         bench = Bench(plan, targets, machine=machine, meter=_meter(plan, targets))
         stop = bench.stop
@@ -166,13 +169,12 @@ def _plan(request: BenchRequest, services: Services) -> Plan:
     return replace(request.plan, lengths=tuple(lengths if there else [*lengths, 0]))
 
 
-def _targets(request: BenchRequest, services: Services, plan: Plan) -> list[Target]:
+def _targets(request: BenchRequest, services: Services) -> list[Target]:
     """Reads manifests, so it blocks. Raises UsageError and ModelError."""
-    from npurun_tui.bench.engine_target import EngineTarget
     from npurun_tui.bench.sides import target_of
 
     first = target_of(request.name, services, key="a", token=request.token, flag="--auth-token")
-    targets = [first]
+    targets: list[Target] = [first]
     if request.baseline:
         baseline = target_of(
             request.baseline,
@@ -182,9 +184,6 @@ def _targets(request: BenchRequest, services: Services, plan: Plan) -> list[Targ
             token=request.baseline_token,
         )
         targets.append(baseline)
-    for target in targets:
-        if isinstance(target, EngineTarget):
-            target.check(plan.contexts)
     return targets
 
 

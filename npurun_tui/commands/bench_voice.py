@@ -100,6 +100,10 @@ class Voice:
             case _:
                 return
 
+    def does(self, text: str) -> None:
+        """Say what is done before the bench begins."""
+        self._live.show(text)
+
     def end(self) -> None:
         """Nothing changes any more."""
         self._live.clear()

@@ -125,9 +125,10 @@ class BenchPane(BenchView):
     async def _start(self) -> None:
         """Raises NpurunError where it cannot be started."""
         setup = await self._with_model()
+        self.prepare("looking whether both sides are there" if setup.baseline else "starting")
+        targets = await self._parts.targets(setup)
         self.prepare("asking what machine this is")
         machine = await self._parts.machine()
-        targets = await self._parts.targets(setup)
         self.control.start(setup.plan, targets, machine, self._parts.meter(targets))
         self.show_kept(None)
 

@@ -23,7 +23,7 @@ class BenchParts:
     history: History
     """Its methods block."""
     targets: Callable[[Setup], Awaitable[Sequence[Target]]]
-    """The sides of a set-up; raises NpurunError where one cannot be meant."""
+    """The sides of a set-up; raises NpurunError where one cannot be meant, or is an endpoint that does not answer."""
     machine: Callable[[], Awaitable[Machine]]
     """This machine; a second or more the first time."""
     meter: Callable[[Sequence[Target]], Meter | None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -50,6 +50,9 @@ class Played:
     @property
     def side(self) -> Side:
         return Side(self.key, f"model-{self.key}", "genie", "NPU (played)", context=self.window)
+
+    async def check(self, contexts: Sequence[int]) -> None:
+        """It may be gone when it is needed, and is there when it is looked for."""
 
     @asynccontextmanager
     async def at_hand(

@@ -12,6 +12,7 @@ from npurun_tui.bench.events import BenchEvent, Ended
 from npurun_tui.bench.plan import Plan
 from npurun_tui.bench.records import Machine, Session
 from npurun_tui.bench.runner import Bench
+from npurun_tui.errors import NetworkUnavailable, UsageError
 from tests.support.endpoint_server import (
     DONE,
     Endpoint,
@@ -137,6 +138,48 @@ async def test_a_bench_that_is_stopped_hangs_up() -> None:
             await here.left.wait()
     assert (session.complete, session.reason) == (False, "stopped")
     assert [run.outcome for run in session.runs] == ["aborted"]
+
+
+# --- before it begins --------------------------------------------------------------------------
+
+
+async def test_looking_for_it_asks_for_no_answer() -> None:
+    async with endpoint(v1_models=models("m"), chat=answering()) as there:
+        target = EndpointTarget(there.url)
+        await target.check((0,))
+        looked = len(there.asked)
+        await benched(EndpointTarget(there.url, key="a"))
+        assert {each.path for each in there.asked[:looked]} == {"/api/version", "/v1/models"}
+        async with target.at_hand(0, lambda *_: None, lambda: None):
+            assert [each.path for each in there.asked].count(
+                "/v1/models"
+            ) == 2  # not looked for anew
+
+
+async def test_what_is_not_there_is_told_before_it_begins() -> None:
+    async with endpoint(v1_models=models("m", "n")) as there:
+        with pytest.raises(UsageError, match=r"has no model o\. It has m, n"):
+            await EndpointTarget(f"{there.url}#o").check((0,))
+        with pytest.raises(UsageError, match="several models"):
+            await EndpointTarget(there.url).check((0,))
+    with pytest.raises(NetworkUnavailable, match="cannot be reached"):
+        await EndpointTarget(there.url).check((0,))
+
+
+async def test_a_window_that_an_endpoint_lacks_is_told_before_it_begins() -> None:
+    listed = reply({"data": [{"id": "m", "max_model_len": 8192}]})
+    async with endpoint(v1_models=listed) as there:
+        await EndpointTarget(there.url).check((0, 8192))
+        with pytest.raises(UsageError, match="one of 8,192 tokens"):
+            await EndpointTarget(there.url).check((0, 4096))
+    async with endpoint(**ollama()) as there:
+        await EndpointTarget(there.url).check((0, 512))  # it loads with any
+    ours = {**ollama(), "api_version": reply({"version": "0", "npurun_version": "1"})}
+    async with endpoint(**ours) as there:
+        with pytest.raises(UsageError, match="one of 4,096 tokens"):
+            await EndpointTarget(there.url).check((8192,))
+    async with endpoint(**{**ours, "api_ps": reply({"models": []})}) as there:
+        await EndpointTarget(there.url).check((8192,))  # its window is known when it is loaded
 
 
 @pytest.mark.parametrize("turns", [3])

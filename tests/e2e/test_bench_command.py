@@ -158,16 +158,6 @@ def test_a_window_that_the_model_has_not_is_refused_before_it_is_loaded(
     assert done.stdout == ""
 
 
-def test_an_endpoint_that_is_not_there_leaves_what_was_measured(env: dict[str, str]) -> None:
-    words = ["bench", NAME, *SHORT, "--repeats", "1", "--baseline", "127.0.0.1:1", "--save"]
-    done = program(env, *words)
-    assert done.returncode == 1
-    assert "joke" in done.stdout
-    assert done.stderr.splitlines()[-1].startswith("npurun-tui: The bench ended early: ")
-    listed = json.loads(program(env, "bench", "history", "--json").stdout)
-    assert [(line["complete"], line["runs"]) for line in listed] == [(False, 1)]
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to a child")
 def test_ctrl_c_ends_with_what_there_is(env: dict[str, str]) -> None:
     words = [*PROGRAM, "bench", NAME, *SHORT, "--duration", "600", "--save"]

@@ -29,6 +29,7 @@ from npurun_tui.screens.bench import BenchPane
 from npurun_tui.screens.bench_compare import BenchCompareScreen
 from npurun_tui.screens.bench_details import BenchDetailsScreen
 from npurun_tui.screens.bench_export import BenchExportScreen
+from npurun_tui.screens.bench_fields import Setup
 from npurun_tui.screens.bench_help import FIELD_HELP
 from npurun_tui.screens.bench_history import BenchHistoryScreen
 from npurun_tui.screens.bench_setup import BenchSetupScreen
@@ -266,6 +267,16 @@ async def test_without_a_model_it_says_what_to_do(tmp_path: Path) -> None:
     async with opened(tmp_path) as (pilot, _app, pane, _played):
         await pilot.press("s")
         await until(pilot, lambda: "pull one in the Models tab" in note(pane))
+
+
+async def test_a_baseline_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (pilot, app, pane, _played):
+        add_cpu_model(app.services.paths.models, "small")
+        pane.setup = Setup("small", "127.0.0.1:1")
+        await pilot.press("s")
+        await until(pilot, lambda: "cannot be reached" in note(pane))
+        assert not pane.running
+        assert not pane.preparing
 
 
 def note(pane: BenchPane) -> str:

@@ -11,7 +11,7 @@ from npurun_tui import bench_tab
 from npurun_tui.app import WorkbenchApp
 from npurun_tui.attach.services import Attachment
 from npurun_tui.bench.plan import Plan
-from npurun_tui.errors import UsageError
+from npurun_tui.errors import NetworkUnavailable, UsageError
 from npurun_tui.screens import bench_fields
 from npurun_tui.screens.bench import BenchPane
 from npurun_tui.screens.bench_fields import Setup
@@ -62,7 +62,7 @@ async def test_of_a_machine_elsewhere_nothing_is_claimed(tmp_path: Path) -> None
     assert (await near.machine()).system
 
 
-async def test_a_window_that_a_model_lacks_is_refused_before_anything_is_measured(
+async def test_what_a_side_lacks_is_refused_before_anything_is_measured(
     tmp_path: Path,
 ) -> None:
     paths = home_paths(tmp_path)
@@ -76,5 +76,7 @@ async def test_a_window_that_a_model_lacks_is_refused_before_anything_is_measure
     try:
         with pytest.raises(UsageError, match="8,192 is the largest"):
             await parts.targets(Setup("small", plan=Plan(contexts=(0, 999_999))))
+        with pytest.raises(NetworkUnavailable, match="cannot be reached"):
+            await parts.targets(Setup("small", "127.0.0.1:1"))
     finally:
         await services.aclose()

@@ -30,6 +30,7 @@ from npurun_tui.services import Services
 from npurun_tui.settings import Paths, Settings
 from tests.bench.playing import Played
 from tests.support.bench_sessions import BASELINE, SIDE, a_run, a_session
+from tests.support.models import add_cpu_model
 
 ESCAPE = "\x1b[2J"
 
@@ -148,6 +149,18 @@ def test_a_model_that_is_not_here_is_one_sentence(
     assert out == ""
     assert "There is no model called nothing" in err
     assert not paths.database.exists()  # nothing was measured, so there is nothing to keep
+
+
+def test_a_baseline_that_is_not_there_costs_no_measurement(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_cpu_model(paths.models, "small")  # no engine could load it
+    assert main(["bench", "small", "--baseline", "127.0.0.1:1", "--save"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("npurun-tui: The server at http://127.0.0.1:1 cannot be reached")
+    assert len(err.splitlines()) == 1
+    assert not paths.database.exists()
 
 
 def test_a_file_that_is_no_csv_of_a_bench_is_not_added_to(

@@ -42,7 +42,7 @@ async def have_loaded(
     Raises:
         EngineError, NetworkUnavailable: it cannot be had.
     """
-    window = await _window(address, token, model)
+    window = await window_of(address, token, model)
     if window is not None and context in (0, window):
         return Loaded(window)
     on_load()
@@ -58,11 +58,11 @@ async def have_loaded(
         return Loaded(window or 0)
     took = (time.perf_counter() - began) * 1000
     told = milliseconds(document.get("load_duration")) or took
-    window = await _window(address, token, model)
+    window = await window_of(address, token, model)
     return Loaded(window or context, told if told >= LEAST_LOAD else 0.0)
 
 
-async def _window(address: Address, token: str, model: str) -> int | None:
+async def window_of(address: Address, token: str, model: str) -> int | None:
     """The window of the model that is loaded, 0 where that is not told; None where it is not loaded, or where the
     endpoint does not say what is."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -13,12 +13,12 @@ from npurun_tui.bench.endpoint import ollama, openai
 from npurun_tui.bench.endpoint.address import FLAG, Address, address_of
 from npurun_tui.bench.endpoint.finding import Found, Listed, choose, find, place_of
 from npurun_tui.bench.endpoint.hearing import Hearing
-from npurun_tui.bench.endpoint.loading import have_loaded
+from npurun_tui.bench.endpoint.loading import have_loaded, window_of
 from npurun_tui.bench.endpoint.processes import processes_behind
 from npurun_tui.bench.records import Load, Side
 from npurun_tui.bench.target import Measured, OnWait, Progress, Question
 from npurun_tui.engine.messages import ChatMessage
-from npurun_tui.errors import EngineError, NetworkUnavailable, NpurunError, UsageError
+from npurun_tui.errors import NetworkUnavailable, NpurunError, UsageError
 from npurun_tui.text import one_line
 
 COUNTS: Final = ("npurun", "llama-server")
@@ -41,7 +41,7 @@ class Patience:
 
 
 class EndpointTarget:
-    """An endpoint. Nothing is asked of it before `at_hand`."""
+    """An endpoint. Nothing is asked of it before `check` or `at_hand`."""
 
     def __init__(
         self,
@@ -88,6 +88,29 @@ class EndpointTarget:
         """It is asked at a loopback address: what is behind a tunnel there would be taken for near."""
         return is_loopback(self.address.url)
 
+    async def check(self, contexts: Sequence[int]) -> None:
+        """See `Target.check`: a few requests that a server answers at once, and which `at_hand` need not repeat."""
+        with self.own_words():
+            found, model = await self._find()
+            if found.kind == "ollama":  # it loads a model with any window
+                return
+            window = model.context
+            if found.kind == "npurun" and any(contexts):
+                window = await window_of(self.address, self.token, model.name) or window
+                if not window:  # known when it is loaded
+                    return
+            for context in contexts:
+                self._check(context, window)
+
+    async def _find(self) -> tuple[Found, Listed]:
+        """What answers, asked once, and its model that is meant."""
+        found = self._found = self._found or await find(self.address, self.token)
+        return found, choose(found, self.address, self._wanted)
+
+    def _check(self, context: int, window: int) -> None:
+        if context not in (0, window):
+            raise _no_window(self.address, window)
+
     @asynccontextmanager
     async def at_hand(
         self, context: int, on_wait: OnWait, on_load: Callable[[], None], *, fresh: bool = False
@@ -101,8 +124,7 @@ class EndpointTarget:
         """
         del fresh
         with self.own_words():
-            found = self._found = self._found or await find(self.address, self.token)
-            model = choose(found, self.address, self._wanted)
+            found, model = await self._find()
             load = await self._loaded(found, model, context, on_load)
             self._pids = await asyncio.to_thread(processes_behind, self.address.url)
         yield MeasuringEndpoint(self, found, model, load, on_wait)
@@ -121,8 +143,7 @@ class EndpointTarget:
                 load = Load(self._side.key, self._loads == 1, loaded.ms, window)
         if found.kind == "npurun":
             place = await place_of(self.address, self.token)
-        if context not in (0, window):
-            raise _no_window(self.address, window)
+        self._check(context, window)
         self._side = replace(
             self._side,
             model=one_line(model.name, 80),
@@ -267,7 +288,7 @@ class _OwnWords:
             error.mend = error.mend.replace(_OTHER_FLAG, self._flag)
 
 
-def _no_window(address: Address, window: int) -> UsageError | EngineError:
+def _no_window(address: Address, window: int) -> UsageError:
     has = f"it has one of {window:,} tokens" if window else "it does not say what it has"
     return UsageError(
         f"The window of the endpoint {address.where} cannot be set from here; {has}.",
