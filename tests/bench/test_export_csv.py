@@ -120,7 +120,37 @@ def test_a_line_that_was_cut_does_not_spoil_the_next(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk at hand")
 def test_a_full_disk_is_a_sentence() -> None:
     with pytest.raises(DiskFull, match="full"):
-        CsvWriter(Path("/dev/full"))
+        append_csv(Path("/dev/full"), made.plain(1))
+
+
+def test_a_bench_that_measures_nothing_leaves_no_file_and_changes_none(tmp_path: Path) -> None:
+    path, cut = tmp_path / "runs.csv", tmp_path / "cut.csv"
+    cut.write_text(f"{SEED_HEAD}\nm,joke,1")
+    for each in (path, cut):
+        with CsvWriter(each):
+            pass
+    assert list(tmp_path.iterdir()) == [cut]
+    assert cut.read_text() == f"{SEED_HEAD}\nm,joke,1"
+
+
+def test_two_benches_into_one_new_file_share_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    with CsvWriter(path) as one, CsvWriter(path) as other:
+        one.write(made.run(0, 0.0), made.NPU)
+        other.write(made.run(1, 0.0), made.NPU)
+    assert len(rows_of(path)) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="named pipes are POSIX")
+def test_a_pipe_is_written_from_the_beginning_to_the_end(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        append_csv(pipe, made.plain(1))
+        assert os.read(reader, 1 << 16).decode().startswith(SEED_HEAD)
+    finally:
+        os.close(reader)
 
 
 def test_a_missing_folder_is_a_sentence(tmp_path: Path) -> None:

@@ -144,11 +144,13 @@ def test_what_cannot_be_meant_is_one_sentence(
 def test_a_model_that_is_not_here_is_one_sentence(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["bench", "nothing", "--save"]) == 1
+    csv = paths.models.parent / "runs.csv"
+    assert main(["bench", "nothing", "--save", "--csv", str(csv)]) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert "There is no model called nothing" in err
     assert not paths.database.exists()  # nothing was measured, so there is nothing to keep
+    assert not csv.exists()
 
 
 def test_a_baseline_that_is_not_there_costs_no_measurement(

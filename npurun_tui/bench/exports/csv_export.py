@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -26,14 +27,14 @@ _HEAD_LIMIT: Final = 64 << 10
 
 
 class CsvWriter:
-    """Appends runs to a file: its header is written once, where the file is new or empty, and each line is with the
-    system before `write` returns, so that a bench that is killed keeps what it had.
+    """Appends runs to a file: its header is written once, with the first run, where the file is new or empty, and each
+    line is with the system before `write` returns, so that a bench that is killed keeps what it had.
 
     A file of the Rust program, or of an older version of this one, goes on with the columns that it has. Blocking.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open it.
+        """See that it can be written to. A bench that measures nothing leaves no file, and changes none.
 
         Raises:
             UsageError: its folder is missing, or it is a file of something else.
@@ -41,18 +42,16 @@ class CsvWriter:
         """
         check_folder(path)
         self._path = path
+        self._columns: tuple[str, ...] = ()
+        self._before = b""
+        """What goes before the first line."""
+        self._file: FileIO | None = None
         with writing(path):
-            heads, ragged = _heads_of(path)
-            self._columns = heads or tuple(COLUMNS)
-            self._file = path.open("ab", buffering=0)
-            try:
-                if ragged:  # its last writer was ended in the middle of a line
-                    self._put(b"\n")
-                if not heads:
-                    self._put(_line(self._columns))
-            except BaseException:
-                self._file.close()
-                raise
+            _heads_of(path)
+            if path.exists() and not path.is_file():
+                self._opened()  # whoever reads a pipe would take closing it for its end
+            else:
+                _try(path)
 
     def write(self, run: Run, side: Side) -> None:
         """One line. `side` is the run's. Warm-ups and answers that were cut off are left out of the Rust program's
@@ -62,29 +61,26 @@ class CsvWriter:
             DiskFull, ExportFailed: it is not there; what was, still is.
         """
         cut = run.outcome in ("aborted", "failed")
-        if (run.warmup and "warmup" not in self._columns) or (
-            cut and "outcome" not in self._columns
-        ):
-            return
-        cells = [COLUMNS[name](run, side) if name in COLUMNS else "" for name in self._columns]
         with writing(self._path):
-            self._put(_line(cells))
+            if not self._columns:
+                self._columns, self._before = _beginning(self._path)
+            if (run.warmup and "warmup" not in self._columns) or (
+                cut and "outcome" not in self._columns
+            ):
+                return
+            cells = [COLUMNS[name](run, side) if name in COLUMNS else "" for name in self._columns]
+            _put(self._opened(), self._before + _line(cells))
+            self._before = b""
 
-    def _put(self, data: bytes) -> None:
-        """All of `data`, or nothing: half a line would spoil the next one."""
-        before = os.fstat(self._file.fileno()).st_size
-        try:
-            written = self._file.write(data)
-            while written < len(data):
-                written += self._file.write(data[written:])
-        except OSError:
-            with suppress(OSError):
-                self._file.truncate(before)
-            raise
+    def _opened(self) -> FileIO:
+        if self._file is None:
+            self._file = self._path.open("ab", buffering=0)
+        return self._file
 
     def close(self) -> None:
         """Nothing is lost by not calling it but a file descriptor."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +92,29 @@ class CsvWriter:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _try(path: Path) -> None:
+    """See whether a file can be written to, and leave it as it is. Nothing but opening it tells that everywhere."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        path.open("ab").close()
+    else:
+        path.unlink()
+
+
+def _put(file: FileIO, data: bytes) -> None:
+    """All of `data`, or nothing: half a line would spoil the next one."""
+    before = os.fstat(file.fileno()).st_size
+    try:
+        written = file.write(data)
+        while written < len(data):
+            written += file.write(data[written:])
+    except OSError:
+        with suppress(OSError):
+            file.truncate(before)
+        raise
 
 
 def append_csv(path: Path, session: Session, runs: Iterable[Run] | None = None) -> None:
@@ -124,6 +143,15 @@ def _line(cells: Sequence[str]) -> bytes:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(cells)
     return out.getvalue().encode("utf-8", "replace")
+
+
+def _beginning(path: Path) -> tuple[tuple[str, ...], bytes]:
+    """The columns of the file at `path`, and what comes before the next line: a header where it is new or empty, the
+    end of a line whose writer was ended in its middle."""
+    heads, ragged = _heads_of(path)
+    if heads:
+        return heads, b"\n" if ragged else b""
+    return tuple(COLUMNS), _line(tuple(COLUMNS))
 
 
 def _heads_of(path: Path) -> tuple[tuple[str, ...], bool]:
