@@ -76,6 +76,24 @@ def test_what_was_there_stays_when_it_cannot_be_written(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes, links and pipes")
+def test_it_is_written_as_any_output(tmp_path: Path) -> None:
+    usual, path, link = tmp_path / "usual", tmp_path / "bench.md", tmp_path / "link.md"
+    usual.touch()
+    link.symlink_to(path)
+    export(made.plain(1), link)
+    assert path.stat().st_mode == usual.stat().st_mode
+    assert link.is_symlink()
+    pipe = tmp_path / "pipe.md"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        export(made.plain(1), pipe)
+        assert os.read(reader, 1 << 16) == path.read_bytes()
+    finally:
+        os.close(reader)
+
+
 def test_naming_the_exports_loads_none_of_them() -> None:
     """The Bench tab lists them; what makes them is imported when one is made."""
     import subprocess

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,24 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"irectory|denied"):
         write_atomic(path, b"data")
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+def test_what_is_no_secret_has_the_mode_of_any_output(tmp_path: Path) -> None:
+    def mode(path: Path) -> int:
+        return stat.S_IMODE(path.stat().st_mode)
+
+    path, secret = tmp_path / "report", tmp_path / "secret"
+    before = os.umask(0o027)
+    try:
+        write_atomic(path, b"one", private=False)
+        write_atomic(secret, b"one")
+    finally:
+        os.umask(before)
+    assert (mode(path), mode(secret)) == (0o640, 0o600)
+    path.chmod(0o604)
+    write_atomic(path, b"two", private=False)
+    assert (mode(path), path.read_bytes()) == (0o604, b"two")
 
 
 def test_a_full_disk_is_told_from_other_faults(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +51,8 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_export(path: Path, text: str) -> None:
-    """Have the file at `path` hold `text`, or what it held before. Blocking.
+    """Have the file at `path` hold `text`, or what it held before; what is no file (a pipe, `/dev/null`) is written to.
+    Blocking.
 
     Raises:
         UsageError: its folder is missing.
@@ -60,4 +62,7 @@ def write_export(path: Path, text: str) -> None:
     # A lone surrogate (half of an emoji, cut by a model) has no UTF-8; the file must not fail for it.
     data = text.encode("utf-8", "replace")
     with writing(path):
-        write_atomic(path, data)
+        if path.exists() and not path.is_file():  # replacing it would break what others use it for
+            path.write_bytes(data)
+        else:  # a link leads to the file that is meant
+            write_atomic(Path(os.path.realpath(path)), data, private=False)
