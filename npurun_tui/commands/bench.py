@@ -78,6 +78,7 @@ def bench(request: BenchRequest, paths: Paths, settings: Settings) -> int:
     Raises:
         UsageError, ModelError: it cannot begin like this.
         NpurunError: it ended early, or could not be handed on as asked; everything else was.
+        Exception: what nobody foresaw, also then after all that was measured has been handed on.
     """
     request.check()
     with ExitStack() as stack:
@@ -99,21 +100,35 @@ def _csv(file: str, stack: ExitStack) -> CsvWriter | None:
 async def _measured(request: BenchRequest, paths: Paths, settings: Settings, ears: Ears) -> Outcome:
     services = Services(paths, settings)
     try:
-        session, interrupted = await _run(request, services, ears)
-        return await asyncio.to_thread(hand_on, request, session, services, interrupted)
+        ran = await _run(request, services, ears)
+        outcome = await asyncio.to_thread(hand_on, request, ran.session, services, ran.interrupted)
+        outcome.unforeseen = ran.fault or outcome.unforeseen
+        return outcome
     finally:
         ears.voice.end()
         await services.aclose()
 
 
-async def _run(request: BenchRequest, services: Services, ears: Ears) -> tuple[Session, bool]:
-    """The session, and whether Ctrl+C ended it."""
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """A bench that has ended."""
+
+    session: Session
+    interrupted: bool
+    """By Ctrl+C."""
+    fault: Exception | None = None
+    """Of this program, which ended it."""
+
+
+async def _run(request: BenchRequest, services: Services, ears: Ears) -> _Ran:
+    """Measure. Raises what there is no session for."""
     from npurun_tui.bench.machine import machine_facts
     from npurun_tui.bench.runner import Bench
     from npurun_tui.bench.sides import check_sides
 
     work = asyncio.current_task()
     interrupted = False
+    fault: Exception | None = None
     stop: Callable[[], object] = work.cancel if work else lambda: None
 
     def interrupt() -> None:
@@ -133,17 +148,18 @@ async def _run(request: BenchRequest, services: Services, ears: Ears) -> tuple[S
         bench = Bench(plan, targets, machine=machine, meter=_meter(plan, targets))
         stop = bench.stop
         ears.listen(targets, bench.stop)
-        session = await bench.run(ears.hear)
-        ears.voice.end()
+        await bench.run(ears.hear)
     except asyncio.CancelledError:
         if not interrupted:
             raise
-        if ears.session is None:
-            raise Interrupted from None
-        session = ears.session  # pressed twice; it has its end all the same
+    except Exception as error:  # noqa: BLE001 - raised, once what was measured has been handed on
+        fault = error
     finally:
         restore()
-    return session, interrupted
+        ears.voice.end()
+    if ears.session is None:  # a bench that has begun has its end, whatever happens
+        raise fault or Interrupted
+    return _Ran(ears.session, interrupted, fault)
 
 
 class Interrupted(NpurunError):
@@ -241,13 +257,12 @@ class Ears:
 
 
 def _status(outcome: Outcome) -> int:
-    """130 for Ctrl+C, else 0; where something failed the last sentence is raised, the others are said."""
-    if outcome.interrupted:
-        for fault in outcome.faults:
-            say(f"npurun-tui: {fault}")
-        return INTERRUPTED_STATUS
-    for fault in outcome.faults[:-1]:
+    """130 for Ctrl+C, else 0; where something failed the last fault is raised, the others are said."""
+    last = outcome.unforeseen
+    if last is None and outcome.faults and not outcome.interrupted:
+        last = outcome.faults.pop()
+    for fault in outcome.faults:
         say(f"npurun-tui: {fault}")
-    if outcome.faults:
-        raise outcome.faults[-1]
-    return 0
+    if last is not None:
+        raise last
+    return INTERRUPTED_STATUS if outcome.interrupted else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,8 @@ from npurun_tui.commands.tables import write_json, write_line, write_table
 from npurun_tui.errors import NpurunError
 from npurun_tui.services import Services
 from npurun_tui.text import one_line
+
+log = logging.getLogger(__name__)
 
 
 class Wanted(Protocol):
@@ -53,24 +56,56 @@ class Outcome:
     interrupted: bool
     faults: list[NpurunError] = field(default_factory=list)
     """What failed, in order; whatever failed, the rest was done."""
+    unforeseen: Exception | None = None
+    """The first fault that is this program's, or stdout's, whose reader has gone."""
+
+    def noting(self) -> _Noting:
+        """What fails inside is noted, and the rest goes on."""
+        return _Noting(self)
+
+    def note(self, error: Exception) -> None:
+        """Something has failed."""
+        if isinstance(error, NpurunError):
+            self.faults.append(error)
+        elif self.unforeseen is None:
+            self.unforeseen = error
+        else:
+            log.error("and another fault", exc_info=error)
+
+
+class _Noting:
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, Exception):
+            self._outcome.note(error)
+            return True
+        return False
 
 
 def hand_on(wanted: Wanted, session: Session, services: Services, interrupted: bool) -> Outcome:
-    """Do with the session all that is wanted. Blocks; call it in a thread."""
+    """Do with the session all that is wanted, each whatever becomes of the others. Blocks; call it in a thread."""
     outcome = Outcome(interrupted)
-    before = _before(session, services)
-    comparison = compare_sessions(before, session) if before is not None else None
+    before: Session | None = None
+    comparison: Comparison | None = None
+    kept = False
+    with outcome.noting():
+        before = _before(session, services)
+        comparison = compare_sessions(before, session) if before is not None else None
     if wanted.save:
-        with _Noting(outcome):
+        with outcome.noting():
             services.bench_history.add(session, wanted.title)
-    kept = wanted.save and not outcome.faults
-    try:
+            kept = True
+    with outcome.noting():
         _show(wanted, session, comparison, before)
-    finally:  # also where nobody reads stdout any more
-        for file in (wanted.markdown, wanted.report):
-            if file not in ("", "-"):
-                with _Noting(outcome):
-                    _write(Path(file), session, comparison)
+    for file in (wanted.markdown, wanted.report):
+        if file not in ("", "-"):
+            with outcome.noting():
+                _write(Path(file), session, comparison)
     if kept:
         say(f"[kept as {session.id[:8]}: npurun-tui bench compare says what has changed]")
     if interrupted:
@@ -79,22 +114,6 @@ def hand_on(wanted: Wanted, session: Session, services: Services, interrupted: b
         reason = one_line(session.reason, 400)
         outcome.faults.append(NpurunError(f"The bench ended early: {reason}"))
     return outcome
-
-
-class _Noting:
-    """Notes what fails, and goes on."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        self._outcome = outcome
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, NpurunError):
-            self._outcome.faults.append(error)
-            return True
-        return False
 
 
 def _write(path: Path, session: Session, comparison: Comparison | None) -> None:

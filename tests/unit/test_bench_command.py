@@ -354,9 +354,50 @@ def test_a_reader_that_has_gone_costs_no_file(
 ) -> None:
     target = tmp_path / "out.html"
     monkeypatch.setattr(sys, "stdout", Gone())
-    with pytest.raises(BrokenPipeError):
-        handed_on(paths, a_session(), json=True, report=str(target))
+    outcome = handed_on(paths, a_session(), json=True, report=str(target))
+    assert isinstance(outcome.unforeseen, BrokenPipeError)
     assert "Bench of" in target.read_text(encoding="utf-8")
+
+
+def test_a_fault_of_ours_in_the_bench_costs_nothing_that_was_measured(
+    paths: Paths,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_question: Question) -> None:
+        raise ZeroDivisionError("secret words")
+
+    played = Played(hooks={2: fail})
+    monkeypatch.setattr("npurun_tui.commands.bench._targets", lambda *_: [played])
+    report, csv = tmp_path / "out.html", tmp_path / "out.csv"
+    words = ["--save", "--report", str(report), "--csv", str(csv), "--warmups", "0", "--no-energy"]
+    assert main(["bench", "model-a", *words]) == 1
+    out, err = capsys.readouterr()
+    assert "P50" in out
+    assert "Bench of" in report.read_text(encoding="utf-8")
+    assert len(csv.read_text(encoding="utf-8").splitlines()) == 3
+    assert len(kept_ids(paths)) == 1
+    *_, early, last = err.splitlines()
+    assert early.startswith("npurun-tui: The bench ended early: a fault of this program")
+    assert "secret words" not in err
+    [crash] = paths.state.glob("crash*")
+    assert str(crash) in last
+    assert "ZeroDivisionError" in crash.read_text(encoding="utf-8")
+
+
+def test_a_fault_of_ours_in_the_tables_costs_no_file_and_is_kept(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("npurun_tui.commands.bench_outcome.lines.summary_table", fail)
+    target = tmp_path / "out.html"
+    outcome = handed_on(paths, a_session(), save=True, report=str(target))
+    assert isinstance(outcome.unforeseen, ZeroDivisionError)
+    assert target.exists()
+    assert kept_ids(paths) == ["c0ffee01"]
 
 
 def test_what_is_kept_is_said_though_a_file_failed(
@@ -533,8 +574,9 @@ async def test_ctrl_c_twice_loses_nothing(paths: Paths, monkeypatch: pytest.Monk
     signal.raise_signal(signal.SIGINT)
     await slow.ending.wait()
     signal.raise_signal(signal.SIGINT)
-    session, interrupted = await work
-    assert interrupted
+    ran = await work
+    session = ran.session
+    assert ran.interrupted
     assert not session.complete
     assert [run.outcome for run in session.runs] == ["length", "aborted"]
 
@@ -551,6 +593,7 @@ async def test_a_timeout_or_a_closed_terminal_loses_nothing(
     work = asyncio.create_task(_run(request, Services(paths, Settings()), Ears(request, None)))
     await target.hanging.wait()
     signal.raise_signal(sent)
-    session, interrupted = await work
-    assert interrupted
+    ran = await work
+    session = ran.session
+    assert ran.interrupted
     assert [run.outcome for run in session.runs] == ["length", "aborted"]
