@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from textual import on, work
 from textual.app import SystemCommand
 from textual.binding import Binding
+from textual.worker import Worker, get_current_worker
 
 from npurun_tui import units
 from npurun_tui.errors import NpurunError
@@ -71,6 +72,8 @@ class BenchPane(BenchView):
         super().__init__(parts.control, bench_fields.load(remembered.get(parts.remembered_as)))
         self._parts = parts
         self._remembered = remembered
+        self._starting: Worker[None] | None = None
+        """What looks at the machine and the sides before a bench can be started."""
 
     def on_mount(self) -> None:
         """What ended before this tab was first shown has its meaning too. Textual calls the view's own as well."""
@@ -84,12 +87,11 @@ class BenchPane(BenchView):
         """The footer offers only what can be done now."""
         ended = self.session is not None
         allowed = {
-            "start_stop": not self.preparing,
             "export": ended,
             "copy": ended,
             "details": self.run_under_cursor is not None,
             "panel": not self.wide,
-            "back": self.kept is not None,
+            "back": self.kept is not None or bool(self.preparing),
         }
         return allowed.get(action, True)
 
@@ -100,8 +102,10 @@ class BenchPane(BenchView):
     # --- starting and stopping -----------------------------------------------------------------
 
     def action_start_stop(self) -> None:
-        """Start a bench, or stop it."""
-        if self.running:
+        """Start a bench, or stop it, also before it has begun."""
+        if self._starting is not None:
+            self._starting.cancel()
+        elif self.running:
             self.stop()
         else:
             self.start()
@@ -109,8 +113,9 @@ class BenchPane(BenchView):
     @work(group="bench")
     async def start(self) -> None:
         """Measure as set up."""
-        if self.preparing or self.running:
+        if self._starting is not None or self.running:
             return
+        self._starting = get_current_worker()
         self.prepare("starting")
         try:
             await self._start()
@@ -120,6 +125,7 @@ class BenchPane(BenchView):
             if not self.is_on_screen:  # the tab has it in its note
                 complain(self, error)
         finally:
+            self._starting = None
             self.prepare("")
 
     async def _start(self) -> None:
@@ -250,8 +256,11 @@ class BenchPane(BenchView):
         self.switch_panel(PANELS[(PANELS.index(self.panel) + 1) % len(PANELS)])
 
     def action_back(self) -> None:
-        """Back to the present bench."""
-        self.show_kept(None)
+        """Back to the present bench, or out of one that has not begun."""
+        if self._starting is not None:
+            self._starting.cancel()
+        else:
+            self.show_kept(None)
 
     def palette_commands(self) -> Iterable[SystemCommand]:
         """The commands of this tab."""

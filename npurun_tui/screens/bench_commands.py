@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def commands(pane: BenchPane) -> Iterable[SystemCommand]:
     """What can be done now."""
-    if pane.running:
+    if pane.running or pane.preparing:
         yield SystemCommand("Stop the bench", "It ends with what it has", pane.action_start_stop)
     else:
         yield SystemCommand("Start the bench", "Measures as set up", pane.action_start_stop)

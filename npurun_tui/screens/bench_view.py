@@ -182,7 +182,7 @@ class BenchView(Widget):
         self._due = True
 
     def prepare(self, what: str) -> None:
-        """Say what is done before a bench can be started; nothing takes it away."""
+        """Say what is done before a bench can be started; an empty text takes it away."""
         self.preparing = what
         self.show()
 

@@ -279,6 +279,29 @@ async def test_a_baseline_that_is_not_there_is_told_at_once(tmp_path: Path) -> N
         assert not pane.preparing
 
 
+@pytest.mark.parametrize("key", ["s", "escape"])
+async def test_a_bench_can_be_called_off_before_it_begins(tmp_path: Path, key: str) -> None:
+    silent = asyncio.Event()  # an endpoint that takes its time
+
+    async def hold(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await silent.wait()
+        writer.close()
+
+    server = await asyncio.start_server(hold, "127.0.0.1", 0)
+    async with server, opened(tmp_path) as (pilot, app, pane, played):
+        add_cpu_model(app.services.paths.models, "small")
+        pane.setup = Setup("small", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await pilot.press("s")
+        await until(pilot, lambda: "looking whether both sides" in head(pane))
+        await pilot.press(key)
+        await until(pilot, lambda: not pane.preparing)
+        assert not played.state.running
+        assert note(pane) == ""
+        await pilot.press("s")
+        await until(pilot, lambda: "looking whether both sides" in head(pane))
+        silent.set()
+
+
 def note(pane: BenchPane) -> str:
     """The sentence below the head; empty where it is hidden."""
     line = pane.query_one("#bench-note", Static)
