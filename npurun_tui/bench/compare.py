@@ -41,6 +41,10 @@ class Difference:
     low: float
     """The 95 % interval of `ratio`."""
     high: float
+    median_a: float
+    """Of the runs that were compared, in the figure's own unit. `ratio` is worked out question by question, and is not
+    exactly that of the two."""
+    median_b: float
     n_a: int
     """Runs that were compared."""
     n_b: int
@@ -90,6 +94,8 @@ def compare_runs(
         ratio=ratio,
         low=low,
         high=high,
+        median_a=found.medians[0],
+        median_b=found.medians[1],
         n_a=found.n_a,
         n_b=found.n_b,
         verdict=verdict,

@@ -48,6 +48,8 @@ class Matched:
     paired: bool
     unlike: str
     """What the runs of one stratum do not share, in words; mostly empty."""
+    medians: tuple[float, float]
+    """Of those runs of a and of b, in the figure's unit: for people, since a ratio says nothing of how large it is."""
     wider: float = 1.0
     """By what factor the interval is wider since a drift was taken out that is not known exactly."""
 
@@ -76,9 +78,26 @@ def matched(a: Sequence[Run], b: Sequence[Run], figure: Figure, *, paired: bool)
         drift = _drift([side for sides in common for side in sides], figure) if paired else 0.0
         strata = [_stratum(*sides, figure, drift) for sides in common]
         if paired and any(stratum.repeats for stratum in strata):
-            return _pairs([stratum for stratum in strata if stratum.repeats], unlike)
-        return _apart(strata, unlike)
+            medians = _medians([_of_both(*sides) for sides in common], figure)
+            return _pairs([stratum for stratum in strata if stratum.repeats], unlike, medians)
+        return _apart(strata, unlike, _medians(common, figure))
     return None
+
+
+def _of_both(a: Sequence[Run], b: Sequence[Run]) -> tuple[list[Run], list[Run]]:
+    """Those of the repeats that both sides have."""
+    both = {run.repeat for run in a} & {run.repeat for run in b}
+    return [run for run in a if run.repeat in both], [run for run in b if run.repeat in both]
+
+
+def _medians(
+    common: Sequence[tuple[Sequence[Run], Sequence[Run]]], figure: Figure
+) -> tuple[float, float]:
+    def median(side: int) -> float:
+        values = [figure_of(run, figure) for sides in common for run in sides[side]]
+        return statistics.median([value for value in values if value is not None])
+
+    return median(0), median(1)
 
 
 def by_stratum(
@@ -137,7 +156,7 @@ def _by_repeat(runs: Sequence[Run], figure: Figure, drift: float) -> Mapping[int
     return found
 
 
-def _pairs(strata: Sequence[_Stratum], unlike: str) -> Matched:
+def _pairs(strata: Sequence[_Stratum], unlike: str, medians: tuple[float, float]) -> Matched:
     """Each repeat's difference is one value: what moved both sides alike has gone from it."""
     total = math.fsum(stratum.weight * len(stratum.repeats) for stratum in strata)
     cells = [
@@ -157,10 +176,12 @@ def _pairs(strata: Sequence[_Stratum], unlike: str) -> Matched:
     longest = max(len(cell.values) for cell in cells)
     # Half a round of the slope of 2 n evenly spaced values, against the mean of n differences.
     wider = math.sqrt(1 + 0.75 / (longest**2 - 1)) if longest >= _FEWEST_FOR_DRIFT else 1.0
-    return Matched((_replicated(cells),), n_a, n_b, paired=True, unlike=unlike, wider=wider)
+    return Matched(
+        (_replicated(cells),), n_a, n_b, paired=True, unlike=unlike, medians=medians, wider=wider
+    )
 
 
-def _apart(strata: Sequence[_Stratum], unlike: str) -> Matched:
+def _apart(strata: Sequence[_Stratum], unlike: str, medians: tuple[float, float]) -> Matched:
     """Strata count by how well they are known: for n and m values that is n m / (n + m), by which a stratum that was
     broken off does not count like the others."""
     both = [
@@ -177,10 +198,12 @@ def _apart(strata: Sequence[_Stratum], unlike: str) -> Matched:
             Cell([b.values[0] - a.values[0]], [place], share, b.weight)
             for place, ((a, b), share) in enumerate(zip(both, shares, strict=True))
         ]
-        return Matched((_replicated(differences),), n_a, n_b, paired=False, unlike=unlike)
+        return Matched(
+            (_replicated(differences),), n_a, n_b, paired=False, unlike=unlike, medians=medians
+        )
     minus = tuple(replace(a, share=-share) for (a, _), share in zip(both, shares, strict=True))
     plus = tuple(replace(b, share=share) for (_, b), share in zip(both, shares, strict=True))
-    return Matched((minus, plus), n_a, n_b, paired=False, unlike=unlike)
+    return Matched((minus, plus), n_a, n_b, paired=False, unlike=unlike, medians=medians)
 
 
 def _cell(repeats: Mapping[int, Sequence[float]], weight: float) -> Cell:

@@ -16,7 +16,7 @@ from npurun_tui.bench.exports.files import is_file, read_file
 from npurun_tui.bench.exports.wording import of
 from npurun_tui.bench.history import History, Kept
 from npurun_tui.bench.records import Session
-from npurun_tui.bench.statistics import NAMES
+from npurun_tui.bench.statistics import NAMES, UNITS
 from npurun_tui.bench.verdicts import comparison_words
 from npurun_tui.commands.bench_files import check_export
 from npurun_tui.commands.speaking import say
@@ -101,6 +101,7 @@ def compare(paths: Paths, old: str, new: str, *, json: bool, strict: bool) -> in
     else:
         write_line(f"Old: {_title(first)}")
         write_line(f"New: {_title(second)}")
+        _tell_medians(comparison)
         for words in comparison_words(comparison):
             write_line(one_line(words, 400))
     worse = comparison.regressions
@@ -108,6 +109,15 @@ def compare(paths: Paths, old: str, new: str, *, json: bool, strict: bool) -> in
         say(f"npurun-tui: {_regressed(worse)}")
         return 1
     return 0
+
+
+def _tell_medians(comparison: Comparison) -> None:
+    rows = [
+        (f"{NAMES[name]}, {UNITS[name]}", of(name, found.median_a), of(name, found.median_b))
+        for name, found in comparison.figures.items()
+    ]
+    if rows:
+        write_table(("MEDIANS", "OLD", "NEW"), rows, right="bc")
 
 
 def _pair(kept: History, old: str, new: str) -> tuple[Session, Session]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from npurun_tui.bench.compare import compare_runs, compare_sessions, compare_sides
 from npurun_tui.bench.records import NOT_TIMED, Clock, Machine, Run, Session, Side
-from npurun_tui.bench.statistics import FIGURES
+from npurun_tui.bench.statistics import FIGURES, summaries
 from tests.bench.simulated import Bench, Disturbance, session
 
 QUIET = Disturbance(run=0.01)
@@ -37,13 +37,17 @@ def test_the_directions_of_rates_and_times() -> None:
     old = bench()
     new = changed(old, lambda run: rated(run, 10.0 * run.host.decode_tps))  # type: ignore[operator]
     old = changed(old, lambda run: rated(run, 9.0 * run.host.decode_tps))  # type: ignore[operator]
-    found = compare_sessions(old, new).figures
+    found, was, now = compare_sessions(old, new).figures, summaries(old), summaries(new)
     assert [found[figure].verdict for figure in FIGURES] == ["slower", "faster", "faster"]
     assert [found[figure].regression for figure in FIGURES] == [True, False, False]
     for figure in FIGURES:
         assert found[figure].ratio == pytest.approx(10 / 9)
         assert found[figure].low < 10 / 9 < found[figure].high
         assert found[figure].n_a == found[figure].n_b == 16
+        medians = found[figure].median_a, found[figure].median_b
+        assert medians == pytest.approx(
+            [summary.p50 for summary in (was[figure], now[figure]) if summary]
+        )
 
 
 def test_a_session_against_itself() -> None:
@@ -102,6 +106,7 @@ def test_pairing_needs_the_same_repeats() -> None:
     some = compare_runs(a, a[:8], "decode_tps", paired=True)
     assert some is not None
     assert (some.n_a, some.n_b) == (8, 8)
+    assert some.median_a == some.median_b  # of the same runs, though one side has more
 
 
 def test_no_noise_at_all() -> None:

@@ -175,6 +175,7 @@ def test_a_comparison_has_its_table_and_its_words() -> None:
     found = Page(html(replace(old, runs=slow), compare_sessions(old, replace(old, runs=slow))))
     assert "Against an earlier bench" in found.all_of("h2")
     assert "−10.0 %" in found.text
+    assert re.search(r"Decode, tok/s\s+14\.8\s+13\.3\s+−10\.0 %", found.text)
     assert "slower, a regression" in found.text
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from npurun_tui.bench.compare import compare_sessions
 from npurun_tui.bench.exports.markdown import code, escaped, markdown
+from npurun_tui.bench.statistics import summaries
 from tests.bench import export_sessions as made
 
 
@@ -44,9 +45,10 @@ def test_what_an_issue_needs() -> None:
     assert [row[0] for row in prompts[2:]] == ["`joke`", "`matmul`", "`local`", "`number`"]
     assert prompts[0].index("baseline Decode tok/s") == 8
     speedup = {row[0]: row for row in found["Against the baseline"]}
-    ratio, least, most = (float(cell.removesuffix(" ×")) for cell in speedup["Decode"][1:4])
+    ratio, least, most = (float(cell.removesuffix(" ×")) for cell in speedup["Decode, tok/s"][3:6])
     assert 2.2 < least < ratio < most < 2.6
-    assert [speedup[name][5] for name in ("Decode", "TTFT")] == ["faster", "faster"]
+    assert [speedup[name][7] for name in ("Decode, tok/s", "TTFT, ms")] == ["faster", "faster"]
+    assert speedup["Decode, tok/s"][1:3] == ["14.8", "6.19"]
     assert "1.266 ± 0.081" in found["Energy"][2]
 
 
@@ -60,8 +62,11 @@ def test_a_comparison_is_in_it() -> None:
     old, new = made.plain(5), made.plain(6)
     found = tables(markdown(new, compare_sessions(old, new)))
     rows = {row[0]: row for row in found["Against an earlier bench"]}
-    assert rows["Decode"][5] == "no difference"
-    assert re.fullmatch(r"[+−]?\d+\.\d %", rows["Decode"][1])
+    decode = rows["Decode, tok/s"]
+    assert decode[7] == "no difference"
+    medians = [summaries(each)["decode_tps"] for each in (old, new)]
+    assert decode[1:3] == [f"{median.p50:.1f}" for median in medians if median]
+    assert re.fullmatch(r"[+−]?\d+\.\d %", decode[3])
 
 
 def test_prompts_that_differ_in_window_are_told_apart() -> None:

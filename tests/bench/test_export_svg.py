@@ -12,6 +12,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from npurun_tui.bench.compare import compare_sessions
 from npurun_tui.bench.exports import EXPORTS
 from npurun_tui.bench.exports.plots import scales
 from npurun_tui.bench.exports.plots.chart import LEFT, RIGHT, WIDTH, Plot
@@ -21,6 +22,7 @@ from npurun_tui.bench.exports.plots.series import MOST_POINTS
 from npurun_tui.bench.exports.session_plots import plots
 from npurun_tui.bench.exports.svg import svg
 from npurun_tui.bench.records import Clock, Sample, Session
+from npurun_tui.bench.statistics import summaries
 from tests.bench import export_sessions as made
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -279,6 +281,16 @@ def test_round_values() -> None:
 _VALUES = st.lists(
     st.floats(1e-3, 1e9, allow_nan=False, allow_infinity=False), min_size=1, max_size=20
 )
+
+
+def test_a_comparison_is_told_with_both_medians() -> None:
+    old, new = made.plain(5), made.plain(6)
+    text = EXPORTS[".svg"](new, compare_sessions(old, new))
+    assert "Against an earlier bench:" in text
+    medians = [summaries(each)["decode_tps"] for each in (old, new)]
+    was, now = (f"{median.p50:.1f}" for median in medians if median)
+    assert f"The median was {was} tok/s, and is {now}." in text
+    assert "Against an earlier" not in svg(new)
 
 
 @given(_VALUES)

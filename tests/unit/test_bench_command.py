@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import signal
 import sys
 from dataclasses import dataclass, field, replace
@@ -451,6 +452,9 @@ def test_a_bench_is_compared_with_the_last_that_asked_the_same(
     assert main(["bench", "compare"]) == 0
     words = capsys.readouterr().out
     assert words.startswith("Old: aaaa ")
+    assert re.search(
+        r"^MEDIANS +OLD +NEW$\s.*^Decode, tok/s +50\.0 +40\.0$", words, re.MULTILINE | re.DOTALL
+    )
     assert "a regression" in words
     assert main(["bench", "compare", "--fail-on-regression", "--json"]) == 1
     shown, said = capsys.readouterr()

@@ -36,10 +36,10 @@ def _markdown(session: Session, comparison: Comparison | None) -> str:
     return markdown(session, comparison)
 
 
-def _svg(session: Session, _comparison: Comparison | None) -> str:
+def _svg(session: Session, comparison: Comparison | None) -> str:
     from npurun_tui.bench.exports.svg import svg
 
-    return svg(session)
+    return svg(session, comparison)
 
 
 def _html(session: Session, comparison: Comparison | None) -> str:
@@ -61,7 +61,7 @@ EXPORTS: Final[dict[str, Export]] = {
 def export(session: Session, path: Path, *, comparison: Comparison | None = None) -> None:
     """Write `session` to `path`, in the form that its suffix names; a file that is there is replaced. Blocking.
 
-    `comparison` with an earlier session goes into JSON, Markdown and HTML.
+    `comparison` with an earlier session goes into all but CSV.
 
     Raises:
         UsageError: the suffix is none of `EXPORTS`, or the folder is missing.

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from npurun_tui.bench.compare import Comparison
 from npurun_tui.bench.exports.wording import joules, of
 from npurun_tui.bench.records import Session
-from npurun_tui.bench.statistics import Figure, summaries
+from npurun_tui.bench.statistics import UNITS, Figure, summaries
 from npurun_tui.bench.throttling import throttling
 from npurun_tui.bench.verdicts import (
     clock_words,
     comparison_words,
+    difference_words,
     speedup_words,
     throttling_words,
 )
@@ -48,6 +49,15 @@ def verdicts(session: Session, comparison: Comparison | None = None) -> list[str
     if comparison is not None:
         found += comparison_words(comparison)
     return [sentence for sentence in found if sentence]
+
+
+def change_words(comparison: Comparison) -> list[str]:
+    """What has changed since an earlier bench, one sentence or two a figure, with both medians."""
+    return [
+        f"{difference_words(found)} The median was {of(name, found.median_a)} {UNITS[name]}, "
+        f"and is {of(name, found.median_b)}."
+        for name, found in comparison.figures.items()
+    ]
 
 
 def _headline(session: Session) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from npurun_tui.bench.compare import Comparison
 from npurun_tui.bench.exports.markup import safe
 from npurun_tui.bench.exports.plots.chart import WIDTH, svg_element
 from npurun_tui.bench.exports.plots.drawing import box, fitted, wrapped, written
 from npurun_tui.bench.exports.plots.style import PLOT_STYLE
-from npurun_tui.bench.exports.report import verdicts
+from npurun_tui.bench.exports.report import change_words, verdicts
 from npurun_tui.bench.exports.session_plots import plots
 from npurun_tui.bench.exports.wording import heading, length, moment
 from npurun_tui.bench.records import Session
@@ -15,7 +16,7 @@ _ROW = 19
 _GAP = 20
 
 
-def svg(session: Session) -> str:
+def svg(session: Session, comparison: Comparison | None = None) -> str:
     """A picture by itself: its stylesheet is in it, and nothing is fetched."""
     title = f"Bench of {heading(session)}"
     room = WIDTH - 32
@@ -28,7 +29,10 @@ def svg(session: Session) -> str:
         y += 25
     facts = ", ".join(filter(None, (moment(session), length(session), _machine(session))))
     body.append(written((16, y), fitted(facts, room), "b-quiet"))
-    for row in (row for sentence in verdicts(session)[:4] for row in wrapped(sentence, room)):
+    sentences = verdicts(session)[:4]
+    if comparison is not None and comparison.figures:
+        sentences += ["Against an earlier bench:", *change_words(comparison)]
+    for row in (row for sentence in sentences for row in wrapped(sentence, room)):
         y += _ROW
         body.append(written((16, y), row))
     y += _GAP

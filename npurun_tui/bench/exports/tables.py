@@ -101,8 +101,8 @@ def speedup_table(session: Session) -> Table:
     """The model against its baseline; without rows where there is none."""
     found = compare_sides(session) if len(session.sides) > 1 else {}
     rows = tuple(_speedup(name, difference) for name, difference in found.items())
-    note = "The model's figure by the baseline's, with its 95 % interval."
-    heads = ("figure", "ratio", "at least", "at most", "runs", "verdict")
+    note = f"The model's figure by the baseline's, with its 95 % interval. {_MEDIANS}"
+    heads = ("median", "model", "baseline", "ratio", "at least", "at most", "runs", "verdict")
     return Table("Against the baseline", heads, rows, _DIFFERENCE_WORDS, note=note)
 
 
@@ -110,7 +110,7 @@ def comparison_table(comparison: Comparison | None) -> Table:
     """This session against an earlier one; without rows where there is none."""
     found = comparison.figures.items() if comparison else ()
     rows = tuple(_difference(name, difference) for name, difference in found)
-    note = "The change from the earlier session to this one, with its 95 % interval."
+    note = f"The change from the earlier bench to this one, with its 95 % interval. {_MEDIANS}"
     return Table("Against an earlier bench", _DIFFERENCE_HEADS, rows, _DIFFERENCE_WORDS, note=note)
 
 
@@ -252,14 +252,27 @@ def _asked_cell(key: Asked, name: str) -> str:
     return f"{value:,}" if value else NOTHING
 
 
-_DIFFERENCE_HEADS: Final = ("figure", "change", "at least", "at most", "runs", "verdict")
-_DIFFERENCE_WORDS: Final = frozenset({0, 5})
+_DIFFERENCE_HEADS: Final = (
+    "median",
+    "earlier",
+    "now",
+    "change",
+    "at least",
+    "at most",
+    "runs",
+    "verdict",
+)
+_DIFFERENCE_WORDS: Final = frozenset({0, 7})
+_MEDIANS: Final = (
+    "It is worked out question by question; medians are those of all runs that were compared."
+)
 
 
 def _difference(name: Figure, found: Difference) -> tuple[str, ...]:
     verdict = f"{found.verdict}, a regression" if found.regression else found.verdict
     changes = [percent(ratio - 1) for ratio in (found.ratio, found.low, found.high)]
-    return (NAMES[name], *changes, f"{found.n_a:,} / {found.n_b:,}", verdict)
+    medians = of(name, found.median_a), of(name, found.median_b)
+    return (_figure(name), *medians, *changes, f"{found.n_a:,} / {found.n_b:,}", verdict)
 
 
 _TURNED: Final = {"faster": "slower", "slower": "faster", "no difference": "no difference"}
@@ -271,7 +284,9 @@ def _speedup(name: Figure, found: Difference) -> tuple[str, ...]:
         f"{figure(1 / ratio, 2)} ×" if ratio > 0 else NOTHING
         for ratio in (found.ratio, found.high, found.low)
     ]
-    return (NAMES[name], *ratios, f"{found.n_a:,} / {found.n_b:,}", _TURNED[found.verdict])
+    medians = of(name, found.median_a), of(name, found.median_b)
+    runs = f"{found.n_a:,} / {found.n_b:,}"
+    return (_figure(name), *medians, *ratios, runs, _TURNED[found.verdict])
 
 
 def _run(at: int, run: Run, both: bool, turns: bool) -> tuple[str, ...]:
