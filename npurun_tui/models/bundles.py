@@ -8,6 +8,7 @@ bundles wait 400 ms for each first token. So the graph names inside the context 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any, Final
 from npurun_tui.engine.genie.graphs import Graphs, read_graphs
 from npurun_tui.errors import ModelFileDamaged
 from npurun_tui.files import write_atomic
+from npurun_tui.models.describe_files import check_paths, read_small
+from npurun_tui.models.fields import U32
 from npurun_tui.models.manifest import Flag
 from npurun_tui.text import one_line
 
@@ -25,6 +28,8 @@ SWITCHING: Final = "enable-graph-switching"
 
 _PATCHED: Final = (CONFIG, "text-generator.json")
 _LARGEST: Final = 4 << 20
+_DEEPEST: Final = 2
+"""Folders between the one that is named and the bundle's; the Rust program has `bundle/NAME` there."""
 _MISFITS: Final = (
     LookupError,
     TypeError,
@@ -47,7 +52,8 @@ class BundleFacts:
 
 
 def find_bundle(folder: Path, called: str) -> Path:
-    """The folder of the bundle in `folder`: itself, or the one folder in it that has a `genie_config.json`.
+    """The folder of the bundle in `folder`: itself, or the one folder in it, or in one of those, that has a
+    `genie_config.json`. Links are not followed: what they lead to is another's.
 
     `called` is what a person knows it by, and stands in the sentence where there is none.
 
@@ -55,29 +61,44 @@ def find_bundle(folder: Path, called: str) -> Path:
         ModelFileDamaged: there is none, or more than one.
         OSError: `folder` cannot be read.
     """
-    if (folder / CONFIG).is_file():
-        return folder
-    found = [entry for entry in sorted(folder.iterdir()) if (entry / CONFIG).is_file()]
+    found = [folder] if (folder / CONFIG).is_file() else []
+    level = [folder]
+    for _ in range(_DEEPEST):
+        if found:
+            break
+        level = [Path(entry) for above in level for entry in _folders(above)]
+        found = [entry for entry in level if (entry / CONFIG).is_file()]
     if len(found) != 1:
         many = f"{len(found)} folders with" if found else "no folder with"
         raise ModelFileDamaged(f"{called} holds {many} a {CONFIG}, so it is no Genie bundle.")
     return found[0]
 
 
+def _folders(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(each.path for each in entries if each.is_dir(follow_symlinks=False))
+
+
 def read_facts(root: Path, check: Callable[[], None] = lambda: None) -> BundleFacts:
     """What the bundle in `root` says of itself. Blocking; `check` may raise to end the reading of its binaries.
 
     Raises:
-        ModelFileDamaged: a file is missing, or is not what it should be.
+        ModelFileDamaged: a file is missing or lies elsewhere, or the config is not what it should be.
     """
+    document = load_config(root / CONFIG)
     try:
-        dialog = load_config(root / CONFIG)["dialog"]
+        check_paths(root, document)
+        if "text-generator" in document and "dialog" not in document:
+            raise ModelFileDamaged(
+                "This bundle is for pictures and text (a text-generator node), which npurun-tui does not run yet.",
+                mend="Choose a text model.",
+            )
+        dialog = document["dialog"]
         engine = first_engine(dialog)
         context = dialog["context"]
-        size, tokens = int(context["size"]), int(context.get("n-vocab") or context["n_vocab"])
+        size = _count(context["size"], "a context window")
+        tokens = _count(context.get("n-vocab") or context["n_vocab"], "a vocabulary")
         backend = str(engine["backend"]["type"])
-        if size <= 0 or tokens <= 0:
-            raise ValueError("its context window or vocabulary is empty")
         graphs = _graphs(root, engine, check)
     except _MISFITS as error:
         raise ModelFileDamaged(
@@ -86,12 +107,41 @@ def read_facts(root: Path, check: Callable[[], None] = lambda: None) -> BundleFa
     return BundleFacts(size, tokens, backend, graphs)
 
 
+def _count(value: object, what: str) -> int:
+    """A number of tokens that a manifest can hold."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= U32:
+        raise ModelFileDamaged(
+            f"{CONFIG} speaks of {what} of {one_line(repr(value), 40)} tokens, which no model has."
+        )
+    return value
+
+
 def set_flags(root: Path, graphs: Graphs) -> tuple[Flag, ...]:
     """Add the flags that `graphs` call for to the configs in `root`; what their author set stays.
 
     Returns one entry for each decision, with its reason. Raises OSError.
     """
     made: list[Flag] = []
+    for name, document, flags in _decisions(root, graphs):
+        made += flags
+        if any(flag.why == _STAGED for flag in flags):
+            text = json.dumps(document, indent=2) + "\n"
+            write_atomic(root / name, text.encode())
+    return tuple(made)
+
+
+def decide_flags(root: Path, graphs: Graphs) -> tuple[Flag, ...]:
+    """What `set_flags` would decide; nothing is written."""
+    return tuple(flag for _, _, flags in _decisions(root, graphs) for flag in flags)
+
+
+_STAGED: Final = "graphs are named prompt_ and token_"
+_UNSTAGED: Final = "no graph is named prompt_ or token_"
+_NO_NAMES: Final = "the context binaries name no graphs"
+
+
+def _decisions(root: Path, graphs: Graphs) -> Iterator[tuple[str, dict[str, Any], list[Flag]]]:
+    """`(file, its document with the flags in it, the decisions)` of each config."""
     for name in _PATCHED:
         if not (root / name).is_file():
             continue
@@ -100,32 +150,27 @@ def set_flags(root: Path, graphs: Graphs) -> tuple[Flag, ...]:
             sections = list(_htp_sections(document))
         except (ModelFileDamaged, *_MISFITS):
             continue  # the engine's own config was read before; another file's shape is its author's affair
-        changed = False
+        flags: list[Flag] = []
         for section in sections:
             if SWITCHING in section:
-                made.append(Flag(name, SWITCHING, section[SWITCHING] is True, "the author set it"))
+                flags.append(Flag(name, SWITCHING, section[SWITCHING] is True, "the author set it"))
             elif graphs.staged:
-                section[SWITCHING] = changed = True
-                made.append(Flag(name, SWITCHING, True, "graphs are named prompt_ and token_"))
+                section[SWITCHING] = True
+                flags.append(Flag(name, SWITCHING, True, _STAGED))
             else:
-                why = "no graph is named prompt_ or token_" if graphs.widths else _NO_NAMES
-                made.append(Flag(name, SWITCHING, None, why))
-        if changed:
-            text = json.dumps(document, indent=2) + "\n"
-            write_atomic(root / name, text.encode())
-    return tuple(made)
-
-
-_NO_NAMES: Final = "the context binaries name no graphs"
+                why = _UNSTAGED if graphs.widths else _NO_NAMES
+                flags.append(Flag(name, SWITCHING, None, why))
+        yield name, document, flags
 
 
 def load_config(file: Path) -> dict[str, Any]:
     """The JSON object in `file`. Raises ModelFileDamaged."""
     shown = one_line(file.name, 100)
     try:
-        if file.stat().st_size > _LARGEST:
+        data = read_small(file, _LARGEST)
+        if data is None:
             raise ModelFileDamaged(f"{shown} is too large to be a config.")
-        document = json.loads(file.read_text("utf-8-sig"))
+        document = json.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise ModelFileDamaged(f"{shown} cannot be read: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:
@@ -156,22 +201,15 @@ def _htp_sections(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _graphs(root: Path, engine: dict[str, Any], check: Callable[[], None]) -> Graphs:
-    """The graphs that the first context binary names: all shards are compiled for the same ones."""
+    """The graphs that the context binaries name."""
     binaries = engine["model"].get("binary", {}).get("ctx-bins", [])
-    if not binaries:
-        return Graphs()
-    file = _inside(root, binaries[0])
+    if not isinstance(binaries, list):
+        raise TypeError("ctx-bins is no list")
+    files = [root / name.replace("\\", "/") for name in binaries]
     try:
-        return read_graphs(file, check)
+        return read_graphs(files, check)
     except OSError as error:
+        name = Path(error.filename or files[0]).name
         raise ModelFileDamaged(
-            f"{one_line(file.name, 100)}, which {CONFIG} names, cannot be read: {error.strerror or error}."
+            f"{one_line(name, 100)}, which {CONFIG} names, cannot be read: {error.strerror or error}."
         ) from error
-
-
-def _inside(root: Path, name: str) -> Path:
-    """The file of the bundle that its config calls `name`; one elsewhere is not the bundle's."""
-    path = (root / name.replace("\\", "/")).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise ValueError(f"{name} lies outside of the bundle")
-    return path

@@ -20,7 +20,7 @@ from npurun_tui.engine.spec import SimpleTemplate
 from npurun_tui.errors import ModelError, ModelFileDamaged
 from npurun_tui.files import from_home
 from npurun_tui.models import bundles
-from npurun_tui.models.describe_files import Facts, check_paths, read_facts_file, read_text
+from npurun_tui.models.describe_files import Facts, read_facts_file, read_text
 from npurun_tui.models.describe_template import cut_safely, from_affixes, from_tokens
 from npurun_tui.models.describe_values import Values, check_given, kind_of, offer_facts
 from npurun_tui.models.manifest import LOCAL, NO_SDK, Files, Manifest
@@ -36,10 +36,11 @@ _SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A manifest in the making: complete but for the hashes and the flags, and perhaps for what `missing` names."""
+    """A manifest in the making: complete but for the hashes, and perhaps for what `missing` names."""
 
     manifest: Manifest
-    """Its paths are relative to `root`. `arch` and `quant` are empty where no file says them."""
+    """Its paths are relative to `root`. `arch` and `quant` are empty where no file says them, and the flags are what an
+    installation would decide."""
     root: Path
     """The folder of the model's files: the bundle's root, or the folder of the GGUF file."""
     origins: dict[str, str]
@@ -198,7 +199,6 @@ def _bundle(path: Path, name: str, given: dict[str, str]) -> Description:
     root = bundles.find_bundle(path, one_line(str(path), 300))
     facts = bundles.read_facts(root)
     document = bundles.load_config(root / bundles.CONFIG)
-    check_paths(root, document)
     tokenizer = _tokenizer_path(document)
     vocabulary = read_vocabulary(root / tokenizer, root / "tokenizer_config.json")
     files = [read_facts_file(root / file) for file in _FACT_FILES]
@@ -224,6 +224,7 @@ def _bundle(path: Path, name: str, given: dict[str, str]) -> Description:
         template=template,
         source=LOCAL,
         tiers=tiers,
+        flags=bundles.decide_flags(root, facts.graphs),
     )
     return Description(manifest, root, values.origins, facts.graphs, tuple(notes))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -71,16 +72,26 @@ def read_facts_file(file: Path) -> Facts:
     return Facts(file.name, values)
 
 
+def read_small(file: Path, most: int = LARGEST) -> bytes | None:
+    """What is in `file`; None where that is more than `most` bytes.
+
+    Raises OSError where it cannot be read, or is no regular file: a pipe has no end, and opening one waits for ever.
+    """
+    facts = file.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError("it is no regular file")
+    with file.open("rb") as stream:
+        data = stream.read(most + 1)  # not by its size, which may be a lie
+    return data if len(data) <= most else None
+
+
 def read_text(file: Path) -> str:
     """The text of a small file; "" where it is missing, no file, too large or unreadable."""
     try:
-        if not file.is_file():
-            return ""
-        with file.open("rb") as stream:
-            data = stream.read(LARGEST + 1)
+        data = read_small(file)
     except OSError:
         return ""
-    return data.decode("utf-8-sig", "replace") if len(data) <= LARGEST else ""
+    return (data or b"").decode("utf-8-sig", "replace")
 
 
 def is_text(value: str) -> bool:

@@ -148,6 +148,7 @@ def test_inspect_says_where_each_value_was_read(
     out = capsys.readouterr().out
     assert "phi3  [config.json]" in out
     assert "512, 4,096  [graph names in the context binaries]" in out
+    assert "enable-graph-switching on in genie_config.json: graphs are named prompt_" in out
     assert "No file says what --quant would" in out
     assert not (bundle / "npurun.json").exists()
     assert main(["convert", "inspect", str(bundle), "--json"]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,73 @@ def test_a_config_may_not_point_outside(tmp_path: Path, path: str, key: str) -> 
     (root / "genie_config.json").write_text(json.dumps(document))
     with pytest.raises(ModelFileDamaged, match=r"outside of the bundle|missing|not in the bundle"):
         describe(root, arch="x", quant="w4a16")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize(
+    "name", ["tokenizer_config.json", "tokenizer.json", "config.json", "model_part_1_of_2.bin"]
+)
+def test_a_pipe_where_a_file_should_be_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    root = make_bundle(tmp_path / "b", files={"config.json": {"model_type": "x"}})
+    (root / name).unlink(missing_ok=True)
+    os.mkfifo(root / name)
+    if name == "config.json":  # it says nothing
+        assert examine(root).missing == ("--arch", "--quant")
+        return
+    with pytest.raises(ModelFileDamaged, match=name.partition(".")[0]):
+        examine(root)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device")
+def test_a_file_without_an_end(tmp_path: Path) -> None:
+    root = make_bundle(tmp_path / "b")
+    (root / "tokenizer_config.json").symlink_to("/dev/zero")
+    with pytest.raises(ModelFileDamaged, match="no file"):
+        examine(root)
+
+
+@pytest.mark.parametrize("value", [4096.5, "4096", True, 2**40, -1, 0, None, float("nan")])
+@pytest.mark.parametrize("key", ["size", "n-vocab"])
+def test_figures_that_no_model_has(tmp_path: Path, key: str, value: object) -> None:
+    root = make_bundle(tmp_path / "b")
+    document = json.loads((root / "genie_config.json").read_text())
+    document["dialog"]["context"][key] = value
+    (root / "genie_config.json").write_text(json.dumps(document))
+    with pytest.raises(ModelFileDamaged, match=r"which no model has|lacks what a dialog"):
+        examine(root)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"dialog":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        b'{"dialog": {"context": {"size": ' + b"9" * 5000 + b"}}}",
+        b"\xff\xfe{\0}\0",
+        b"[]",
+        b"",
+    ],
+    ids=["deep", "long number", "UTF-16", "list", "empty"],
+)
+def test_a_hostile_config_is_one_sentence(tmp_path: Path, data: bytes) -> None:
+    root = make_bundle(tmp_path / "b")
+    (root / "genie_config.json").write_bytes(data)
+    with pytest.raises(ModelFileDamaged, match=r"^genie_config\.json "):
+        examine(root)
+
+
+def test_a_config_with_a_bom(tmp_path: Path) -> None:
+    root = make_bundle(tmp_path / "b")
+    config = root / "genie_config.json"
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+    assert examine(root).manifest.context == 4096
+
+
+def test_a_bundle_for_pictures_only_is_told_as_one(tmp_path: Path) -> None:
+    root = make_bundle(tmp_path / "b")
+    document = json.loads((root / "genie_config.json").read_text())
+    (root / "genie_config.json").write_text(json.dumps({"text-generator": document["dialog"]}))
+    with pytest.raises(ModelFileDamaged, match="pictures and text"):
+        examine(root)
 
 
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:

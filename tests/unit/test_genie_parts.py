@@ -29,7 +29,7 @@ from npurun_tui.errors import EngineLoadFailed
 def graphs_of(tmp_path: Path, data: bytes) -> Graphs:
     file = tmp_path / "part_1_of_4.bin"
     file.write_bytes(data)
-    return read_graphs(file)
+    return read_graphs([file])
 
 
 def test_staged_graphs_of_several_contexts(tmp_path: Path) -> None:
@@ -63,7 +63,42 @@ def test_names_in_the_middle_of_a_large_file_are_found(tmp_path: Path) -> None:
         stream.seek(20 << 20)
         stream.write(b"token_ar1_cl2048_1_of_1")
         stream.truncate(40 << 20)
-    assert read_graphs(file).contexts == (2048,)
+    assert read_graphs([file]).contexts == (2048,)
+
+
+EDGE = 16 << 20
+
+
+@pytest.mark.parametrize("size", [20 << 20, 40 << 20])
+@pytest.mark.parametrize("before", [3, 9, 13, 17, 18])
+def test_a_name_across_the_border_of_what_is_searched_first(
+    tmp_path: Path, size: int, before: int
+) -> None:
+    """Half of it would be another name: a context of 409, or a graph without a stage."""
+    file = tmp_path / "part.bin"
+    for border in (EDGE, size - EDGE):
+        with file.open("wb") as stream:
+            stream.seek(border - before)
+            stream.write(b"prompt_ar1_cl4096_1_of_2")
+            stream.truncate(size)
+        assert read_graphs([file]) == Graphs((4096,), (1,), staged=True)
+
+
+def test_a_table_of_names_across_the_border_is_read_to_its_end(tmp_path: Path) -> None:
+    file = tmp_path / "part.bin"
+    with file.open("wb") as stream:
+        stream.seek(EDGE - 400)
+        stream.write(b"token_ar1_cl512_1_of_1".ljust(800, b"\0") + b"token_ar1_cl4096_1_of_1")
+        stream.truncate(40 << 20)
+    assert read_graphs([file]).contexts == (512, 4096)
+
+
+def test_the_first_shard_that_names_graphs_speaks_for_all(tmp_path: Path) -> None:
+    files = [tmp_path / "embedding.bin", tmp_path / "part.bin"]
+    files[0].write_bytes(bytes(1000))
+    files[1].write_bytes(b"token_ar1_cl512_1_of_1")
+    assert read_graphs(files).contexts == (512,)
+    assert read_graphs([]) == Graphs()
 
 
 # --- figures -------------------------------------------------------------------------------------

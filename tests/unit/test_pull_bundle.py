@@ -447,14 +447,14 @@ def test_graph_names_are_found_wherever_they_lie(tmp_path: Path) -> None:
     data[border : border + len(names[1])] = names[1]
     data[-30 : -30 + len(names[2])] = names[2]
     (tmp_path / "a.bin").write_bytes(data)
-    found = read_graphs(tmp_path / "a.bin")
+    found = read_graphs([tmp_path / "a.bin"])
     assert (found.contexts, found.widths, found.staged) == ((512, 1024, 4096), (1, 128), True)
     middle = bytearray(40 << 20)
     middle[20 << 20 : (20 << 20) + len(names[2])] = names[2]
     (tmp_path / "b.bin").write_bytes(middle)
-    assert read_graphs(tmp_path / "b.bin").contexts == (4096,)
+    assert read_graphs([tmp_path / "b.bin"]).contexts == (4096,)
     (tmp_path / "c.bin").write_bytes(b"")
-    assert read_graphs(tmp_path / "c.bin").widths == ()
+    assert read_graphs([tmp_path / "c.bin"]).widths == ()
 
 
 async def test_a_bundle_whose_manifest_nobody_could_read_is_not_installed(
@@ -466,7 +466,7 @@ async def test_a_bundle_whose_manifest_nobody_could_read_is_not_installed(
     files[f"{FOLDER}/genie_config.json"] = json.dumps(config).encode()
     bundle = build_tiny_bundle(files=files)
     index.data = bundle.archive
-    with pytest.raises(NpurunError, match="no usable model"):
+    with pytest.raises(NpurunError, match="which no model has"):
         await pull_all(bundle.at(address(index)), store)
     assert store.scan() == ([], [])
     assert store.partials() == {}

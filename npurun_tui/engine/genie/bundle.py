@@ -180,12 +180,12 @@ def _tune(
 
 
 def _graphs(engines: list[dict[str, Any]]) -> Graphs:
-    """The graphs of the first context binary: all shards of a model are compiled for the same ones."""
-    files = engines[0]["model"]["binary"]["ctx-bins"]
+    """The graphs of the first engine's context binaries."""
+    files = [Path(file) for file in engines[0]["model"]["binary"]["ctx-bins"]]
     try:
-        return read_graphs(Path(files[0])) if files else Graphs()
+        return read_graphs(files)
     except OSError as error:
-        raise _unreadable(Path(files[0]), error) from error
+        raise _unreadable(Path(error.filename or files[0]), error) from error
 
 
 def _make_absolute(value: Any, folder: Path) -> None:

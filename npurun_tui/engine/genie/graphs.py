@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -49,18 +49,32 @@ class Graphs:
         return self.widths[-1] if self.widths else 0
 
 
-def read_graphs(file: Path, check: Callable[[], None] = lambda: None) -> Graphs:
-    """The graphs named in the context binary `file`; none where it names none. Blocking; a second for each GB at most.
+def read_graphs(files: Sequence[Path], check: Callable[[], None] = lambda: None) -> Graphs:
+    """The graphs named in a bundle's context binaries; none where they name none. Blocking; a second for each GB at
+    most.
 
-    `check` is called between the slices, and what it raises ends the search. Raises OSError where it cannot be read.
+    All shards of a model are compiled for the same graphs, so the first one that names any speaks for the others. Where
+    none does at its ends, the first is searched whole.
+
+    `check` is called between the slices, and what it raises ends the search. Raises OSError where one cannot be read.
     """
+    for file in files:
+        if graphs := _read(file, check, whole=False):
+            return graphs
+    return (_read(files[0], check, whole=True) if files else None) or Graphs()
+
+
+def _read(file: Path, check: Callable[[], None], *, whole: bool) -> Graphs | None:
     with file.open("rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        found: set[tuple[bytes, int, int]] = set()
-        for start, end in ((0, min(_EDGE, size)), (max(_EDGE, size - _EDGE), size)):
-            _search(stream, start, end, found, check)
-        if not found and size > 2 * _EDGE:
-            _search(stream, _EDGE, size - _EDGE, found, check)
+        search = _Search(stream, check)
+        head, tail = min(_EDGE, search.size), max(_EDGE, search.size - _EDGE)
+        search.between(0, head)
+        search.between(tail, search.size)
+        if tail > head and (search.reaches(head) or search.reaches(tail) or whole):
+            search.between(head, tail)
+    found = search.found
+    if not found:
+        return None
     return Graphs(
         tuple(sorted({context for _, _, context in found})),
         tuple(sorted({width for _, width, _ in found})),
@@ -68,27 +82,44 @@ def read_graphs(file: Path, check: Callable[[], None] = lambda: None) -> Graphs:
     )
 
 
-def _search(
-    stream: BinaryIO,
-    start: int,
-    end: int,
-    found: set[tuple[bytes, int, int]],
-    check: Callable[[], None],
-) -> None:
-    """Add the names between `start` and `end`, slice by slice: a name that lies across a border is seen too."""
-    stream.seek(start)
-    before = b""
-    while start < end and len(found) < _MOST:
-        check()
-        data = stream.read(min(_SLICE, end - start))
-        if not data:
-            return
-        start += len(data)
-        whole = before + data
-        for match in _NAME.finditer(whole):
+class _Search:
+    """The names found so far in one file."""
+
+    def __init__(self, stream: BinaryIO, check: Callable[[], None]) -> None:
+        self._stream = stream
+        self._check = check
+        self._slices: set[int] = set()
+        """Where names stand, in slices from the file's beginning."""
+        self.size = stream.seek(0, os.SEEK_END)
+        self.found: set[tuple[bytes, int, int]] = set()
+
+    def reaches(self, place: int) -> bool:
+        """Whether a name stands so close to `place` that the table of them may go on behind it."""
+        return not self._slices.isdisjoint({place // _SLICE + step for step in (-1, 0, 1)})
+
+    def between(self, start: int, end: int) -> None:
+        """Add the names between two places, slice by slice. A name that lies across the border of a slice, or across
+        either place, is seen whole."""
+        place = max(0, start - _LONGEST)
+        end = min(end + _LONGEST, self.size)
+        self._stream.seek(place)
+        before = b""
+        while place < end and len(self.found) < _MOST:
+            self._check()
+            data = self._stream.read(min(_SLICE, end - place))
+            if not data:
+                return
+            self._take(before + data, place - len(before), ends=place + len(data) >= self.size)
+            place += len(data)
+            before = (before + data)[-_LONGEST:]
+
+    def _take(self, data: bytes, place: int, *, ends: bool) -> None:
+        """Add the names in `data`, which lies at `place`; `ends` says that the file does with it."""
+        for match in _NAME.finditer(data):
             width, context = int(match[1]), int(match[2])
-            ends_here = match.end() == len(whole) and start < end
-            if width and context >= width and not ends_here and len(found) < _MOST:
-                stage = whole[max(0, match.start() - _STAGE) : match.start()]
-                found.add((next((s for s in _STAGES if stage.endswith(s)), b""), width, context))
-        before = whole[-_LONGEST:]
+            more_follows = match.end() == len(data) and not ends  # of its number
+            if width and context >= width and not more_follows and len(self.found) < _MOST:
+                stage = data[max(0, match.start() - _STAGE) : match.start()]
+                said = next((s for s in _STAGES if stage.endswith(s)), b"")
+                self.found.add((said, width, context))
+                self._slices.add((place + match.start()) // _SLICE)

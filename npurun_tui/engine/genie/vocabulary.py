@@ -10,8 +10,8 @@ from typing import Any, Final
 from npurun_tui.errors import ModelFileDamaged
 from npurun_tui.text import one_line
 
-_LARGEST: Final = 256 << 20
-"""Bytes; the tokenizers of 256,000 tokens have 35 MB."""
+_LARGEST: Final = 96 << 20
+"""Bytes; the tokenizers of 256,000 tokens have 35 MB. JSON made to be costly takes twenty times as much memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,13 @@ def read_vocabulary(tokenizer: Path, config: Path) -> Vocabulary:
 def _object(file: Path) -> dict[str, Any]:
     shown = one_line(file.name)
     try:
-        if file.stat().st_size > _LARGEST:
+        if not file.is_file():  # opening a pipe would wait for ever
+            raise ModelFileDamaged(f"{shown} is missing, or is no file.")
+        with file.open("rb") as stream:
+            data = stream.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
             raise ModelFileDamaged(f"{shown} is too large for a tokenizer.")
-        document = json.loads(file.read_bytes().decode("utf-8-sig"))
+        document = json.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise ModelFileDamaged(f"{shown} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
