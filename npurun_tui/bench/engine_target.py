@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 WHO: Final = "bench"
 """How the permit's holder is called."""
+
+WHO_RESTS: Final = f"{WHO}: idle rest"
 
 GREEDY: Final = Sampler(temperature=0, top_k=1)
 
@@ -127,6 +129,18 @@ class EngineTarget:
                 f"{name} has no context window of {context:,} tokens; {facts.window:,} is the largest."
             )
 
+    def _permit(self, who: str, on_wait: OnWait) -> AbstractAsyncContextManager[Permit]:
+        def waiting(ahead: int) -> None:
+            on_wait(ahead, self._engine.status.holder or "")
+
+        return self._engine.permit(who, waiting, however_long=True)
+
+    @asynccontextmanager
+    async def quiet(self, on_wait: OnWait) -> AsyncIterator[None]:
+        """Nobody has an answer of this program's engine meanwhile, whichever model is meant."""
+        async with self._permit(WHO_RESTS, on_wait):
+            yield
+
     @asynccontextmanager
     async def at_hand(
         self,
@@ -140,11 +154,7 @@ class EngineTarget:
         though the system may have the files in memory from before, which nobody but an administrator can empty."""
         self._check(context)
         spec = replace(self._spec, context=context or self._spec.context)
-
-        def waiting(ahead: int) -> None:
-            on_wait(ahead, self._engine.status.holder or "")
-
-        async with self._engine.permit(WHO, waiting, however_long=True) as permit:
+        async with self._permit(WHO, on_wait) as permit:
             if fresh or not self._engine.holds(spec):
                 on_load()
                 await permit.unload()  # the old process's end is not this load's

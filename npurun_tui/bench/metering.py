@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from typing import Final, Protocol
 
-from npurun_tui.bench.events import Resting
+from npurun_tui.bench.events import Resting, Waiting
 from npurun_tui.bench.plan import Plan
 from npurun_tui.bench.recording import Record
 from npurun_tui.bench.records import Energy, Sample, Side
+from npurun_tui.bench.target import OnWait, Target
 
 Span = tuple[float, float]
 
@@ -80,15 +82,18 @@ class Metering:
         if self._running:  # one that was on its way when the session ended is nobody's
             self._record.sample(sample)
 
-    async def rest(self) -> None:
-        """Leave the machine alone for `idle_s` seconds where energy is wanted and may be measured: the baseline."""
+    async def rest(self, targets: Sequence[Target]) -> None:
+        """Leave the machine alone for `idle_s` seconds where energy is wanted and may be measured: the baseline. The
+        permit is held meanwhile: another's answer would make the idle machine a busy one, and the bench's tokens free.
+        """
         plan, meter, record = self._plan, self._meter, self._record
         if not (plan.energy and plan.idle_s) or meter is None or meter.note:
             return
-        record.tell(Resting(plan.idle_s))
-        began = record.at()
-        await asyncio.sleep(plan.idle_s)
-        self._idle.append((began, record.at()))
+        async with _quiet(targets, lambda ahead, holder: record.tell(Waiting(ahead, holder))):
+            record.tell(Resting(plan.idle_s))
+            began = record.at()
+            await asyncio.sleep(plan.idle_s)
+            self._idle.append((began, record.at()))
 
     async def stop(self) -> None:
         """End the sampling, and take what it says of itself."""
@@ -114,3 +119,12 @@ class Metering:
             if self._idle and side.key in self._near and record.busy[side.key]
         ]
         return tuple(energy for energy in found if energy is not None), meter.note
+
+
+def _quiet(targets: Sequence[Target], on_wait: OnWait) -> AbstractAsyncContextManager[None]:
+    """Of the first side that can be kept quiet: two models of this program's engine share its permit."""
+    for target in targets:
+        held = target.quiet(on_wait)
+        if held is not None:
+            return held
+    return nullcontext()

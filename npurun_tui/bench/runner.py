@@ -117,7 +117,7 @@ class Bench:
         going = Blocks(self.plan, self._targets, record, self._wall)
         try:
             await metering.start()
-            await metering.rest()
+            await metering.rest(self._targets)
             await going.all()
         except BenchOver as over:
             return over.reason

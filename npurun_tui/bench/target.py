@@ -106,6 +106,10 @@ class Target(Protocol):
             EngineError, NetworkUnavailable: it cannot be had.
         """
 
+    def quiet(self, on_wait: OnWait) -> AbstractAsyncContextManager[None] | None:
+        """For the length of the block nobody else has an answer there, so that the idle machine is idle; None where
+        that cannot be had from here."""
+
     def at_hand(
         self, context: int, on_wait: OnWait, on_load: Callable[[], None], *, fresh: bool = False
     ) -> AbstractAsyncContextManager[Measuring]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from npurun_tui.bench.events import BenchEvent
-from npurun_tui.bench.records import Clock, Load, Machine, Outcome, Side
+from npurun_tui.bench.metering import Span
+from npurun_tui.bench.records import Clock, Energy, Load, Machine, Outcome, Sample, Side
 from npurun_tui.bench.target import Measured, OnWait, Progress, Question
 from npurun_tui.engine.messages import ChatMessage
 from npurun_tui.errors import NpurunError
@@ -53,6 +54,9 @@ class Played:
 
     async def check(self, contexts: Sequence[int]) -> None:
         """It may be gone when it is needed, and is there when it is looked for."""
+
+    def quiet(self, on_wait: OnWait) -> AbstractAsyncContextManager[None] | None:
+        return None
 
     @asynccontextmanager
     async def at_hand(
@@ -124,3 +128,33 @@ class Wall:
 
     def __call__(self) -> float:
         return time.time() + self.ahead
+
+
+@dataclass
+class PlayedMeter:
+    """Samples at once, once."""
+
+    note: str = ""
+    power: str = "battery"
+    notes: list[str] = field(default_factory=lambda: ["The charger was pulled out after 3 s."])
+    asked: list[tuple[str, Sequence[Span], Sequence[Span], int]] = field(default_factory=list)
+    stopped: bool = False
+
+    def start(self, clock: Callable[[], float], heard: Callable[[Sample], None]) -> None:
+        import threading
+
+        thread = threading.Thread(target=lambda: heard(Sample(clock(), watts=4.0)))
+        thread.start()
+        thread.join()
+
+    async def ready(self) -> None:
+        """It is at once."""
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+    def energy(
+        self, side: str, idle: Sequence[Span], busy: Sequence[Span], tokens: int
+    ) -> Energy | None:
+        self.asked.append((side, idle, busy, tokens))
+        return Energy(side, "a test", 4.0, 9.0, 5.0, tokens, 5.0 / tokens, 0.1, 1.0)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from npurun_tui.bench.engine_target import EngineAtHand, EngineTarget, Facts
-from npurun_tui.bench.events import BenchEvent, RunEnded, Ticked, Waiting
+from npurun_tui.bench.events import BenchEvent, Resting, RunEnded, Ticked, Waiting
 from npurun_tui.bench.plan import Plan
 from npurun_tui.bench.prompts import asking
 from npurun_tui.bench.records import Session
@@ -29,7 +29,7 @@ from npurun_tui.engine.remote import RemoteDialog
 from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.transcript import TurnOptions
 from npurun_tui.errors import EngineError, UsageError
-from tests.bench.playing import MACHINE, Heard
+from tests.bench.playing import MACHINE, Heard, PlayedMeter
 from tests.support.playing_host import Script
 
 LONG = asking(
@@ -85,23 +85,23 @@ async def play(tmp_path: Path) -> AsyncIterator[Play]:
 # --- windows ----------------------------------------------------------------------------------
 
 
-def test_a_bundles_windows_are_its_tiers(tmp_path: Path) -> None:
+async def test_a_bundles_windows_are_its_tiers(tmp_path: Path) -> None:
     engine = Engine(log=tmp_path / "engine.log")
     facts = Facts(window=4096, tiers=(512, 1024, 4096))
     target = EngineTarget(engine, ModelSpec("phi", "genie", tmp_path), facts=facts)
-    target.check((0, 512, 4096))
+    await target.check((0, 512, 4096))
     with pytest.raises(UsageError, match="2,048 tokens; it has 512, 1,024, 4,096"):
-        target.check((512, 2048))
+        await target.check((512, 2048))
 
 
-def test_a_cpu_model_takes_any_window_that_it_was_made_for(tmp_path: Path) -> None:
+async def test_a_cpu_model_takes_any_window_that_it_was_made_for(tmp_path: Path) -> None:
     engine = Engine(log=tmp_path / "engine.log")
     spec = ModelSpec("smollm2", "llama.cpp", tmp_path)
     target = EngineTarget(engine, spec, facts=Facts(window=8192))
-    target.check((0, 1, 777, 8192))
+    await target.check((0, 1, 777, 8192))
     with pytest.raises(UsageError, match="8,192 is the largest"):
-        target.check((8193,))
-    EngineTarget(engine, spec).check((10**6,))  # where nobody knows, the engine says
+        await target.check((8193,))
+    await EngineTarget(engine, spec).check((10**6,))  # where nobody knows, the engine says
 
 
 # --- the permit -------------------------------------------------------------------------------
@@ -148,6 +148,26 @@ async def test_a_chat_gets_in_between_two_blocks(play: Play) -> None:
     session = await Bench(plan, [target], machine=MACHINE).run(hear)
     assert session.complete
     assert order == ["0", "0", "waits for chat", "chat", "1", "1"]
+
+
+async def test_nobody_has_an_answer_while_the_idle_machine_is_measured(play: Play) -> None:
+    engine, target = play(Script([("", "so it is")]))
+    other = EngineTarget(engine, target._spec, key="b")  # which shares the permit
+    order: list[str] = []
+    chats: list[asyncio.Task[None]] = []
+
+    async def chat() -> None:
+        async with engine.permit("chat", lambda _ahead: order.append(engine.status.holder or "")):
+            order.append("chat")
+
+    def hear(event: BenchEvent) -> None:
+        if isinstance(event, Resting):
+            chats.append(asyncio.create_task(chat()))
+
+    plan = Plan(prompts=("joke",), repeats=1, warmups=0, loads=False, idle_s=0.05)
+    session = await Bench(plan, [target, other], machine=MACHINE, meter=PlayedMeter()).run(hear)
+    assert session.complete
+    assert order == ["bench: idle rest", "chat"]
 
 
 async def test_a_bench_that_waits_can_be_stopped(play: Play) -> None:

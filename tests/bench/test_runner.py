@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import pytest
 
 from npurun_tui.bench.events import Ended, Resting, RunBegan, RunEnded, Ticked
-from npurun_tui.bench.metering import Span
 from npurun_tui.bench.plan import Plan
-from npurun_tui.bench.records import Energy, Sample, Session
+from npurun_tui.bench.records import Energy, Session
 from npurun_tui.bench.runner import Bench
 from npurun_tui.bench.target import Measured, Progress, Question
 from npurun_tui.bench.watching import Watch
 from npurun_tui.errors import EngineCrashed, NetworkUnavailable, UsageError
-from tests.bench.playing import MACHINE, Heard, Hook, Played, Wall
+from tests.bench.playing import MACHINE, Heard, Hook, Played, PlayedMeter, Wall
 
 CRASH = EngineCrashed("The engine process ended: killed.")
 TWO = Plan(prompts=("joke", "number"), repeats=2, warmups=0, loads=False)
@@ -456,36 +454,6 @@ async def test_the_rate_of_a_tick_is_that_of_the_tokens_since_the_last() -> None
 
 
 # --- the machine meanwhile --------------------------------------------------------------------
-
-
-@dataclass
-class PlayedMeter:
-    """Samples at once, once."""
-
-    note: str = ""
-    power: str = "battery"
-    notes: list[str] = field(default_factory=lambda: ["The charger was pulled out after 3 s."])
-    asked: list[tuple[str, Sequence[Span], Sequence[Span], int]] = field(default_factory=list)
-    stopped: bool = False
-
-    def start(self, clock: Callable[[], float], heard: Callable[[Sample], None]) -> None:
-        import threading
-
-        thread = threading.Thread(target=lambda: heard(Sample(clock(), watts=4.0)))
-        thread.start()
-        thread.join()
-
-    async def ready(self) -> None:
-        """It is at once."""
-
-    async def stop(self) -> None:
-        self.stopped = True
-
-    def energy(
-        self, side: str, idle: Sequence[Span], busy: Sequence[Span], tokens: int
-    ) -> Energy | None:
-        self.asked.append((side, idle, busy, tokens))
-        return Energy(side, "a test", 4.0, 9.0, 5.0, tokens, 5.0 / tokens, 0.1, 1.0)
 
 
 async def test_energy_is_that_of_the_counted_runs_above_the_rest_before() -> None:

@@ -111,6 +111,9 @@ class EndpointTarget:
         if context not in (0, window):
             raise _no_window(self.address, window)
 
+    def quiet(self, on_wait: OnWait) -> None:
+        """Who else asks there is not ours to say."""
+
     @asynccontextmanager
     async def at_hand(
         self, context: int, on_wait: OnWait, on_load: Callable[[], None], *, fresh: bool = False
