@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import threading
@@ -353,6 +354,17 @@ async def test_the_limit_is_kept(index: Index, bundle: TinyBundle, store: ModelS
     ]
     assert steps[-1].phase is Phase.DONE
     assert time.monotonic() - began >= 1.0
+
+
+async def test_what_hashing_and_writing_take_is_no_loss_under_a_limit() -> None:
+    now = 0.0
+    limiter = RateLimiter(1_000_000, lambda: now)
+    await asyncio.wait_for(limiter.take(0), 1)
+    now += 0.01  # a chunk was written meanwhile: 10 kB of the limit
+    await asyncio.wait_for(limiter.take(10_000), 1)
+    now += 60  # and nothing is saved up for a burst
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(limiter.take(200_000), 0.02)
 
 
 @pytest.mark.parametrize(
