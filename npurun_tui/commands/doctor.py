@@ -8,6 +8,7 @@ from typing import Any
 from npurun_tui import __version__, units
 from npurun_tui.commands.examination import NO_NPU, examine
 from npurun_tui.commands.findings import Section, Sign, write_sections
+from npurun_tui.commands.measurable import measurable
 from npurun_tui.commands.tables import write_json, write_line
 from npurun_tui.commands.version import document as version_document
 from npurun_tui.hardware.inventory import Inventory, gather
@@ -28,7 +29,7 @@ def doctor(paths: Paths, settings: Settings, *, json: bool, strict: bool, prove:
     store = ModelStore(paths.models)
     model = store.get(prove) if prove else None
     inventory = gather()
-    sections = list(examine(inventory, store))
+    sections = [*examine(inventory, store), measurable()]
     if not json:
         write_sections(sections)
     proof = None

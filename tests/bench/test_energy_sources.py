@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from npurun_tui.bench.energy.here import describe, sources_here
+from npurun_tui.bench.energy.here import Nowhere, describe, sources_here
 from npurun_tui.bench.energy.hwmon import HwmonPower
 from npurun_tui.bench.energy.load import ProcessorLoad
 from npurun_tui.bench.energy.rapl import Rapl
@@ -298,7 +298,7 @@ def test_a_process_that_has_ended_holds_nothing() -> None:
 
 
 def test_every_source_of_this_machine_reads_or_says_why_not() -> None:
-    told = dict(describe())
+    told = {each.name: each.words for each in describe()}
     assert told["Processor and memory"] == "can be read"
     for source in sources_here():
         words = told[source.name]
@@ -321,11 +321,32 @@ def test_what_is_looked_for_depends_on_the_system(root: Path) -> None:
     ]
     windows = [source.name for source in sources_here(platform="win32")]
     assert windows.index("Energy Meter") < windows.index("Battery")
-    told = dict(describe(sources_here(platform="darwin")))
+    told = {each.name: each.words for each in describe(sources_here(platform="darwin"))}
     assert (
         told["Power"] == "not measurable here: this system tells power and temperature to root only"
     )
-    laptop = dict(describe(sources_here(lay(root, "linux_intel_laptop"), "linux")))
-    assert laptop["RAPL"] == "measures the processor package and its memory"
-    assert laptop["Battery"] == "measures the whole machine while the charger is away"
-    assert laptop["NPU"].startswith("not measurable here")
+    laptop = {
+        each.name: each for each in describe(sources_here(lay(root, "linux_intel_laptop"), "linux"))
+    }
+    assert laptop["RAPL"].words == "the power of the processor package and its memory"
+    assert laptop["Battery"].words == "the power of the whole machine while the charger is away"
+    assert laptop["NPU"].words.startswith("not measurable here")
+    assert [name for name, each in laptop.items() if each.readable and each.covers] == [
+        "RAPL",
+        "Battery",
+    ]
+
+
+def test_a_source_that_fails_is_told_and_spoils_no_other() -> None:
+    class Failing(Nowhere):
+        def open(self) -> None:
+            raise ZeroDivisionError
+
+        def close(self) -> None:
+            raise ZeroDivisionError
+
+    told = describe([Failing("One", "the processor", ""), ProcessorLoad()])
+    assert [(each.words, each.readable) for each in told] == [
+        ("not measurable here: ZeroDivisionError", False),
+        ("can be read", True),
+    ]

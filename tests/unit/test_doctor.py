@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from npurun_tui.bench.energy.here import Told
 from npurun_tui.commands.examination import NO_NPU, examine
 from npurun_tui.commands.findings import Finding, Section, Sign, write_sections
+from npurun_tui.commands.measurable import measurable
 from npurun_tui.commands.proving import (
     PROVEN,
     Run,
@@ -185,6 +187,26 @@ def test_what_cannot_be_written_is_written_otherwise(
     assert b"+ label  words" in stream.buffer.getvalue()
 
 
+# --- what a bench can measure -------------------------------------------------------------------
+
+
+def test_what_a_bench_can_measure_is_told_with_its_source() -> None:
+    load = Told("Processor and memory", "can be read", True, "")
+    rapl = Told("RAPL", "not measurable here: only root may", False, "the processor package")
+    battery = Told("Battery", "the power of the whole machine", True, "the whole machine")
+    lines = found((measurable([load, rapl, battery]),))
+    energy = lines["bench.energy"]
+    assert (energy.sign, energy.words) == (
+        Sign.GOOD,
+        "joules a token, by Battery: the power of the whole machine",
+    )
+    assert lines["bench.rapl"].sign is Sign.NOTICE
+    assert lines["bench.processor_and_memory"].sign is Sign.GOOD
+    energy = found((measurable([load, rapl]),))["bench.energy"]
+    assert energy.sign is Sign.NOTICE
+    assert energy.words.startswith("not measurable here")
+
+
 # --- the command -------------------------------------------------------------------------------
 
 NPU_HERE = linux.probe().npu.found or sys.platform == "win32"
@@ -201,6 +223,7 @@ def test_without_an_npu_it_says_so(tmp_path: Path, flags: tuple[str, ...], statu
     assert document["usable_npu"] is False
     assert document["machine"]["npu"] is None
     assert document["proof"] is None
+    assert {"energy", "processor_and_memory"} <= {f["key"] for f in document["sections"]["bench"]}
     (device,) = document["sections"]["npu"]
     assert (device["key"], device["state"], device["text"]) == ("device", "notice", NO_NPU)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from npurun_tui.bench.energy.source import BATTERY, Readings, Source, SourceAbsent
+from npurun_tui.text import one_line
 
 
 class Nowhere:
@@ -63,19 +66,33 @@ def sources_here(root: Path = Path("/"), platform: str = sys.platform) -> list[S
     return [ProcessorLoad(), Charge(), Nowhere("Power", "the processor", root_only)]
 
 
-def describe(sources: list[Source] | None = None) -> list[tuple[str, str]]:
-    """Each source, and what it tells here or why it cannot be read. Blocks: milliseconds on Linux, up to a second on
-    Windows."""
-    told = []
-    for source in sources if sources is not None else sources_here():
-        try:
-            source.open()
-        except SourceAbsent as absent:
-            told.append((source.name, f"not measurable here: {absent}"))
-        else:
-            words = f"measures {source.covers}" if source.covers else "can be read"
-            away = " while the charger is away" if source.name == BATTERY else ""
-            told.append((source.name, words + away))
-        finally:
+class Told(NamedTuple):
+    """What a source says of itself."""
+
+    name: str
+    words: str
+    """What it measures here, or why it cannot be read."""
+    readable: bool
+    covers: str
+    """What its power is that of; empty where it tells none."""
+
+
+def describe(sources: list[Source] | None = None) -> list[Told]:
+    """Each source, in their order. Blocks: milliseconds on Linux, up to a second on Windows."""
+    return [_told(source) for source in (sources if sources is not None else sources_here())]
+
+
+def _told(source: Source) -> Told:
+    why = ""
+    try:
+        source.open()
+    except Exception as error:  # noqa: BLE001 - as in a bench: a source's fault is that source's alone
+        why = one_line(str(error), 300) or type(error).__name__
+    finally:
+        with suppress(Exception):
             source.close()
-    return told
+    if why:
+        return Told(source.name, f"not measurable here: {why}", False, source.covers)
+    away = " while the charger is away" if source.name == BATTERY and source.covers else ""
+    words = f"the power of {source.covers}{away}" if source.covers else "can be read"
+    return Told(source.name, words, True, source.covers)
