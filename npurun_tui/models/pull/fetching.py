@@ -69,6 +69,8 @@ class Fetcher:
             HashMismatch: it is another file; it was thrown away.
             DiskFull: there is no room for it.
         """
+        if self._untold:
+            await worker.run(self._part.discard)
         resumed = self._meter.resumed_from = self._part.size
         await self._download(worker)
         if not await worker.run(self._compare) and resumed:
@@ -89,6 +91,14 @@ class Fetcher:
     def _expected(self) -> str:
         """The sha256 that it must have; empty where nothing is known of it yet."""
         return self._entry.source.sha256 or (self._known.sha256 if self._known else "")
+
+    @property
+    def _untold(self) -> bool:
+        """Nothing would tell that what is here is of an older version than what is still to come: neither a hash, nor
+        the server, nor the checksums of an archive."""
+        part, source = self._part, self._entry.source
+        told = self._expected or part.origin.seen or part.complete
+        return not told and isinstance(source, UrlSource) and not source.packed
 
     def _compare(self) -> bool:
         """Whether the part is the expected file; where it is not, it is thrown away."""
@@ -115,17 +125,21 @@ class Fetcher:
             f"{self._entry.name} --force --accept-changed` takes the new one.",
         )
 
-    def _sized(self, total: int) -> None:
-        """The server has said how large the file is: compare that, and see whether there is room."""
-        if self._known is not None and total > self._known.size:
+    def _sized(self, total: int | None, came: int) -> None:
+        """The server has said how large the file is, or `came` is here of one without end: compare that, and see
+        whether there is room. What is here of an earlier version goes when the new one begins."""
+        size = came if total is None else total
+        known = self._known.size if self._known is not None else None
+        if known is not None and (size > known if total is None else size != known):
             raise self._changed()
         most = _MOST_TIMES * self._entry.download_size + _MOST_MORE
-        if not self._entry.exact and total > most:
+        if not self._entry.exact and size > most:
             raise PullFailed(
-                f"{one_line(self._entry.source.filename)} has {units.size(total)}, far more than the catalog says.",
+                f"{one_line(self._entry.source.filename)} has {units.size(size)}, far more than the catalog says.",
                 mend="Nothing of it is used; `npurun-tui catalog update` may know better.",
             )
-        need_room(self._root, self._entry.name, total + unpacked_size(self._entry, total))
+        room = size - self._part.size + unpacked_size(self._entry, size)
+        need_room(self._root, self._entry.name, room)
 
     async def _download(self, worker: Worker) -> None:
         if self._part.complete:

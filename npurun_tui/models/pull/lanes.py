@@ -26,6 +26,8 @@ class Lanes:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = False
         self._trouble: Trouble | None = None
+        self._held = False
+        """A server has named a time before which it wants no further request."""
 
     @property
     def others(self) -> bool:
@@ -33,11 +35,12 @@ class Lanes:
         return len(self._taken) > 1
 
     async def run(self) -> Trouble | None:
-        """Return when no lane is left: all blocks are there, or each lane met a trouble, of which the last is told.
+        """Return when no lane is left: all blocks are there, or each lane met a trouble, of which the last is told
+        (the one that names the longest wait, where any does).
 
         What one lane raises that is no Trouble ends the others, and is raised when they have ended.
         """
-        self._trouble = None
+        self._trouble, self._held = None, False
         self._open = True
         self.hire()
         try:
@@ -81,7 +84,7 @@ class Lanes:
 
     def hire(self) -> None:
         """Begin lanes for blocks that nobody fetches, as far as the limit goes."""
-        while self._open and len(self._taken) < self._limit:
+        while self._open and not self._held and len(self._taken) < self._limit:
             index = self._next()
             if index is None:
                 return
@@ -101,13 +104,21 @@ class Lanes:
             try:
                 await self._fetch(index)
             except Trouble as trouble:
-                self._trouble = trouble
-                if trouble.busy:
-                    self._most = self._limit = max(1, self._most // 2)
+                self._note(trouble)
                 return
             finally:
                 self._taken.discard(index)
-            index = self._next() if len(self._taken) < self._limit else None
+            free = not self._held and len(self._taken) < self._limit
+            index = self._next() if free else None
             if index is not None:
                 self._taken.add(index)
             self.hire()
+
+    def _note(self, trouble: Trouble) -> None:
+        if trouble.busy:
+            self._most = self._limit = max(1, self._most // 2)
+        if trouble.retry_after:
+            self._held = True
+        before = self._trouble.retry_after or 0.0 if self._trouble else 0.0
+        if (trouble.retry_after or 0.0) >= before:
+            self._trouble = trouble

@@ -11,9 +11,9 @@ from typing import Final
 from npurun_tui.errors import HashMismatch, PullFailed
 from npurun_tui.models.catalog import PipIndexSource
 from npurun_tui.models.pull.blocking import Worker
-from npurun_tui.models.pull.client import Client, check_link
+from npurun_tui.models.pull.client import Client, check_link, shown
 from npurun_tui.models.pull.index import Index, IndexConfig
-from npurun_tui.models.pull.policy import Patience, Policy, Trouble
+from npurun_tui.models.pull.policy import Pace, Patience, Policy, Trouble
 from npurun_tui.models.pull.progress import Meter
 from npurun_tui.text import one_line
 
@@ -79,9 +79,10 @@ class Finder:
         async with self._client.get(address, {"Accept": ACCEPT_ANY}) as response:
             if response.status_code != 200:
                 return None
-            body = bytearray()
-            async for chunk in response.aiter_bytes(65_536):
+            body, pace = bytearray(), Pace(self._policy, shown(response.url))
+            async for chunk in response.aiter_bytes():
                 body += chunk
+                pace.check(len(chunk))
                 if len(body) > MAX_PAGE:
                     raise PullFailed("The package index's page is too large to be one.")
             return _Page(bytes(body), str(response.url), response.headers.get("content-type", ""))

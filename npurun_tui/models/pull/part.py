@@ -37,10 +37,14 @@ _READ: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which version of the file the bytes are from: its address, and what `If-Range` compares (may be empty)."""
+    """Which version of the file the bytes are from: its address, and what `If-Range` compares (may be empty).
+
+    `seen` is what tells two versions apart where both are seen; it may be too weak for `If-Range`.
+    """
 
     address: str = ""
     validator: str = ""
+    seen: str = ""
 
 
 class Part:
@@ -139,7 +143,8 @@ class Part:
             return
         total, block = document["total"], document["block"]
         self.total, self.block = total or self._pinned_total, block
-        self.origin = Origin(document["address"], document["validator"])
+        validator = document["validator"]
+        self.origin = Origin(document["address"], validator, document.get("seen", validator))
         claimed = self._load_map()
         meter.enter(Phase.VERIFYING, sum(done for done, _ in claimed))
         with self.path.open("rb") as file:
@@ -157,7 +162,7 @@ class Part:
             return None
         if not there or not isinstance(document, dict) or document.get("key") != self._key:
             return None
-        texts = [document.get("address"), document.get("validator")]
+        texts = [document.get("address"), document.get("validator"), document.get("seen", "")]
         total, block = document.get("total"), document.get("block")
         if not all(isinstance(text, str) and len(text) <= MAX_ADDRESS for text in texts):
             return None
@@ -301,6 +306,7 @@ class Part:
             "key": self._key,
             "address": self.origin.address,
             "validator": self.origin.validator,
+            "seen": self.origin.seen,
             "total": self.total or 0,
             "block": self.block,
         }
