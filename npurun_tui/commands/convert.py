@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from npurun_tui import units
-from npurun_tui.commands.models import model_document
+from npurun_tui.commands.model_documents import model_document
+from npurun_tui.commands.pull_reports import next_step
 from npurun_tui.commands.tables import write_facts, write_json, write_line
 from npurun_tui.errors import UsageError
 from npurun_tui.files import from_home
+from npurun_tui.models.fit import fit_of_installed, machine_facts
 from npurun_tui.models.importing import How, adopt, import_model
 from npurun_tui.models.store import InstalledModel, ModelStore
 from npurun_tui.settings import Paths
@@ -37,13 +39,18 @@ def manifest(  # noqa: PLR0913 - all but three have defaults
     """Install what lies at `path`; returns the exit status.
 
     Raises:
-        UsageError: `name` is given for a folder that stays where it is and is called otherwise.
+        UsageError: what shall stay where it is is a file, or a folder that is called otherwise than `name`.
         ModelError, ModelFileDamaged, ModelBusy, DiskFull: as `import_model` and `adopt`.
     """
     store = ModelStore(paths.models)
     path = from_home(path).absolute()
     telling = progress_on_terminal(quiet=json)
     if how == "in-place":
+        if path.is_file():
+            raise UsageError(
+                f"{one_line(path.name, 100)} is a file, and what is left in place is a folder.",
+                mend="Name its folder, which has to lie in the models' folder; or leave --in-place out.",
+            )
         if name and name.removesuffix(":latest") != path.name:
             raise UsageError(
                 f"In place the folder's name, {one_line(path.name, 100)}, is the model's.",
@@ -86,7 +93,7 @@ def tell_installed(model: InstalledModel, *, json: bool) -> None:
     ]
     facts += [("flag", flag.words) for flag in shown.flags]
     write_facts([(label, one_line(value, 300)) for label, value in facts])
-    write_line(f'\nTry it:  npurun-tui run {model.name} "Hello"')
+    write_line(f"\n{next_step(model.name, fit_of_installed(model, machine_facts()))}")
 
 
 def progress_on_terminal(*, quiet: bool) -> Callable[[int, int], None]:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from npurun_tui import units
 from npurun_tui.commands.convert import progress_on_terminal, tell_installed
 from npurun_tui.commands.convert_python import Interpreter, find_interpreter, run_python
-from npurun_tui.commands.models import model_document
+from npurun_tui.commands.model_documents import model_document
 from npurun_tui.commands.tables import write_json, write_line, write_table
 from npurun_tui.errors import ModelError, NpurunError, UsageError
 from npurun_tui.files import from_home

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Final
+from typing import Final
 
 from npurun_tui import units
+from npurun_tui.commands.model_documents import broken_document, entry_document, model_document
 from npurun_tui.commands.tables import write_facts, write_json, write_line, write_table
 from npurun_tui.engine.spec import BACKEND_LABELS
 from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageError
 from npurun_tui.models.catalog import CatalogEntry, find
 from npurun_tui.models.fit import fit, machine_facts
 from npurun_tui.models.layout import announced_bytes
+from npurun_tui.models.lock import holder_of
 from npurun_tui.models.remote.known import known_catalog
-from npurun_tui.models.store import BrokenModel, InstalledModel, ModelStore
+from npurun_tui.models.store import InstalledModel, ModelStore
 from npurun_tui.models.verify import Verdict, covers_main, verify
 from npurun_tui.settings import Paths
 from npurun_tui.text import one_line
@@ -34,14 +36,22 @@ def list_models(paths: Paths, *, json: bool) -> int:
     installed, broken = store.scan()
     partials = store.partials()
     taken = {model.name for model in installed} | {model.name for model in broken}
-    available = _suited([entry for entry in known_catalog(paths) if entry.name not in taken])
+    known = {entry.name: entry for entry in known_catalog(paths)}
+    available = _suited([entry for name, entry in known.items() if name not in taken])
+    unfinished = {n: size for n, size in partials.items() if n in taken or n not in known}
     if json:
         write_json(
             {
                 "folder": str(store.root),
                 "models": [model_document(model) for model in installed],
-                "damaged": [_broken_document(model) for model in broken],
-                "available": [entry_document(e, partials.get(e.name, 0)) for e in available],
+                "damaged": [broken_document(model) for model in broken],
+                "available": [
+                    entry_document(e, here := partials.get(e.name, 0), _puller(store, e.name, here))
+                    for e in available
+                ],
+                "unfinished": [
+                    {"name": name, "downloaded": size} for name, size in unfinished.items()
+                ],
             }
         )
         return 0
@@ -51,13 +61,28 @@ def list_models(paths: Paths, *, json: bool) -> int:
     for model in broken:
         reason = one_line(model.reason, 500)
         write_line(f"\n{one_line(model.name, 60)} is damaged ({units.size(model.size)}): {reason}")
+    for name, size in unfinished.items():
+        words = _unfinished(store, name, size, known=name in known, taken=name in taken)
+        write_line(f"\n{name}: {words}")
     return 0
+
+
+def _unfinished(store: ModelStore, name: str, size: int, *, known: bool, taken: bool) -> str:
+    """What there is of a download that the table has no row for, and what can be done with it."""
+    here = f"{units.size(size)} of a {'new copy' if known else 'download that no catalog knows'} are here"
+    if (puller := _puller(store, name, size)) is not None:
+        return f"{here}; {_who(puller)} is pulling it."
+    if known:
+        mends = f"pull {name} --force` goes on with it, `npurun-tui prune --all` removes it."
+    else:
+        mends = f"{'prune --all' if taken else f'rm {name}'}` removes it."
+    return f"{here}. `npurun-tui {mends}"
 
 
 def _installed_row(model: InstalledModel) -> tuple[str, ...]:
     manifest = model.manifest
     return (
-        one_line(model.name, 40),
+        model.name,  # whole, however long: it has to be typed
         units.size(model.size),
         model.processor,
         one_line(manifest.quant, 12),
@@ -80,7 +105,15 @@ def _state(store: ModelStore, entry: CatalogEntry, partials: dict[str, int]) -> 
     if not here:
         return "not pulled"
     total = announced_bytes(store.layout.partial(entry.name)) or entry.download_size
-    return f"{min(99, here * 100 // total)} % pulled"
+    share = f"{min(99, here * 100 // total)} %"
+    if _puller(store, entry.name, here) is not None:
+        return f"{share}, being pulled"
+    return f"{share} pulled"
+
+
+def _puller(store: ModelStore, name: str, here: int) -> str | None:
+    """The process id of who pulls `name`, of which `here` bytes are there already; None where nobody does."""
+    return holder_of(store.layout.partial_root, name) if here else None
 
 
 def _available_row(entry: CatalogEntry, state: str) -> tuple[str, ...]:
@@ -154,14 +187,15 @@ def _show_entry(paths: Paths, store: ModelStore, name: str, *, json: bool) -> in
     entry = find(name, known_catalog(paths)).suited(machine.hexagons)
     fits = fit(entry, machine)
     here = store.partials().get(entry.name, 0)
+    puller = _puller(store, entry.name, here)
     if json:
-        write_json(entry_document(entry, here))
+        write_json(entry_document(entry, here, puller))
         return 0
     write_facts(
         [
             ("name", entry.name),
             ("title", entry.title),
-            ("state", f"{units.size(here)} of the download are here" if here else "not pulled"),
+            ("state", _state_words(here, puller)),
             ("backend", BACKEND_LABELS[entry.backend]),
             ("architecture", entry.arch),
             ("parameters", entry.parameters),
@@ -181,6 +215,19 @@ def _show_entry(paths: Paths, store: ModelStore, name: str, *, json: bool) -> in
         ]
     )
     return 0
+
+
+def _state_words(here: int, puller: str | None) -> str:
+    if not here:
+        return "not pulled"
+    words = f"{units.size(here)} of the download are here"
+    if puller is None:
+        return words
+    return f"{words}; {_who(puller)} is pulling it"
+
+
+def _who(puller: str) -> str:
+    return f"process {puller}" if puller else "another program"
 
 
 def _expected(entry: CatalogEntry) -> str:
@@ -270,67 +317,3 @@ def _confirmed(name: str, size: int) -> bool:
     sys.stderr.write(f"Remove {one_line(name, 100)} and free {units.size(size)}? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-# --- documents ---------------------------------------------------------------------------------
-
-
-def model_document(
-    model: InstalledModel, verdicts: dict[str, Verdict] | None = None
-) -> dict[str, Any]:
-    """One installed model for programs: the manifest's keys, and what the store knows beside them."""
-    manifest = model.manifest
-    document: dict[str, Any] = {
-        "name": model.name,
-        "state": "installed",
-        "backend": manifest.backend,
-        "architecture": manifest.arch,
-        "parameters": manifest.parameters,
-        "quantisation": manifest.quant,
-        "context": manifest.context,
-        "vocabulary": manifest.vocab,
-        "size": model.size,
-        "licence": manifest.licence,
-        "source": manifest.source,
-        "hash_origin": manifest.hash_origin,
-        "tiers": list(manifest.tiers),
-        "folder": str(model.folder),
-        "manifest": manifest.to_json(),
-    }
-    if verdicts is not None:
-        document["verification"] = {path: verdict.value for path, verdict in verdicts.items()}
-    return document
-
-
-def entry_document(entry: CatalogEntry, here: int) -> dict[str, Any]:
-    """One catalog entry for programs; `here` is how many bytes of its download an unfinished pull has left."""
-    return {
-        "name": entry.name,
-        "state": "partial" if here else "available",
-        "title": entry.title,
-        "backend": entry.backend,
-        "architecture": entry.arch,
-        "parameters": entry.parameters,
-        "quantisation": entry.quant,
-        "context": entry.context,
-        "size": entry.installed_size,
-        "download_size": entry.download_size,
-        "downloaded": here,
-        "licence": entry.licence,
-        "source": str(entry.source),
-        "hexagon": entry.hexagon,
-        "qnn_sdk": entry.qnn_sdk,
-        "pinned": entry.pinned,
-        "exact_sizes": entry.exact,
-        "catalog": entry.catalog,
-    }
-
-
-def _broken_document(model: BrokenModel) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "state": "damaged",
-        "reason": model.reason,
-        "size": model.size,
-        "folder": str(model.folder),
-    }

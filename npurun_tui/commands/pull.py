@@ -8,11 +8,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
-from npurun_tui import units
 from npurun_tui.commands.pull_reports import JsonReport, PlainReport, Report, TerminalReport, say
 from npurun_tui.errors import NpurunError
 from npurun_tui.models.catalog import CatalogEntry, find
 from npurun_tui.models.fit import Fit, fit, machine_facts
+from npurun_tui.models.layout import announced_bytes
 from npurun_tui.models.pull import pull
 from npurun_tui.models.pull.limiter import RateLimiter
 from npurun_tui.models.pull.policy import Policy
@@ -62,7 +62,7 @@ def _wanted(
     """Warn before what cannot run here; a person is asked, a script is told and goes on."""
     if fits.runs or entry.name in {model.name for model in store.scan()[0]}:
         return True
-    size = units.size(entry.download_size)
+    size = entry.about(entry.download_size)
     say(f"{entry.name} ({size}) cannot run on this machine: {fits.words}")
     if request.yes or as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
@@ -77,9 +77,10 @@ def pull_entry(entry: CatalogEntry, store: ModelStore, report: Report, request: 
         with report:
             asyncio.run(_pull(entry, store, report, request))
     except KeyboardInterrupt:
-        report.interrupted(store.partials().get(entry.name, 0), entry.download_size)
+        total = announced_bytes(store.layout.partial(entry.name)) or entry.download_size
+        report.interrupted(store.partials().get(entry.name, 0), total)
         return INTERRUPTED
-    report.done(store.get(entry.name))
+    report.done(store.get(entry.name), fit(entry, machine_facts()))
     return 0
 
 

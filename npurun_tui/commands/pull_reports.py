@@ -13,6 +13,7 @@ from npurun_tui import units
 from npurun_tui.commands.tables import write_line
 from npurun_tui.errors import NpurunError
 from npurun_tui.models.catalog import CatalogEntry
+from npurun_tui.models.fit import Fit
 from npurun_tui.models.pull import Phase, PullProgress
 from npurun_tui.models.speed import SpeedMeter
 from npurun_tui.models.store import InstalledModel
@@ -55,12 +56,12 @@ class Report:
     def show(self, progress: PullProgress, *, news: bool) -> None:
         """Say it; `news` is a new phase or a new note, which should not be left unsaid."""
 
-    def done(self, model: InstalledModel) -> None:
-        """The model is in the store."""
+    def done(self, model: InstalledModel, fits: Fit) -> None:
+        """The model is in the store; `fits` tells whether it runs here."""
         what = "is here already" if self.was_here else "is installed"
         write_line(f"{model.name} {what}: {units.size(model.size)} in")
         write_line(one_line(str(model.folder), 1000))
-        write_line(f'Try it: npurun-tui run {model.name} "Hello"')
+        write_line(next_step(model.name, fits))
 
     @property
     def was_here(self) -> bool:
@@ -84,6 +85,13 @@ class Report:
         return True
 
 
+def next_step(name: str, fits: Fit) -> str:
+    """What to do with an installed model; what cannot run here is not recommended."""
+    if not fits.runs:
+        return f"It cannot run on this machine: {fits.words}"
+    return f'Try it: npurun-tui run {name} "Hello"'
+
+
 def say(text: str) -> None:
     """One line on stderr."""
     sys.stderr.write(f"{text}\n")
@@ -102,13 +110,18 @@ class PlainReport(Report):
 
     _resolving = False
     """That it looks for the file was said; a pull that goes on comes to it twice."""
+    _first = ""
+    """What is said before anything else; where the model is here already, nothing is pulled and nothing said."""
 
     def start(self, entry: CatalogEntry) -> None:
-        say(f"Pulling {entry.name} ({units.size(entry.download_size)}, {entry.licence}).")
+        self._first = f"Pulling {entry.name} ({entry.about(entry.download_size)}, {entry.licence})."
 
     def show(self, progress: PullProgress, *, news: bool) -> None:
         if progress.phase is Phase.DONE or (not news and not self._due(PLAIN_SECONDS)):
             return
+        if self._first:
+            say(self._first)
+            self._first = ""
         if progress.phase is Phase.RESOLVING and not progress.note:
             if self._resolving:
                 return
@@ -197,9 +210,13 @@ class JsonReport(Report):
             note=progress.note,
         )
 
-    def done(self, model: InstalledModel) -> None:
+    def done(self, model: InstalledModel, fits: Fit) -> None:
         self._write(
-            "done", folder=str(model.folder), size=model.size, already_installed=self.was_here
+            "done",
+            folder=str(model.folder),
+            size=model.size,
+            already_installed=self.was_here,
+            runs_here=fits.runs,
         )
 
     def interrupted(self, here: int, total: int) -> None:

@@ -43,12 +43,43 @@ def model_lock(folder: Path, name: str) -> Iterator[None]:
         lock.release()
 
 
-def _busy(name: str, holder: Path) -> ModelBusy:
+def holder_of(folder: Path, name: str) -> str | None:
+    """The process id of who works on model `name`, empty where it cannot be read; None where nobody does.
+
+    Costs one look at the folder, but after a kill, which leaves the second file there: then the lock is tried, and the
+    file goes, so that the lock of a pull that begins meanwhile is in nobody's way for more than that once.
+    """
+    from filelock import FileLock, Timeout
+
+    holder = folder / f"{name}.holder"
+    if not holder.exists():
+        return None
+    lock = FileLock(folder / f"{name}.lock", thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return _pid(holder)
+    except OSError:  # a folder that may only be read: nobody pulls into it
+        return None
+    try:
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
+    finally:
+        lock.release()
+    return None
+
+
+def _pid(holder: Path) -> str:
     try:
         pid = holder.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
-        pid = ""
+        return ""
+    return pid if pid.isdigit() else ""
+
+
+def _busy(name: str, holder: Path) -> ModelBusy:
+    pid = _pid(holder)
     if pid == str(os.getpid()):
         return ModelBusy(f"This program already works on {name}.", mend="Wait until that is done.")
-    who = f"Another program (process {pid})" if pid.isdigit() else "Another program"
+    who = f"Another program (process {pid})" if pid else "Another program"
     return ModelBusy(f"{who} works on {name} right now.", mend="Wait until it is done, or stop it.")

@@ -20,6 +20,7 @@ import pytest
 from npurun_tui.cli import main
 from npurun_tui.commands import convert_export
 from npurun_tui.commands.convert_python import find_interpreter
+from npurun_tui.models.fit import machine_facts
 from npurun_tui.models.store import ModelStore
 from npurun_tui.settings import Paths
 from tests.support.gguf import build_gguf
@@ -103,7 +104,9 @@ def test_a_bundle_becomes_a_model(
     out, error = capsys.readouterr()
     assert out.startswith("phi is installed: ")
     assert "enable-graph-switching on" in out
-    assert 'npurun-tui run phi "Hello"' in out
+    runs = bool(machine_facts().hexagons)
+    assert ('npurun-tui run phi "Hello"' in out) is runs
+    assert ("It cannot run on this machine" in out) is not runs
     assert error == ""
     assert main(["show", "phi", "--verify"]) == 0
     assert rust_faults(json.loads((store.root / "phi" / "npurun.json").read_text())) == []
@@ -134,6 +137,8 @@ def test_in_place(store: ModelStore, bundle: Path, capsys: pytest.CaptureFixture
     bundle.rename(target)
     assert main([*in_place, str(target), "--name", "other"]) == 2
     assert "the folder's name" in capsys.readouterr().err
+    assert main([*in_place, str(target / "genie_config.json"), "--name", "other"]) == 2
+    assert "is a file, and what is left in place is a folder" in capsys.readouterr().err
     assert main([*in_place, str(target)]) == 0
     assert store.get("mine").manifest.arch == "phi3"
 

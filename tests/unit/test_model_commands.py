@@ -86,7 +86,21 @@ def test_pull_in_a_log(
     assert "\x1b" not in error
 
     assert pull_entry(tiny.entry, store, PlainReport(NAME), PullRequest(NAME)) == 0
-    assert capsys.readouterr().out.startswith("tiny-test is here already")
+    out, error = capsys.readouterr()
+    assert out.startswith("tiny-test is here already")
+    assert error == ""  # nothing is pulled, so nothing is said to be
+
+
+def test_what_cannot_run_here_is_not_recommended(
+    index: Index, tiny: TinyModel, store: ModelStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    huge = replace(tiny.entry, installed_size=1 << 50)
+    assert pull_entry(tiny.entry, store, JsonReport(NAME), PullRequest(NAME)) == 0
+    capsys.readouterr()
+    assert pull_entry(huge, store, PlainReport(NAME), PullRequest(NAME)) == 0
+    out = capsys.readouterr().out
+    assert "It cannot run on this machine: It needs some" in out
+    assert "Try it" not in out
 
 
 @pytest.mark.parametrize("voice", [PlainReport, JsonReport])
@@ -224,6 +238,57 @@ def test_list_never_says_more_than_all(
         (folder / STATE).write_text(json.dumps({"total": here * announced}))
     assert commands.list_models(paths, json=False) == 0
     assert words in capsys.readouterr().out
+
+
+def test_list_and_show_tell_what_is_being_pulled(
+    store: ModelStore, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_partial(store, KNOWN.name, KNOWN.download_size // 2)
+    with model_lock(store.layout.partial_root, KNOWN.name):
+        assert commands.list_models(paths, json=False) == 0
+        assert "50 %, being pulled" in capsys.readouterr().out
+        assert commands.show(paths, KNOWN.name, json=False, verify=False) == 0
+        assert f"are here; process {os.getpid()} is pulling it" in capsys.readouterr().out
+        assert commands.list_models(paths, json=True) == 0
+        document = json.loads(capsys.readouterr().out)["available"][0]
+        assert (document["state"], document["pulling"]) == ("partial", True)
+    # What a killed pull leaves behind: the file that says who held the lock.
+    holder = store.layout.partial_root / f"{KNOWN.name}.holder"
+    holder.write_text("1")
+    assert commands.list_models(paths, json=False) == 0
+    assert "50 % pulled" in capsys.readouterr().out
+    assert not holder.exists()
+
+
+def test_list_shows_downloads_that_have_no_row(
+    installed: ModelStore, paths: Paths, capsys: pytest.CaptureFixture[str],
+    tiny: TinyModel, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    add_partial(installed, "gone", 5_000_000)
+    add_partial(installed, NAME, 2_000_000)
+    capsys.readouterr()
+    commands.list_models(paths, json=False)
+    out = capsys.readouterr().out
+    assert "gone: 5 MB of a download that no catalog knows are here. `npurun-tui rm gone`" in out
+    assert f"{NAME}: 2 MB of a download that no catalog knows are here. `npurun-tui prune" in out
+    monkeypatch.setattr("npurun_tui.models.builtin.CATALOG", (tiny.entry,))
+    commands.list_models(paths, json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in document["unfinished"]] == ["gone", NAME]
+    commands.list_models(paths, json=False)
+    assert (
+        f"2 MB of a new copy are here. `npurun-tui pull {NAME} --force`" in capsys.readouterr().out
+    )
+
+
+def test_a_long_name_is_whole_as_it_has_to_be_typed(
+    installed: ModelStore, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "a-bundle-w4a16-qualcomm_snapdragon_x_elite_2"
+    installed.get(NAME).folder.rename(installed.root / name)
+    capsys.readouterr()
+    commands.list_models(paths, json=False)
+    assert name in capsys.readouterr().out.split()
 
 
 def test_list_shows_the_variant_that_would_be_pulled(
