@@ -132,6 +132,7 @@ def _tell_description(found: Description, *, json: bool) -> int:
                 "kind": kind,
                 "path": str(found.root),
                 "manifest": found.manifest.to_json(),
+                "special_tokens": found.special,
                 "origins": found.origins,
                 "missing": list(found.missing),
                 "notes": list(found.notes),
@@ -140,7 +141,11 @@ def _tell_description(found: Description, *, json: bool) -> int:
         )
         return 0
     words = "a Genie bundle, not a model yet" if found.is_bundle else "a GGUF file"
-    _write(_rows(found.manifest, found.origins), [("folder", str(found.root)), ("is", words)])
+    rows = _rows(found.manifest, found.origins)
+    if found.special:
+        origin = _said_by(found.origins["special_tokens"])
+        rows.append(("special tokens", f"{one_line(found.special, 200)}{origin}"))
+    _write(rows, [("folder", str(found.root)), ("is", words)])
     for note in found.notes:
         write_line(one_line(note, 500))
     if found.missing:

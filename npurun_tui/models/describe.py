@@ -11,9 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from npurun_tui.engine.cpu.gguf import read_gguf
 from npurun_tui.engine.genie.graphs import Graphs
 from npurun_tui.engine.genie.vocabulary import Vocabulary, read_vocabulary
 from npurun_tui.engine.spec import SimpleTemplate
@@ -21,8 +20,15 @@ from npurun_tui.errors import ModelError, ModelFileDamaged
 from npurun_tui.files import from_home
 from npurun_tui.models import bundles
 from npurun_tui.models.describe_files import Facts, read_facts_file, read_text
+from npurun_tui.models.describe_gguf import SHARD, describe_gguf
 from npurun_tui.models.describe_template import cut_safely, from_affixes, from_tokens
-from npurun_tui.models.describe_values import Values, check_given, kind_of, offer_facts
+from npurun_tui.models.describe_values import (
+    Values,
+    check_given,
+    clean_version,
+    kind_of,
+    offer_facts,
+)
 from npurun_tui.models.manifest import LOCAL, NO_SDK, Files, Manifest
 from npurun_tui.models.names import MAX_NAME, fault_of_name, normalise
 from npurun_tui.text import one_line
@@ -31,7 +37,6 @@ _FACT_FILES: Final = ("config.json", "metadata.json", "metadata.yaml", "tool-ver
 _AFFIXES: Final = tuple(
     f"{role}_{side}" for role in ("system", "user", "assistant") for side in ("prefix", "suffix")
 )
-_SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class Description:
     """The folder of the model's files: the bundle's root, or the folder of the GGUF file."""
     origins: dict[str, str]
     """Field of `npurun.json` -> the file that it was read from, or `given`."""
+    special: str = ""
+    """The special tokens, in words: `BOS 1 <s>, EOS 2 </s>`."""
     graphs: Graphs = field(default_factory=Graphs)
     notes: tuple[str, ...] = ()
     """What was found and left out, with the reason: one sentence each."""
@@ -95,12 +102,15 @@ def examine(
 ) -> Description:
     """As `describe`, but what no file says is left empty and stands in `Description.missing`."""
     check_given(arch, quant, qnn_sdk)
-    values = {"arch": arch, "quant": quant, "qnn_sdk": qnn_sdk}
+    values = Values({"arch": arch, "quant": quant, "qnn_sdk": clean_version(qnn_sdk)})
     try:
         path = from_home(path).absolute()
         name = normalise(name) if name else _name_of(path)
         file = _gguf_in(path)
-        return _gguf(file, name, values) if file else _bundle(path, name, values)
+        if file is None:
+            return _bundle(path, name, values)
+        manifest, special, notes = describe_gguf(file, name, values)
+        return Description(manifest, file.parent, values.origins, special, notes=tuple(notes))
     except (OSError, ValueError, RuntimeError) as error:
         # `~nobody`, a link that leads to itself, a NUL, half a surrogate: all of them name nothing that can be read.
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -128,8 +138,8 @@ def _gguf_in(path: Path) -> Path | None:
     """
     shown = one_line(str(path), 300)
     if path.is_dir():
-        files = [] if (path / bundles.CONFIG).is_file() else sorted(path.glob("*.[gG][gG][uU][fF]"))
-        if len(files) > 1:
+        files = [] if (path / bundles.CONFIG).is_file() else _gguf_files(path)
+        if len(files) > 1 and not all(SHARD.search(file.name) for file in files):
             raise ModelFileDamaged(
                 f"{shown} holds {len(files)} GGUF files.", mend="Name the one that is meant."
             )
@@ -146,63 +156,25 @@ def _gguf_in(path: Path) -> Path | None:
     return path
 
 
-# --- GGUF --------------------------------------------------------------------------------------
-
-
-def _gguf(file: Path, name: str, given: dict[str, str]) -> Description:
-    shown = one_line(file.name, 100)
-    if shard := _SHARD.search(file.name):
-        raise ModelFileDamaged(
-            f"{shown} is one of {int(shard[2])} parts of a model.",
-            mend="Merge them with llama.cpp's llama-gguf-split first.",
-        )
-    try:
-        header = read_gguf(file, vocabulary=True)
-    except (
-        ModelFileDamaged
-    ) as error:  # it is the user's own: there is no model to remove, and no pull
-        raise ModelFileDamaged(error.message, mend="Get the file again from its source.") from error
-    if header.context_length <= 0:
-        raise ModelFileDamaged(f"{shown} does not say how long its context window is.")
-    values, notes = Values(given), []
-    label = header.quantisation if header.quantisation != "unknown" else ""
-    values.offer("arch", header.architecture, shown)
-    values.offer("quant", label, shown)
-    template, why = None, ""
-    if header.chat_template:
-        template, why = cut_safely(header.chat_template, header.bos_text, header.eos_text)
-    if template:
-        values.origins["chat_template"] = f"{shown} (Jinja, cut apart)"
-    elif why:
-        notes.append(f"The file's own chat template is used as it is: {why.rstrip('.')}.")
-    origins = {**values.origins, "vocab": shown, "context": shown}
-    manifest = Manifest(
-        name=name,
-        arch=values["arch"],
-        vocab=header.vocabulary_size or 1,  # the Rust program takes no 0 for "not known"
-        context=header.context_length,
-        quant=values["quant"],
-        quant_kind=kind_of(values["quant"]),
-        files=Files(model=file.name),
-        backend="llama.cpp",
-        qnn_sdk=values["qnn_sdk"] or NO_SDK,
-        template=template,
-        source=LOCAL,
-    )
-    return Description(manifest, file.parent, origins, notes=tuple(notes))
+def _gguf_files(folder: Path) -> list[Path]:
+    """Those in `folder`, without what macOS hides beside each file."""
+    return [
+        file
+        for file in sorted(folder.glob("*.[gG][gG][uU][fF]"))
+        if not file.name.startswith(".") and file.is_file()
+    ]
 
 
 # --- bundles -----------------------------------------------------------------------------------
 
 
-def _bundle(path: Path, name: str, given: dict[str, str]) -> Description:
+def _bundle(path: Path, name: str, values: Values) -> Description:
     root = bundles.find_bundle(path, one_line(str(path), 300))
     facts = bundles.read_facts(root)
     document = bundles.load_config(root / bundles.CONFIG)
     tokenizer = _tokenizer_path(document)
     vocabulary = read_vocabulary(root / tokenizer, root / "tokenizer_config.json")
     files = [read_facts_file(root / file) for file in _FACT_FILES]
-    values = Values(given)
     values.origins |= {"vocab": bundles.CONFIG, "context": bundles.CONFIG}
     offer_facts(values, files)
     template, origin, notes = _template(root, tokenizer, vocabulary, files)
@@ -226,7 +198,24 @@ def _bundle(path: Path, name: str, given: dict[str, str]) -> Description:
         tiers=tiers,
         flags=bundles.decide_flags(root, facts.graphs),
     )
-    return Description(manifest, root, values.origins, facts.graphs, tuple(notes))
+    special = _special(document["dialog"]["context"], vocabulary)
+    if special:
+        values.origins["special_tokens"] = bundles.CONFIG
+    return Description(manifest, root, values.origins, special, facts.graphs, tuple(notes))
+
+
+def _special(context: dict[str, Any], vocabulary: Vocabulary) -> str:
+    """The tokens that the engine knows, which its config has as ids; their texts where the tokenizer names them."""
+    words = []
+    for name, key, text in (
+        ("BOS", "bos-token", vocabulary.bos),
+        ("EOS", "eos-token", vocabulary.eos),
+    ):
+        ids = context.get(key)
+        ids = [each for each in (ids if isinstance(ids, list) else [ids]) if isinstance(each, int)]
+        if ids and ids != [-1]:
+            words.append(f"{name} {' '.join(map(str, ids[:8]))} {text}".strip())
+    return ", ".join(words)
 
 
 def _tokenizer_path(document: dict[str, object]) -> str:

@@ -17,8 +17,8 @@ GIVEN: Final = "given"
 _ARCHS: Final = {"qwen2_vl": "qwen2-vl", "qwen2_5_vl": "qwen2-vl"}
 """Hugging Face's `model_type` -> the word that the Rust program's catalog has; others are the same in both."""
 
-_WEIGHTS: Final = re.compile(r"w(\d+)(?:a(\d+))?(?!\d)")
-_VERSION: Final = re.compile(r"(\d{1,9}\.\d{1,9}\.\d{1,9})(?:[.+-].*)?")
+_WEIGHTS: Final = re.compile(r"w([0-9]+)(?:a[0-9]+)?(?![0-9])")
+_VERSION: Final = re.compile(r"([0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9})(?:[.+-].*)?")
 
 
 class Values:
@@ -44,11 +44,17 @@ def check_given(arch: str, quant: str, qnn_sdk: str) -> None:
     for flag, value in (("--arch", arch), ("--quant", quant)):
         if value and (one_line(value, 64) != value):
             raise UsageError(f"{flag} {one_line(value, 40)!r} is no such word.")
-    if qnn_sdk and _VERSION.fullmatch(qnn_sdk) is None:
+    if qnn_sdk and not clean_version(qnn_sdk):
         raise UsageError(
             f"--qnn-sdk {one_line(qnn_sdk, 40)!r} is not MAJOR.MINOR.PATCH.",
             mend="For example `--qnn-sdk 2.45.0`.",
         )
+
+
+def clean_version(version: str) -> str:
+    """The three numbers that a QAIRT release's name begins with (`2.45.0.260326` -> `2.45.0`); "" where it has none."""
+    match = _VERSION.fullmatch(version.strip().lstrip("vV"))
+    return match[1] if match else ""
 
 
 def offer_facts(values: Values, files: Sequence[Facts]) -> None:
@@ -60,8 +66,7 @@ def offer_facts(values: Values, files: Sequence[Facts]) -> None:
         version = facts.get(
             "qairt", "qairt_version", "qairt_sdk_version", "qnn_sdk", "qnn_sdk_version"
         )
-        if match := _VERSION.fullmatch(version.strip().lstrip("vV")):
-            values.offer("qnn_sdk", match[1], facts.file)
+        values.offer("qnn_sdk", clean_version(version), facts.file)
 
 
 def kind_of(label: str) -> str:

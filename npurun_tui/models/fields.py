@@ -54,7 +54,7 @@ class Fields:
         if value is None:
             raise self.invalid(field, "is missing")
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= U32:
-            raise self.invalid(field, "must be a whole number above 0")
+            raise self.invalid(field, f"must be a whole number from 1 to {U32:,}")
         return value
 
     def bytes(self, field: str) -> int:

@@ -36,7 +36,7 @@ HashOrigin = Literal["pinned", "recorded", ""]
 _MAX_TEMPLATE: Final = 65_536
 _MAX_HASHES: Final = 10_000
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_VERSION: Final = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
+_VERSION: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,10}\.[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)

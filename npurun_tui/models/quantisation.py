@@ -11,7 +11,7 @@ from typing import Final
 
 RUST_KINDS: Final = ("w4a16", "w8a16", "int8", "int8-w-int16-a", "int4", "fp16")
 
-_BITS: Final = re.compile(r"I?T?Q(\d)")
+_BITS: Final = re.compile(r"(?:I?Q|TQ|MXFP|NVFP)(\d)")
 
 
 def rust_kind(label: str) -> str:

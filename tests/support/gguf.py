@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from collections.abc import Mapping
 
 ALIGNMENT = 32
 _U32, _STRING, _ARRAY = 4, 8, 9
@@ -18,8 +19,11 @@ def build_gguf(
     tensor_bytes: int = 4096,
     seed: int = 1,
     template: str = "",
+    more: Mapping[str, str | int] | None = None,
+    tensors: int = 1,
 ) -> bytes:
-    """A GGUF 3 file; `file_type` 3 is Q4_1. The tensor's data is noise, so that it does not compress."""
+    """A GGUF 3 file; `file_type` 3 is Q4_1, and the tensor is of that type. Its data is noise, so that it does not
+    compress. `more` is more metadata; with `tensors` 0 there are no weights."""
     tokens = b"".join(_string(f"token{i}") for i in range(vocabulary))
     pairs = [
         _string("general.architecture") + _u32(_STRING) + _string(architecture),
@@ -29,9 +33,15 @@ def build_gguf(
     ]
     if template:
         pairs.append(_string("tokenizer.chat_template") + _u32(_STRING) + _string(template))
+    for key, value in (more or {}).items():
+        is_text = isinstance(value, str)
+        raw = _string(value) if isinstance(value, str) else _u32(value)
+        pairs.append(_string(key) + _u32(_STRING if is_text else _U32) + raw)
     floats = tensor_bytes // 4
-    tensor = _string("token_embd.weight") + _u32(1) + _u64(floats) + _u32(0) + _u64(0)
-    header = b"GGUF" + _u32(3) + _u64(1) + _u64(len(pairs)) + b"".join(pairs) + tensor
+    kind, elements = (3, tensor_bytes // 20 * 32) if file_type == 3 else (0, floats)
+    tensor = _string("token_embd.weight") + _u32(1) + _u64(elements) + _u32(kind) + _u64(0)
+    counts = _u64(tensors) + _u64(len(pairs))
+    header = b"GGUF" + _u32(3) + counts + b"".join(pairs) + tensor * tensors
     padding = bytes(-len(header) % ALIGNMENT)
     noise = random.Random(seed).randbytes(floats * 4)  # noqa: S311 - the same bytes in each run
     return header + padding + noise

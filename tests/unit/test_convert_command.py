@@ -237,8 +237,14 @@ def test_places_with_no_model_are_named(home: Path, capsys: pytest.CaptureFixtur
 
 
 def test_hostile_texts_are_printable(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = {"config.json": {"model_type": "\x1b]0;t\x07x\nname  forged"}}
-    assert main(["convert", "inspect", str(make_bundle(home / "b", files=files))]) == 0
+    forged = "\x1b]0;t\x07x\nname  forged"
+    files = {"config.json": {"model_type": forged}, "tokenizer_config.json": {"eos_token": forged}}
+    root = make_bundle(home / "b", files=files)
+    config = root / "genie_config.json"
+    config.write_text(
+        config.read_text("utf-8").replace('"bos-token"', '"eos-token": 2, "bos-token"')
+    )
+    assert main(["convert", "inspect", str(root)]) == 0
     out = capsys.readouterr().out
     assert not set("\x1b\x07") & set(out)
     assert sum(line.lstrip().startswith("name") for line in out.splitlines()) == 1

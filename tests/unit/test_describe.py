@@ -163,9 +163,92 @@ def test_a_gguf_file(tmp_path: Path) -> None:
     assert describe(file).manifest.name == "tiny-model.q4_1"
 
 
+@pytest.mark.parametrize("arch", ["llama", "qwen2", "qwen3", "phi3", "gemma3"])
+def test_the_architecture_is_the_headers_and_not_the_names(tmp_path: Path, arch: str) -> None:
+    file = tmp_path / "Llama-3-8B.F16.gguf"
+    special = {"tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.eos_token_id": 2}
+    file.write_bytes(build_gguf(architecture=arch, template=LLAMA, more=special))
+    found = describe(file)
+    assert (found.manifest.arch, found.manifest.quant) == (arch, "Q4_1")
+    assert found.special == "BOS 1 token1, EOS 2 token2"
+    assert found.origins["special_tokens"] == file.name
+    assert found.manifest.template is not None
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "why"),
+    [
+        ({"general.type": "adapter", "adapter.type": "lora"}, "an adapter"),
+        ({"general.type": "mmproj"}, "reads pictures"),
+        ({"general.type": "imatrix"}, "a record of a quantisation"),
+        ({"split.count": 3, "split.no": 0}, "one of 3 parts"),
+    ],
+)
+def test_a_gguf_file_that_holds_no_whole_model(
+    tmp_path: Path, metadata: dict[str, str | int], why: str
+) -> None:
+    """Whatever it is called, and however much of a model's header it has."""
+    file = tmp_path / "model.gguf"
+    file.write_bytes(build_gguf(more=metadata))
+    with pytest.raises(ModelFileDamaged, match=why):
+        describe(file)
+
+
+def test_gguf_files_that_are_no_language_models(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    for content, why in (
+        (build_gguf(architecture="clip"), "reads pictures"),
+        (build_gguf(tensors=0), "holds no weights"),
+        (build_gguf(vocabulary=0), "holds no vocabulary"),
+        (build_gguf(context=0), "does not say how long"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(ModelFileDamaged, match=why):
+            describe(file)
+
+
+def test_a_gguf_file_without_a_chat_template_is_said_to_have_none(tmp_path: Path) -> None:
+    file = tmp_path / "base.gguf"
+    file.write_bytes(build_gguf())
+    found = describe(file)
+    assert found.manifest.template is None
+    assert "no chat template" in found.notes[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_what_else_lies_in_the_folder_of_a_gguf_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.gguf")
+    with pytest.raises(ModelFileDamaged, match="no Genie bundle"):
+        examine(tmp_path)
+    (tmp_path / "._tiny.gguf").write_bytes(b"macOS")
+    (tmp_path / "tiny.GGUF").write_bytes(build_gguf())
+    assert examine(tmp_path, name="t").manifest.files.model == "tiny.GGUF"
+    (tmp_path / "tiny.GGUF").rename(tmp_path / "m-00001-of-00002.gguf")
+    (tmp_path / "m-00002-of-00002.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ModelFileDamaged, match="one of 2 parts"):
+        examine(tmp_path)
+
+
+def test_the_special_tokens_of_a_bundle_are_its_configs(tmp_path: Path) -> None:
+    settings = {"bos_token": "<s>", "eos_token": {"content": "<|im_end|>"}}
+    root = make_bundle(tmp_path / "b", files={"tokenizer_config.json": settings})
+    document = json.loads((root / "genie_config.json").read_text())
+    document["dialog"]["context"] |= {"bos-token": 1, "eos-token": [151645, 151643]}
+    (root / "genie_config.json").write_text(json.dumps(document))
+    found = examine(root)
+    assert found.special == "BOS 1 <s>, EOS 151645 151643 <|im_end|>"
+    assert found.origins["special_tokens"] == "genie_config.json"
+
+
 @pytest.mark.parametrize(
     ("label", "kind"),
     [
+        ("MXFP4", "int4"),
+        ("TQ2_0", "int4"),
+        ("IQ4_XS", "int4"),
+        ("Q8_0", "int8"),
+        ("BF16", "fp16"),
         ("w4a16", "w4a16"),
         ("W8A16", "w8a16"),
         ("w4", "int4"),
@@ -374,8 +457,18 @@ def test_what_is_no_model(tmp_path: Path) -> None:
         describe(tmp_path / "m-00001-of-00003.gguf")
 
 
+def test_a_release_with_a_build_number_is_cut_to_what_a_manifest_holds(tmp_path: Path) -> None:
+    root = make_bundle(tmp_path / "b")
+    for given in ("2.45.0", "2.45.0.260326154327", "v2.45.0-rc1"):
+        found = describe(root, arch="x", quant="w4a16", qnn_sdk=given)
+        assert found.manifest.qnn_sdk == "2.45.0"
+        found.manifest.check(tmp_path)
+
+
 def test_values_that_cannot_be_given(tmp_path: Path) -> None:
     root = make_bundle(tmp_path / "b")
+    with pytest.raises(UsageError, match="MAJOR"):
+        describe(root, qnn_sdk="２.45.0")
     with pytest.raises(UsageError, match="MAJOR"):
         describe(root, qnn_sdk="2.45")
     with pytest.raises(UsageError, match="--arch"):

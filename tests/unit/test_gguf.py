@@ -134,6 +134,41 @@ def test_the_label_comes_from_the_tensors_where_the_file_gives_none(tmp_path: Pa
     assert read(tmp_path, build({"general.file_type": 999})).quantisation == "unknown"
 
 
+Q4_K, Q6_K, F16, F32 = (12, 144), (14, 210), (1, 512), (0, 1024)
+"""Tensor type and bytes of 256 elements."""
+
+
+@pytest.mark.parametrize(
+    ("file_type", "blocks", "label"),
+    [
+        (15, [(Q4_K, 20), (Q6_K, 5), (F32, 1)], "Q4_K_M"),
+        (2, [(F16, 90), (Q4_K, 10)], "Q4_0"),  # a table of a small model outweighs its layers
+        (1, [(Q4_K, 20), (Q6_K, 5), (F32, 1)], "Q4_K"),  # requantised, the label left as it was
+        (0, [(Q6_K, 20), (F32, 2)], "Q6_K"),
+        (15, [(F16, 20), (F32, 2)], "F16"),
+        (999, [(Q4_K, 20), (F32, 1)], "Q4_K"),  # of a type that is newer than the table
+        (-1, [(Q4_K, 20), (F32, 1)], "Q4_K"),
+        (1, [(F16, 20), (F32, 2)], "F16"),
+        (39, [((40, 0), 20), (F32, 1)], "NVFP4"),
+    ],
+)
+def test_the_label_is_what_the_tensors_allow(
+    tmp_path: Path, file_type: int, blocks: list[tuple[tuple[int, int], int]], label: str
+) -> None:
+    tensors, place = [], 0
+    for index, ((kind, size), count) in enumerate(blocks):
+        tensors.append((f"t{index}", (256, count), kind, place))
+        place += size * count
+    pairs: dict[str, Value] = {"general.file_type": file_type} if file_type >= 0 else {}
+    assert read(tmp_path, build(pairs, tensors, data=place)).quantisation == label
+
+
+def test_a_key_that_is_there_twice_is_refused_as_llama_cpp_does(tmp_path: Path) -> None:
+    content = build({"general.name": "a", "general.nama": "b"}, TENSORS, data=656)
+    with pytest.raises(ModelFileDamaged, match=r"general\.name twice"):
+        read(tmp_path, content.replace(b"general.nama", b"general.name"))
+
+
 def test_every_truncation_is_found(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     for length in range(len(GOOD)):

@@ -20,10 +20,12 @@ from npurun_tui.engine.cpu.gguf_header import MAX_PAIRS, ArrayPlace, HeaderReade
 from npurun_tui.engine.cpu.gguf_types import (
     CONTROL_TOKEN,
     FILE_TYPES,
+    PLAIN_TYPES,
     STRING,
     TENSOR_TYPES,
     UNKNOWN_TOKEN,
 )
+from npurun_tui.text import one_line
 
 MAX_KEY: Final = 1 << 16
 MAX_TEXT: Final = 8 << 20  # one metadata text; the longest known chat templates have some 20 kB
@@ -60,6 +62,10 @@ class GgufInfo:
     """Text -> id of each control token; empty unless asked for."""
     texts: Mapping[int, str] = field(repr=False)
     """Id -> text of the control tokens, BOS, EOS and EOT; empty unless asked for."""
+    kind: str = ""
+    """`general.type`: `model`, `adapter`, `mmproj`, `imatrix`; "" in older files, most of which are models."""
+    parts: int = 0
+    """The number of files that the model was split into; 0 where it was not."""
     pooling: int = -1
     """How a text's vectors become one, as llama.cpp numbers it (0 none, 1 mean, 2 CLS, 3 last, 4 rank)."""
 
@@ -121,6 +127,8 @@ def read_gguf(path: Path, *, vocabulary: bool = False) -> GgufInfo:
         header_size=reader.position,
         control_tokens=control,
         texts=texts,
+        kind=view.text("general.type"),
+        parts=view.number("split.count"),
         pooling=view.number(f"{architecture}.pooling_type", -1),
     )
 
@@ -179,6 +187,8 @@ def _pairs(reader: HeaderReader, count: int) -> dict[str, Any]:
     pairs: dict[str, Any] = {}
     for _ in range(count):
         key = reader.string_bytes(MAX_KEY).decode("utf-8", errors="replace")
+        if key in pairs:  # llama.cpp takes no such file, and which of the two would count?
+            raise reader.damaged(f"its header has {one_line(key, 60)} twice")
         pairs[key] = reader.value(reader.scalar("I"), text_limit=MAX_TEXT)
     return pairs
 
@@ -217,11 +227,14 @@ def _tensors(reader: HeaderReader, count: int, alignment: int) -> Counter[str]:
 
 
 def _quantisation(file_type: int, types: Counter[str]) -> str:
-    """The file's label; where the file gives none, the type that most of its bytes have."""
-    label = FILE_TYPES.get(file_type & ~1024)  # bit 10: "guessed by the converter"
-    if label is None and file_type < 0 and types:
-        label = types.most_common(1)[0][0]
-    return label or "unknown"
+    """The file's own label; the type that most of its bytes have where it gives none, or one that its tensors
+    contradict (most of them are quantised, or none is): tools that requantise a file leave the label as it was."""
+    label = FILE_TYPES.get(file_type & ~1024, "") if file_type >= 0 else ""  # bit 10: "guessed"
+    most = types.most_common(1)[0][0] if types else ""
+    quantised = sum(size for name, size in types.items() if name not in PLAIN_TYPES)
+    mostly, none = 2 * quantised > types.total(), not quantised and "" not in types
+    contradicted = mostly if label in PLAIN_TYPES else none
+    return (most if contradicted else label) or label or most or "unknown"
 
 
 def _vocabulary(

@@ -96,8 +96,13 @@ FILE_TYPES: Final[dict[int, str]] = {
     36: "TQ1_0",
     37: "TQ2_0",
     38: "MXFP4",
+    39: "NVFP4",
+    40: "Q1_0",
 }
 """`general.file_type` -> the label that people know a quantisation by."""
+
+PLAIN_TYPES: Final = frozenset({"F64", "F32", "F16", "BF16"})
+"""Types and labels of weights that are not quantised."""
 
 UNKNOWN_TOKEN: Final = 2
 CONTROL_TOKEN: Final = 3
