@@ -41,9 +41,7 @@ def prune(paths: Paths, *, everything: bool, yes: bool, json: bool) -> int:
             removed.append(each)
     if json:
         lists = {"removed": removed, "busy": busy, "kept": kept}
-        names = {
-            key: [each.name or each.path.name for each in found] for key, found in lists.items()
-        }
+        names = {key: [each.label for each in found] for key, found in lists.items()}
         write_json({**names, "freed": freed})
     elif removed:
         write_line(f"{units.size(freed)} are free again.")

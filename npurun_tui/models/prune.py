@@ -30,6 +30,13 @@ class Leftover:
     size: int
     resumable: bool = False
 
+    @property
+    def label(self) -> str:
+        """What a list calls it: the model's name, and the folder of an unpacking that lies beside a download."""
+        if self.name and self.path.name != self.name:
+            return f"{self.name}/{self.path.name}"
+        return self.name or self.path.name
+
 
 def leftovers(store: ModelStore, known: Collection[str]) -> list[Leftover]:
     """Everything that could go. `known` are the names that can be pulled. Reads folders only."""
@@ -73,14 +80,17 @@ def _remove_partial(store: ModelStore, leftover: Leftover) -> int:
         if not leftover.path.is_dir():
             return 0
         # Whoever was asked said yes to what was there then, and a pull may have come and gone meanwhile.
-        kept = _kept(leftover.path)
+        beside = leftover.path != store.layout.partial(leftover.name)
+        kept = 0 if beside else _kept(leftover.path)
         if kept > (leftover.size if leftover.resumable else 0):
             raise ModelBusy(
                 f"A pull of {leftover.name} has fetched more meanwhile.",
                 mend="`npurun-tui prune` looks again.",
             )
-        recover(store.layout, leftover.name)  # an older model that was moved aside comes back first
-        remove_tree(leftover.path)
+        # An older model that was moved aside comes back first. What was unpacked goes here, too.
+        recover(store.layout, leftover.name)
+        if not beside:
+            remove_tree(leftover.path)
     return leftover.size
 
 
@@ -88,17 +98,19 @@ def _partial(folder: Path, installed: Collection[str], known: Collection[str]) -
     name = folder.name
     if fault_of_name(name):
         return []  # nothing of ours is called so
-    kept = _kept(folder)
+    kept, unpacked = _kept(folder), folder / UNPACKED
     if not kept:
-        unpacked = (folder / UNPACKED).is_dir()
-        what = "what an unpacking left" if unpacked else "a pull that had fetched nothing"
+        what = "what an unpacking left" if unpacked.is_dir() else "a pull that had fetched nothing"
         return [Leftover(folder, name, what, tree_size(folder))]
+    found = []
+    if unpacked.is_dir():  # of no use: the next pull begins its unpacking anew
+        found.append(Leftover(unpacked, name, "what an unpacking left", tree_size(unpacked)))
     what = "an unfinished download"
     if name in installed:
         what = "an unfinished download of a model that is installed"
     elif name not in known:
         what = "a download that no catalog knows"
-    return [Leftover(folder, name, what, kept, resumable=True)]
+    return [*found, Leftover(folder, name, what, kept, resumable=True)]
 
 
 def _kept(folder: Path) -> int:

@@ -58,15 +58,35 @@ def test_what_was_fetched_after_the_question_stays(store: ModelStore, before: in
     folder = _unpacking(store, "m")
     if before:
         _fetched(folder, before)
-    (seen,) = leftovers(store, {"m"})
+    *_, seen = leftovers(store, {"m"})
     assert seen.resumable is bool(before)
     _fetched(folder, 300)
     with pytest.raises(ModelBusy, match="fetched more meanwhile"):
         remove_leftover(store, seen)
     assert store.partials() == {"m": 300}
-    (again,) = leftovers(store, {"m"})
+    *_, again = leftovers(store, {"m"})
     assert remove_leftover(store, again) == 300
     assert remove_leftover(store, again) == 0
+
+
+def test_what_was_unpacked_goes_and_its_download_stays(
+    store: ModelStore, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pull that is killed while it unpacks leaves both; the next one unpacks anew, from what was downloaded."""
+    folder = _unpacking(store, "m")
+    _fetched(folder, 300)
+    assert prune(paths, everything=False, yes=True, json=True) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document == {"removed": ["m/unpacked"], "busy": [], "kept": ["m"], "freed": 500}
+    assert store.partials() == {"m": 300}
+    assert not (folder / "unpacked").exists()
+    _unpacking(store, "n")
+    _fetched(store.layout.partial("n"), 300)
+    assert prune(paths, everything=True, yes=True, json=True) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["removed"] == ["m", "n/unpacked", "n"]
+    assert document["freed"] == 300 + 500 + 300
+    assert store.partials() == {}
 
 
 def test_a_pull_killed_before_its_first_byte_is_called_that(store: ModelStore) -> None:
