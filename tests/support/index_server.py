@@ -10,6 +10,7 @@ import base64
 import contextlib
 import gzip
 import json
+import socket
 import ssl
 import threading
 from collections import deque
@@ -243,6 +244,9 @@ def wrong_range(handler: Handler) -> None:
 # --- running it --------------------------------------------------------------------------------
 
 
+_FAMILIES = {False: socket.AF_INET, True: socket.AF_INET6}
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -252,18 +256,22 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serve(model: TinyModel, certificate: Path | None = None) -> Iterator[Index]:
+def serve(
+    model: TinyModel, certificate: Path | None = None, *, host: str = "127.0.0.1"
+) -> Iterator[Index]:
     """An index that serves `model`, over TLS where there is a `certificate` (a file with its key in it)."""
     index = Index(model, model.wheel)
     handler = type("BoundHandler", (Handler,), {"index": index})
-    with _Server(("127.0.0.1", 0), handler) as server:
+    kind = type("BoundServer", (_Server,), {"address_family": _FAMILIES[":" in host]})
+    with kind((host, 0), handler) as server:
         scheme = "http"
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
             server.socket = context.wrap_socket(server.socket, server_side=True)
             scheme = "https"
-        index.origin = f"{scheme}://127.0.0.1:{server.server_address[1]}"
+        shown = f"[{host}]" if ":" in host else host
+        index.origin = f"{scheme}://{shown}:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

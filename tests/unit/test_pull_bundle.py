@@ -274,6 +274,23 @@ async def test_redirects_stay_with_the_hosts_that_the_catalog_names(
     assert_installed(bundle, store)
 
 
+async def test_a_redirect_to_a_host_that_is_named_has_to_be_https_too(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    index.faults.append(status(302, Location="http://models.invalid/tiny.zip"))
+    error = await fail(bundle.at(address(index), hosts=("models.invalid",)), store, PullFailed)
+    assert "not https" in error.message
+
+
+@pytest.mark.parametrize("host", ["evil.test", "models.test.evil.test", "evilmodels.test", "test"])
+async def test_a_domain_that_is_named_is_no_other_one(
+    index: Index, bundle: TinyBundle, store: ModelStore, host: str
+) -> None:
+    index.faults.append(status(302, Location=f"https://{host}/tiny.zip"))
+    error = await fail(bundle.at(address(index), hosts=(".models.test",)), store, PullFailed)
+    assert "does not name" in error.message
+
+
 @pytest.mark.parametrize("url", ["http://models.example/x.zip", "ftp://127.0.0.1/x.zip", "x.zip"])
 async def test_only_https_is_fetched(bundle: TinyBundle, store: ModelStore, url: str) -> None:
     error = await fail(bundle.at(url), store, PullFailed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tests.support.pulling import (
     only_index,
     pull_all,
 )
+from tests.support.relays import damaging, proxy
 from tests.support.tiny_model import TinyModel
 
 
@@ -167,3 +169,95 @@ async def test_a_bundle_in_the_home_of_nobody(
     monkeypatch.setenv("PIP_CERT", "~nobody-of-this-name/ca.pem")
     error = await fail(tiny, store, NetworkUnavailable)
     assert "nobody-of-this-name" in error.message
+
+
+async def test_a_line_that_damages_tls_is_a_lost_connection_and_no_fault_of_the_disk(
+    tiny: TinyModel, store: ModelStore, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(tiny, certificate) as index:
+        port = int(index.origin.rpartition(":")[2])
+        with damaging(port, after=200_000) as line:
+            index.file_base = f"https://127.0.0.1:{line.port}/files"
+            only_index(monkeypatch, index.url)
+            monkeypatch.setenv("PIP_CERT", str(certificate))
+            await pull_all(tiny, store)
+            assert_installed(tiny, store)
+            store.remove(tiny.entry.name)
+        with damaging(port, after=0, times=99) as line:
+            index.file_base = f"https://127.0.0.1:{line.port}/files"
+            error = await fail(tiny, store, NetworkUnavailable)
+    assert "damaged on its way" in error.message or "connection" in error.message
+    assert "folder" not in str(error)
+
+
+async def test_a_proxy_with_a_password_is_gone_through(
+    tiny: TinyModel, store: ModelStore, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(tiny, certificate) as index, proxy("me", "p@ss/word") as relay:
+        only_index(monkeypatch, index.url)
+        monkeypatch.delenv("NO_PROXY")
+        monkeypatch.setenv("PIP_CERT", str(certificate))
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:p%40ss%2Fword@127.0.0.1:{relay.port}")
+        await pull_all(tiny, store)
+    assert_installed(tiny, store)
+    assert relay.asked
+    assert all("authorization" not in request.headers for request in index.requests)
+    assert all("proxy-authorization" not in request.headers for request in index.requests)
+
+
+@pytest.mark.parametrize("login", ["", "me:wrong@"])
+async def test_a_proxy_that_lets_nobody_in_is_named(
+    tiny: TinyModel,
+    store: ModelStore,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    login: str,
+) -> None:
+    with serve(tiny, certificate) as index, proxy("me", "right") as relay:
+        only_index(monkeypatch, index.url)
+        monkeypatch.delenv("NO_PROXY")
+        monkeypatch.setenv("PIP_CERT", str(certificate))
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{login}127.0.0.1:{relay.port}")
+        error = await fail(tiny, store, NetworkUnavailable)
+    assert "proxy" in error.message
+    assert "HTTPS_PROXY" in error.mend
+    assert "wrong" not in str(error)
+    assert len(relay.asked) == 1  # a password does not become right by asking again
+    assert index.requests == []
+
+
+async def test_a_proxy_for_plain_http_that_wants_a_password(
+    index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    index.always = status(407)
+    error = await fail(tiny, store, NetworkUnavailable)
+    assert "proxy" in error.message
+    assert "index-url" not in error.mend
+
+
+async def test_a_certificate_of_another_name(
+    tiny: TinyModel, store: ModelStore, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(tiny, certificate) as index:
+        only_index(monkeypatch, index.url.replace("127.0.0.1", "localhost"))
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        monkeypatch.setenv("PIP_CERT", str(certificate))
+        error = await fail(tiny, store, NetworkUnavailable)
+    assert "localhost" in error.message
+    assert ".." not in error.message
+
+
+async def test_an_address_of_ipv6(
+    tiny: TinyModel, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("there is no IPv6 here")
+    with serve(tiny, host="::1") as index:
+        only_index(monkeypatch, index.url)
+        monkeypatch.setenv("NO_PROXY", "::1")
+        await pull_all(tiny, store)
+        assert_installed(tiny, store)
+        store.remove(tiny.entry.name)
+        index.always = status(404)
+        error = await fail(tiny, store, PullFailed)
+    assert error.message.startswith("[::1]:")

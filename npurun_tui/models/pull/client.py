@@ -15,11 +15,13 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import httpx
 
 from npurun_tui import __version__
 from npurun_tui.errors import NetworkUnavailable, PullFailed
+from npurun_tui.models.catalog_sources import is_safe
 from npurun_tui.models.pull.index import IndexConfig
 from npurun_tui.models.pull.policy import Policy, Trouble
 from npurun_tui.models.pull.tls import tls_context
@@ -101,16 +103,17 @@ class Client:
             async with asyncio.timeout(self._answer_timeout):
                 return await self._http.send(request, auth=auth, stream=True)
         except TimeoutError as error:
-            raise Trouble(
-                NetworkUnavailable(
-                    f"{shown(request.url)} does not answer in time.",
-                    mend="Pull again later; it goes on where it stopped.",
-                )
-            ) from error
+            raise _lost(shown(request.url), "does not answer in time") from error
 
     def _check_host(self, here: httpx.URL, there: httpx.URL) -> None:
-        """Raises PullFailed where a redirect leads to a host that the catalog does not name."""
-        if self._hosts is None or there.host == here.host:
+        """Raises PullFailed where a redirect leads to a host that the catalog does not name, or away from https."""
+        if self._hosts is None:
+            return
+        if not is_safe(
+            urlsplit(str(there)), there.host
+        ):  # from http to this machine, which is allowed
+            raise _not_https(here)
+        if there.host == here.host:
             return
         host = there.host.lower()
         if not any(host == one or (one[:1] == "." and host.endswith(one)) for one in self._hosts):
@@ -143,15 +146,20 @@ def _check_step(here: httpx.URL, there: httpx.URL) -> None:
     if not there.host or not 0 <= (there.port or 0) <= 0xFFFF:
         raise PullFailed(f"{shown(here)} leads to an address that is none.")
     if there.scheme not in {"http", "https"} or (here.scheme, there.scheme) == ("https", "http"):
-        raise PullFailed(
-            f"{shown(here)} leads to an address that is not https, which is not followed.",
-            mend="Check which index pip is configured with.",
-        )
+        raise _not_https(here)
+
+
+def _not_https(here: httpx.URL) -> PullFailed:
+    return PullFailed(
+        f"{shown(here)} leads to an address that is not https, which is not followed.",
+        mend="Check the network, the catalog, and which index pip is configured with.",
+    )
 
 
 def shown(url: httpx.URL) -> str:
     """The server of `url` for people: no path, no query, no credentials."""
-    return one_line(f"{url.host}:{url.port}" if url.port else url.host, 100)
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return one_line(f"{host}:{url.port}" if url.port else host, 100)
 
 
 def _check_status(response: httpx.Response, *, public: bool) -> None:
@@ -160,6 +168,8 @@ def _check_status(response: httpx.Response, *, public: bool) -> None:
     if status in {200, 206, 404, 416}:
         return
     server = shown(response.url)
+    if status == 407:
+        raise _kept_out(server)
     error = PullFailed(f"{server} answered with {status} ({one_line(response.reason_phrase, 60)}).")
     if status in _TRANSIENT or (status >= 500 and status not in _LASTING):
         wait = _retry_after(response.headers.get("retry-after", ""))
@@ -169,7 +179,7 @@ def _check_status(response: httpx.Response, *, public: bool) -> None:
             f"{server} does not offer this file ({status}): it may never have been published, or is gone.",
             mend="`npurun-tui catalog update` may know where it is; `npurun-tui convert export` can make some bundles.",
         )
-    elif status in {401, 403, 407}:
+    elif status in {401, 403}:
         error.mend = "Check the credentials in pip's index-url."
     raise error
 
@@ -193,6 +203,10 @@ def _in_words(address: str) -> Iterator[None]:
         yield
     except httpx.TransportError as error:
         raise _transport_trouble(error) from error
+    except (
+        ssl.SSLError
+    ) as error:  # httpx lets it through while a body is read; it is an OSError, as a disk's
+        raise _lost(shown(httpx.URL(address)), "sent what was damaged on its way") from error
     except (httpx.InvalidURL, UnicodeError) as error:  # the latter for a host that IDNA refuses
         why = one_line(str(error), 100)
         raise PullFailed(f"{one_line(address, 200)} leads to what is no address: {why}.") from error
@@ -214,11 +228,13 @@ def _transport_trouble(error: httpx.TransportError) -> Exception:
     certificate = next((c for c in causes if isinstance(c, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
         return NetworkUnavailable(
-            f"The certificate of {server} is not trusted: {one_line(certificate.verify_message)}.",
+            f"The certificate of {server} is not trusted: {one_line(certificate.verify_message).rstrip('.')}.",
             mend="Where a proxy has its own, name its bundle in SSL_CERT_FILE or in pip's `cert` setting.",
         )
     if isinstance(error, httpx.UnsupportedProtocol):
         return PullFailed(f"{server} is named by an address of a kind that is not supported.")
+    if isinstance(error, httpx.ProxyError) and str(error).startswith("407"):
+        return _kept_out(server)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
         failure = NetworkUnavailable(
             f"{server} cannot be reached: {reason(error)}.",
@@ -226,9 +242,20 @@ def _transport_trouble(error: httpx.TransportError) -> Exception:
         )
         return Trouble(failure, unreachable=True)
     silent = isinstance(error, httpx.TimeoutException)
-    why = "fell silent" if silent else "ended the connection early"
+    return _lost(server, "fell silent" if silent else "ended the connection early")
+
+
+def _lost(server: str, why: str) -> Trouble:
     return Trouble(
         NetworkUnavailable(f"{server} {why}.", mend="Pull again; it goes on where it stopped.")
+    )
+
+
+def _kept_out(server: str) -> NetworkUnavailable:
+    """The proxy on the way to `server` wants a password, or another one. Asking again would not help."""
+    return NetworkUnavailable(
+        f"The proxy on the way to {server} wants a name and a password that it knows (407).",
+        mend="Put them into the address in HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or pip's `proxy` setting.",
     )
 
 
