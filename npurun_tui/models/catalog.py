@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from npurun_tui import units
 from npurun_tui.engine.spec import Backend, SimpleTemplate
 from npurun_tui.errors import ModelNotFound
 from npurun_tui.text import one_line
+
+_MOST_LIKE: Final = 3
+_MOST_LISTED: Final = 12
+"""Names in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,7 @@ def find(name: str, entries: Sequence[CatalogEntry] | None = None) -> CatalogEnt
     """The entry called `name` (`:latest` is taken off) among `entries`; without them in the built-in list.
 
     Raises:
-        ModelNotFound: it is not in the catalog, or cannot be a model's name; the sentence lists what is.
+        ModelNotFound: it is not in the catalog, or cannot be a model's name; the sentence says which are like it.
     """
     if entries is None:
         from npurun_tui.models import builtin
@@ -169,7 +174,27 @@ def find(name: str, entries: Sequence[CatalogEntry] | None = None) -> CatalogEnt
     for entry in entries:
         if entry.name == bare:
             return entry
-    known = ", ".join(entry.name for entry in entries)
     raise ModelNotFound(
-        f"There is no model called {one_line(bare, 100)} in the catalog.", mend=f"It has: {known}."
+        f"There is no model called {one_line(bare, 100)} in the catalog.",
+        mend=_meant(bare, [entry.name for entry in entries]),
     )
+
+
+def _meant(wrong: str, names: list[str]) -> str:
+    """What to say to who asked for `wrong`: the names that are like it, else all, unless they are a page."""
+    from difflib import get_close_matches  # only who mistypes needs it
+
+    wrong = wrong.lower()[:100]
+    core = _letters(wrong)
+    like = [name for name in names if len(core) > 2 and core in _letters(name)]
+    like = (like or get_close_matches(wrong, names, _MOST_LIKE, 0.75))[:_MOST_LIKE]
+    if like:
+        return f"Did you mean {' or '.join(like)}?"
+    if len(names) > _MOST_LISTED:
+        return "`npurun-tui list` shows what it has."
+    return f"It has: {', '.join(names)}."
+
+
+def _letters(name: str) -> str:
+    """Letters and digits alone: `phi3.5` is `phi-3.5`."""
+    return "".join(letter for letter in name if letter.isalnum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -81,3 +82,17 @@ def test_finding() -> None:
         find("gpt-7")
     with pytest.raises(ModelError, match="in the catalog"):
         find("../x")
+
+
+def test_a_name_that_is_nearly_right() -> None:
+    for wrong in ("smolm2-135m-instruct", "SmolLM2", "smollm2:135m", "smollm2-135m-instruct:q4"):
+        with pytest.raises(ModelNotFound, match=r"Did you mean smollm2-135m-instruct\?"):
+            find(wrong)
+    with pytest.raises(ModelNotFound, match="mean qwen3-4b-instruct-2507 or qwen3-4b"):
+        find("qwen3")
+
+
+def test_a_long_catalog_is_not_a_sentence() -> None:
+    entries = [replace(CATALOG[0], name=f"model-{i}") for i in range(50)]
+    with pytest.raises(ModelNotFound, match="`npurun-tui list` shows what it has"):
+        find("gpt", entries)
