@@ -51,13 +51,25 @@ def normalise(name: str) -> str:
     return bare
 
 
+def sought(name: str) -> str:
+    """`normalise` for who looks for a model: a name that none can have (`llama3.2:1b`) is one that is not here, and
+    what a name of ours may hold is of no use to him.
+
+    Raises:
+        ModelNotFound: no model of this program has such a name.
+    """
+    try:
+        return normalise(name)
+    except ModelError:
+        raise not_here(name) from None
+
+
 def not_here(
     name: str, mend: str = "`npurun-tui list` shows what is here, and what can be pulled."
 ) -> ModelNotFound:
     """The refusal of a name that no model on this machine has. It may be anybody's text."""
-    return ModelNotFound(
-        f"There is no model called {one_line(name, 100)} on this machine.", mend=mend
-    )
+    shown = one_line(name, 100) if name.strip() else repr(name)[:100]
+    return ModelNotFound(f"There is no model called {shown} on this machine.", mend=mend)
 
 
 def fault_of_relative_path(path: str) -> str:

@@ -25,7 +25,7 @@ from npurun_tui.files import sync_folder
 from npurun_tui.models.layout import Layout, kept_bytes
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME, Manifest, main_file
-from npurun_tui.models.names import fault_of_name, normalise, not_here
+from npurun_tui.models.names import fault_of_name, normalise, not_here, sought
 from npurun_tui.models.trees import remove_tree, tree_size, tree_sizes
 from npurun_tui.text import one_line
 
@@ -92,7 +92,7 @@ class ModelStore:
             ModelNotFound: it is not here.
             ManifestInvalid, ModelFileDamaged: it is here and broken.
         """
-        name = normalise(name)
+        name = sought(name)
         folder = self.layout.model(name)
         if not os.path.lexists(folder / FILE_NAME):
             raise self._not_found(name)
@@ -109,12 +109,12 @@ class ModelStore:
             ModelError: its folder holds no `npurun.json`, or could not be deleted.
         """
         folder = dict(self._folders(with_manifest=False)).get(name) or self._folder_or_none(
-            normalise(name)
+            sought(name)
         )
         if folder is None:
             freed = self.discard_partial(name)
             if not freed:
-                raise self._not_found(normalise(name))
+                raise self._not_found(sought(name))
             return freed
         if not os.path.lexists(folder / FILE_NAME):
             raise ModelError(

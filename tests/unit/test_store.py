@@ -128,6 +128,14 @@ def test_no_path_comes_from_a_name(store: ModelStore, name: str) -> None:
     assert [model.name for model in store.scan()[0]] == ["a"]
 
 
+@pytest.mark.parametrize("name", ["llama3.2:1b", "Qwen/Qwen3-4B", "GPT-4o"])
+def test_a_name_of_another_program_is_one_that_is_not_here(store: ModelStore, name: str) -> None:
+    for look in (store.get, store.remove):
+        with pytest.raises(ModelNotFound) as caught:
+            look(name)
+        assert str(caught.value).startswith(f"There is no model called {name} on this machine. ")
+
+
 def test_a_scan_reads_one_small_file_for_each_model(store: ModelStore) -> None:
     """The models' own files are looked at from outside only, however large they are."""
     folders = [add_model(store, f"model-{number:02d}") for number in range(20)]
