@@ -277,6 +277,8 @@ async def test_a_pull_that_fails(tmp_path: Path, index: Index, model: TinyModel)
                 assert response.status_code == code
                 assert list(response.json()) == ["error"]
         assert len(index.requests) == asked
+        for count in range(1, 11):  # the log says why, also where nothing had been streamed yet
+            assert (await here.recorder.last(count)).outcome
 
 
 async def test_a_pull_stops_with_its_client_and_goes_on_with_the_next(

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from npurun_tui.errors import PullFailed
-from npurun_tui.models.pull.events import Event, pull_events
+from npurun_tui.models.pull import Phase, PullProgress, pull
+from npurun_tui.models.pull.events import BEGINNING, Event, PullWords, layer_digest
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import Index, serve, status
 from tests.support.pulling import only_index
@@ -33,7 +34,13 @@ def index(bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index
 
 
 async def events(index: Index, bundle: TinyBundle, store: ModelStore) -> list[Event]:
-    return [each async for each in pull_events(bundle.at(address(index)), store, policy=BLOCKS)]
+    """All that is said of a pull, as the server's route puts it together."""
+    entry = bundle.at(address(index))
+    words = PullWords(layer_digest(entry, store.root))
+    seen = [BEGINNING]
+    async for progress in pull(entry, store, policy=BLOCKS):
+        seen += words.take(progress)
+    return [*seen, *words.closing()]
 
 
 async def test_the_lines_come_in_ollamas_order(
@@ -75,14 +82,61 @@ async def test_what_is_here_already_succeeds_at_once(
     assert {each["digest"] for each in again if "digest" in each} == {digest}
 
 
-async def test_a_failure_is_raised_and_closing_stops_it(
-    index: Index, bundle: TinyBundle, tmp_path: Path
-) -> None:
+async def test_a_failure_is_raised(index: Index, bundle: TinyBundle, tmp_path: Path) -> None:
     store = ModelStore(tmp_path)
     index.always = status(404)
     with pytest.raises(PullFailed):
         await events(index, bundle, store)
-    steps = pull_events(bundle.at(address(index)), store, policy=BLOCKS)
-    assert (await anext(steps))["status"] == "pulling manifest"
-    await steps.aclose()
     assert store.scan() == ([], [])
+
+
+# --- the layer's bar ---------------------------------------------------------------------------
+
+DIGEST = f"sha256:{'a' * 64}"
+
+
+def said(*steps: PullProgress) -> list[tuple[str, int | None, int | None]]:
+    """Status, total and completed of each line that `steps` make, to the good end."""
+    words = PullWords(DIGEST)
+    lines = [event for step in steps for event in words.take(step)] + list(words.closing())
+    assert [line["status"] for line in lines[-3:]] == [*PullWords._CLOSING, "success"]
+    assert all(("digest" in line) is line["status"].startswith("pulling ") for line in lines)
+    return [(line["status"], line.get("total"), line.get("completed")) for line in lines[:-3]]
+
+
+def down(done: int, total: int | None = 100) -> PullProgress:
+    return PullProgress(Phase.DOWNLOADING, done, total)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [(), (PullProgress(Phase.VERIFYING, 100, 100),), (PullProgress(Phase.UNPACKING, 1, 2),)],
+)
+def test_the_bar_is_full_before_what_follows_is_said(after: tuple[PullProgress, ...]) -> None:
+    """The last look at the download comes before its last bytes; a bar that stays at 93 % looks like a failure."""
+    moved = [line[1:] for line in said(down(0), down(93), *after)]
+    assert moved == [(100, None), (100, 93), (100, 100)]
+
+
+def test_the_bar_does_not_go_back_where_the_download_begins_anew() -> None:
+    again = PullProgress(Phase.RESOLVING)
+    moved = [line[2] for line in said(down(60), again, down(0), down(30), down(80), down(100))]
+    assert moved == [60, 60, 60, 80, 100]
+
+
+def test_another_file_has_another_bar() -> None:
+    moved = [line[1:] for line in said(down(60), down(0, 50), down(20, 50))]
+    assert moved == [(100, 60), (50, None), (50, 20), (50, 50)]
+
+
+def test_nothing_is_completed_of_an_unknown_total() -> None:
+    """ollama-python's example makes the bar at the first total, and fails at what is completed before that."""
+    end = PullProgress(Phase.VERIFYING, 70, 70)
+    moved = [line[1:] for line in said(down(0, None), down(60, None), end)]
+    assert moved == [(None, None), (None, None), (70, 70)]
+
+
+def test_what_is_checked_before_a_download_goes_on_is_no_layer() -> None:
+    assert said(PullProgress(Phase.VERIFYING, 10, 20)) == []
+    resumed = said(PullProgress(Phase.VERIFYING, 10, 20), down(20))
+    assert [line[1:] for line in resumed] == [(100, 20), (100, 100)]

@@ -1,48 +1,25 @@
 """A pull in Ollama's words: the lines that its `/api/pull` streams, from the same pipeline as every other pull.
 
-Form and order as Ollama's clients expect them: ollama-js fails where the last line has no `"status": "success"`.
+Form and order as Ollama's clients expect them: ollama-js fails where the last line has no `"status": "success"`, and
+the loop that ollama-python's own example shows makes a layer's bar at its first `total` and breaks at a `completed`
+that comes before one.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from npurun_tui.models.catalog import CatalogEntry
-from npurun_tui.models.pull import Phase, PullProgress, pull
-from npurun_tui.models.pull.limiter import RateLimiter
-from npurun_tui.models.pull.policy import Policy
+from npurun_tui.models.pull.progress import Phase, PullProgress
 from npurun_tui.models.pull.recorded import recorded
-from npurun_tui.models.store import ModelStore
 
 Event = dict[str, Any]
 
 BEGINNING: Final[Event] = {"status": "pulling manifest"}
 """The first event of each pull."""
-
-
-async def pull_events(
-    entry: CatalogEntry,
-    store: ModelStore,
-    *,
-    policy: Policy | None = None,
-    limiter: RateLimiter | None = None,
-) -> AsyncGenerator[Event, None]:
-    """The events of a pull of `entry`, each one JSON object; closing the generator stops the pull, resumably.
-
-    Sizes are bytes. Raises as `npurun_tui.models.pull.pull`: the caller words errors in its own dialect.
-    """
-    yield BEGINNING
-    said = PullWords(layer_digest(entry, store.root))
-    async with aclosing(pull(entry, store, policy=policy, limiter=limiter)) as steps:
-        async for progress in steps:
-            for event in said.take(progress):
-                yield event
-    for event in said.closing():
-        yield event
 
 
 def layer_digest(entry: CatalogEntry, root: Path) -> str:
@@ -56,7 +33,11 @@ def layer_digest(entry: CatalogEntry, root: Path) -> str:
 
 
 class PullWords:
-    """What has been said already: each status comes once, in Ollama's order, and the layer's bar moves between."""
+    """What has been said already: each status comes once, in Ollama's order, and the layer's bar moves between.
+
+    The bar never goes back, though a pull may have to begin anew: it waits there until as much has come again. It is
+    full before what follows is said. Sizes are bytes.
+    """
 
     _CLOSING = ("verifying sha256 digest", "writing manifest")
 
@@ -64,32 +45,40 @@ class PullWords:
         self._digest = digest
         self._closing = list(self._CLOSING)
         self._downloading = False
+        self._total = 0
+        """Of the layer, as was said last; 0 where nobody knows it."""
+        self._done = 0
 
     def take(self, progress: PullProgress) -> Iterator[Event]:
         """The events that `progress` makes."""
         if progress.phase is Phase.DOWNLOADING:
             self._downloading = True
-            yield self._layer(progress)
+            yield self._layer(progress.done, progress.total or 0)
         elif progress.phase is Phase.VERIFYING and self._downloading:
-            yield from self._up_to("verifying sha256 digest")
+            yield from self._up_to("verifying sha256 digest", progress.total or 0)
         elif progress.phase is Phase.UNPACKING:
             yield from self._up_to("writing manifest")
 
     def closing(self) -> Iterator[Event]:
         """The events of a pull's good end: those that were not said, as clients count on them also where a phase was
         too short to be seen, and then the last."""
-        rest, self._closing = self._closing, []
-        for status in (*rest, "success"):
-            yield {"status": status}
+        yield from self._up_to(self._CLOSING[-1])
+        yield {"status": "success"}
 
-    def _up_to(self, status: str) -> Iterator[Event]:
+    def _up_to(self, status: str, total: int = 0) -> Iterator[Event]:
+        total = total or self._total
+        if self._downloading and self._done < total:
+            yield self._layer(total, total)
         while status in self._closing:
             yield {"status": self._closing.pop(0)}
 
-    def _layer(self, progress: PullProgress) -> Event:
+    def _layer(self, done: int, total: int) -> Event:
+        """Where the bar is; another total is another file, whose bar begins anew."""
+        kept = self._done if total == self._total else 0
+        self._total, self._done = total, min(max(done, kept), total)
         event: Event = {"status": f"pulling {self._digest[7:19]}", "digest": self._digest}
-        if progress.total:
-            event["total"] = progress.total
-        if progress.done:
-            event["completed"] = progress.done
+        if total:
+            event["total"] = total
+        if self._done:
+            event["completed"] = self._done
         return event

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 
 import msgspec
@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from npurun_tui.errors import NpurunError
 from npurun_tui.server.errors import error_document, error_response
 from npurun_tui.server.faults import EngineFault, RequestFault, Unready
+from npurun_tui.server.notices import headers
 from npurun_tui.server.records import RequestRecord
 from npurun_tui.server.sse import LAST_WORD
 
@@ -25,9 +26,9 @@ MEDIA = "application/x-ndjson"
 JSON = "application/json; charset=utf-8"
 
 
-def json_response(body: bytes, headers: dict[str, str] | None = None) -> Response:
-    """A whole answer."""
-    return Response(body, headers=headers, media_type=JSON)
+def json_response(body: bytes, notes: Collection[str] = ()) -> Response:
+    """A whole answer; its header has the warnings `notes`."""
+    return Response(body, headers=headers(notes), media_type=JSON)
 
 
 def struct_response(answer: msgspec.Struct) -> Response:
@@ -40,12 +41,19 @@ class NdjsonStream(Response):
 
     media_type = MEDIA
 
-    def __init__(self, lines: AsyncGenerator[bytes, None], record: RequestRecord) -> None:
-        """`lines` are whole, with their line ends."""
+    def __init__(
+        self,
+        lines: AsyncGenerator[bytes, None],
+        record: RequestRecord,
+        notes: Collection[str] = (),
+    ) -> None:
+        """`lines` are whole, with their line ends. `notes` are warnings: those in it when the first line comes are in
+        the header."""
         super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._lines = lines
         self._record = record
+        self._notes = notes
         self._begun = self._ended = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,11 +90,11 @@ class NdjsonStream(Response):
                         await self._begin(send)
                     await send({"type": "http.response.body", "body": line, "more_body": True})
         except NpurunError as error:
+            self._record.outcome = error.message
             if not self._begun:
                 refusal = error_response(error, "ollama", request_id=self._record.id)
                 await refusal(scope, receive, send)
                 return
-            self._record.outcome = error.message
             await self._end(send, _last_line(error))
             return
         await self._end(send)
@@ -107,6 +115,7 @@ class NdjsonStream(Response):
 
     async def _begin(self, send: Send) -> None:
         self._begun = True
+        self.headers.update(headers(self._notes))
         await send(
             {
                 "type": "http.response.start",
