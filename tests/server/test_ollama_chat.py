@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from npurun_tui.engine.messages import ChatMessage, ToolCall
 from npurun_tui.errors import ContextOverflow, EngineCrashed, EngineLoadFailed
 from npurun_tui.models.store import ModelStore
-from npurun_tui.server.asking import Loading, Queued, Reading, Sampling, Text
+from npurun_tui.server.asking import Event, Loading, Queued, Reading, Sampling, Text, Warned
 from npurun_tui.server.config import ServerConfig
 from npurun_tui.server.faults import Busy, ContextLength, UnknownModel
 from npurun_tui.server.tokens import hash_token
@@ -184,6 +185,19 @@ async def test_a_stream_that_is_broken_off_says_so_and_ends_whole(root: Path, ho
         lines = await asyncio.wait_for(asking, 10)
         assert lines[0]["message"]["content"] == "Hel"
         assert list(lines[-1]) == ["error"]
+
+
+@pytest.mark.parametrize("pieces", [[Text("x")], []])
+async def test_a_warning_that_is_known_before_a_streams_first_line_is_in_its_header(
+    root: Path, pieces: list[Text]
+) -> None:
+    early = ("The conversation did not fit the context window: 2 old messages left out.",)
+    late = ("The answer took longer than this server allows.",) if pieces else ()
+    steps: list[Event] = [Queued(2), Warned(early), *pieces, done(warnings=early + late)]
+    async with site(root, steps) as here:
+        response = await here.post("/api/chat", body("/api/chat"))
+    assert response.headers["x-npurun-warning"] == "messages-dropped"
+    assert json.loads(response.text.splitlines()[-1])["warnings"] == [*early, *late]
 
 
 async def test_warnings_are_told(root: Path) -> None:

@@ -10,14 +10,14 @@ from typing import cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from npurun_tui.server.asking import Ask, Call, Done, Event, Text, Thought
+from npurun_tui.server.asking import Ask, Call, Done, Event, Text, Thought, Warned
 from npurun_tui.server.bodies import read_body
 from npurun_tui.server.clients import short_client
 from npurun_tui.server.collected import collect
 from npurun_tui.server.context import ModelCard, ServerContext, record_of, require_admin
 from npurun_tui.server.disconnect import unless_gone
 from npurun_tui.server.faults import BadRequest, EngineFault, Unsupported
-from npurun_tui.server.notices import TOOLS_SKIPPED, headers
+from npurun_tui.server.notices import TOOLS_SKIPPED
 from npurun_tui.server.ollama.asks import (
     keep_alive_of,
     messages_of,
@@ -163,23 +163,27 @@ class Answering:
         ask = replace(ask, client=short_client(record.client))
         events = observe(record, self._context.answerer.answer(ask, record.id), ask.tally)
         if stream:
-            return NdjsonStream(_lines(events, words, record.model), record)
+            said = [*notes]
+            return NdjsonStream(_lines(events, words, record.model, said), record, said)
         with ollamas_words(record.model):
             whole = await unless_gone(request, collect(events))
         body = words.whole(whole.done, whole.text, whole.thinking, whole.calls)
-        return json_response(body, headers((*notes, *whole.done.warnings)))
+        return json_response(body, (*notes, *whole.done.warnings))
 
 
 async def _lines(
-    events: AsyncIterator[Event], words: Words, name: str
+    events: AsyncIterator[Event], words: Words, name: str, notes: list[str]
 ) -> AsyncGenerator[bytes, None]:
-    """The answer's lines; nothing for what comes before its first piece."""
+    """The answer's lines; nothing for what comes before its first piece, but that warnings go into `notes`."""
     with ollamas_words(name):
         async with aclosing(cast("AsyncGenerator[Event, None]", events)) as each:
             async for event in each:
                 if isinstance(event, Text | Thought | Call):
                     yield words.piece(event)
+                elif isinstance(event, Warned):
+                    notes += event.warnings
                 elif isinstance(event, Done):
+                    notes += event.warnings
                     yield words.whole(event) + b"\n"
                     return
     raise EngineFault("The answer broke off without an end.")
