@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from npurun_tui import units
+from npurun_tui.commands.models import whole_again
 from npurun_tui.commands.tables import write_facts, write_json, write_line
 from npurun_tui.engine.genie.processor import processor_of
 from npurun_tui.engine.spec import BACKEND_LABELS
@@ -33,6 +34,7 @@ def inspect(paths: Paths, target: str, *, check: bool, json: bool) -> int:
         HashMismatch: a file is not what the manifest says; printed all the same.
     """
     model = _installed(ModelStore(paths.models), target)
+    mend = whole_again(paths, model.name) if model is not None else ""
     if model is None:
         if not target.strip():
             raise UsageError("convert inspect needs a model's name, a folder or a .gguf file.")
@@ -40,7 +42,7 @@ def inspect(paths: Paths, target: str, *, check: bool, json: bool) -> int:
         if not os.path.lexists(path / FILE_NAME):
             return _tell_description(examine(path), json=json)
         model = _lying(path)
-    return _tell_model(model, check=check, json=json)
+    return _tell_model(model, mend, check=check, json=json)
 
 
 def _installed(store: ModelStore, target: str) -> InstalledModel | None:
@@ -74,7 +76,7 @@ def _lying(folder: Path) -> InstalledModel:
 # --- a manifest ----------------------------------------------------------------------------------
 
 
-def _tell_model(model: InstalledModel, *, check: bool, json: bool) -> int:
+def _tell_model(model: InstalledModel, mend: str, *, check: bool, json: bool) -> int:
     verdicts = _verdicts(model, quiet=json) if check else None
     faults = [path for path, verdict in (verdicts or {}).items() if verdict is not Verdict.SAME]
     if json:
@@ -89,14 +91,14 @@ def _tell_model(model: InstalledModel, *, check: bool, json: bool) -> int:
             document["verification"] = {path: verdict.value for path, verdict in verdicts.items()}
         write_json(document)
     else:
-        origin = f"the manifest of {units.size(model.size)}"
+        origin = f"{'an installed model' if mend else 'a model'}, {units.size(model.size)}"
         _write(_rows(model.manifest, {}), [("folder", str(model.folder)), ("is", origin)])
         _write_files(model, verdicts)
     if faults:
         raise HashMismatch(
             f"{one_line(model.name, 100)} is not what its manifest says: "
             f"{one_line(', '.join(faults), 300)}.",
-            mend="Put the right files back, or make the manifest anew with --force.",
+            mend=mend or "Put the right files back, or make the manifest anew with --force.",
         )
     return 0
 
@@ -150,7 +152,8 @@ def _tell_description(found: Description, *, json: bool) -> int:
         write_line(one_line(note, 500))
     if found.missing:
         flags = " and ".join(found.missing)
-        write_line(f"\nNo file says what {flags} would: `convert manifest` needs it given.")
+        them = "it" if len(found.missing) == 1 else "them"
+        write_line(f"\nNo file says what {flags} would: give {them} to `convert manifest`.")
     return 0
 
 

@@ -159,18 +159,19 @@ def show(paths: Paths, name: str, *, json: bool, verify: bool) -> int:
     if faults:
         raise HashMismatch(
             f"{model.name} is not what its manifest says: {one_line(', '.join(faults), 300)}.",
-            mend=_mend(paths, model.name),
+            mend=whole_again(paths, model.name),
         )
     if verify and not covers_main(model):
         raise ModelError(
             f"The manifest of {model.name} has no sha256 of {one_line(model.manifest.files.main, 200)}, "
             "so nothing says whether that is whole.",
-            mend=_mend(paths, model.name),
+            mend=whole_again(paths, model.name),
         )
     return 0
 
 
-def _mend(paths: Paths, name: str) -> str:
+def whole_again(paths: Paths, name: str) -> str:
+    """How the installed model `name`, whose files are not what they were, becomes whole."""
     if any(entry.name == name for entry in known_catalog(paths)):
         return f"`npurun-tui pull {name} --force` replaces it."
     return "Bring it here again from where it came: `npurun-tui convert manifest --force`."

@@ -189,6 +189,21 @@ def test_inspect_compares(
     assert "when it was installed" in capsys.readouterr().err
 
 
+def test_inspect_says_what_makes_a_model_whole_again(
+    store: ModelStore, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, mend in (
+        ("mine", "`npurun-tui convert manifest --force`"),
+        ("phi-3.5-mini", "`npurun-tui pull phi-3.5-mini --force`"),
+    ):
+        assert main(["convert", "manifest", str(bundle), "--quant", "w4a16", "--name", name]) == 0
+        (store.root / name / "bundle" / "config.json").unlink()
+        assert main(["convert", "inspect", name]) == 1
+        out, error = capsys.readouterr()
+        assert "an installed model, " in out
+        assert mend in error
+
+
 def test_inspect_of_what_is_not_there(
     store: ModelStore, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
