@@ -16,7 +16,7 @@ from typing import Any, Final
 from npurun_tui.engine.genie.graphs import Graphs
 from npurun_tui.engine.genie.vocabulary import Vocabulary, read_vocabulary
 from npurun_tui.engine.spec import SimpleTemplate
-from npurun_tui.errors import ModelError, ModelFileDamaged
+from npurun_tui.errors import ManifestInvalid, ModelError, ModelFileDamaged
 from npurun_tui.files import from_home
 from npurun_tui.models import bundles
 from npurun_tui.models.describe_files import Facts, read_facts_file, read_text
@@ -28,8 +28,9 @@ from npurun_tui.models.describe_values import (
     clean_version,
     kind_of,
     offer_facts,
+    offer_manifest,
 )
-from npurun_tui.models.manifest import LOCAL, NO_SDK, Files, Manifest
+from npurun_tui.models.manifest import FILE_NAME, LOCAL, NO_SDK, Files, Manifest
 from npurun_tui.models.names import MAX_NAME, fault_of_name, normalise
 from npurun_tui.text import one_line
 
@@ -177,7 +178,10 @@ def _bundle(path: Path, name: str, values: Values) -> Description:
     files = [read_facts_file(root / file) for file in _FACT_FILES]
     values.origins |= {"vocab": bundles.CONFIG, "context": bundles.CONFIG}
     offer_facts(values, files)
-    template, origin, notes = _template(root, tokenizer, vocabulary, files)
+    old = _old_manifest(path)
+    if old:
+        offer_manifest(values, old)
+    template, origin, notes = _template(root, tokenizer, vocabulary, files, old)
     if template:
         values.origins["chat_template"] = origin
     tiers = facts.graphs.contexts
@@ -227,16 +231,30 @@ def _tokenizer_path(document: dict[str, object]) -> str:
     return posixpath.normpath(path.replace("\\", "/"))
 
 
+def _old_manifest(folder: Path) -> Manifest | None:
+    """The manifest that lies in `folder` already, as the Rust program writes one; None where it is none."""
+    try:
+        return Manifest.read(folder)
+    except ManifestInvalid:
+        return None
+
+
 def _template(
-    root: Path, tokenizer: str, vocabulary: Vocabulary, files: list[Facts]
+    root: Path,
+    tokenizer: str,
+    vocabulary: Vocabulary,
+    files: list[Facts],
+    old: Manifest | None,
 ) -> tuple[SimpleTemplate | None, str, list[str]]:
-    """`(template, where it was read, notes)`: the tokenizer's own, else the publisher's pieces, else its tokens'."""
+    """`(template, where it was read, notes)`: the tokenizer's own, else the publisher's pieces, else an older
+    manifest's, else its tokens'."""
     notes: list[str] = []
     for file, source in _jinja(root, vocabulary):
         template, why = cut_safely(source, vocabulary.bos, vocabulary.eos)
         if template:
             return template, f"{file} (Jinja, cut apart)", notes
-        notes.append(f"{file} has a chat template that stays as it is: {why.rstrip('.')}.")
+        used = "is used as it is" if vocabulary.template else "is not used"
+        notes.append(f"{file} has a chat template that {used}: {why.rstrip('.')}.")
         if (
             vocabulary.template
         ):  # the engine uses it itself, so pieces from elsewhere could only contradict it
@@ -246,7 +264,11 @@ def _template(
         system = facts.get("default_system_prompt", "system_prompt")
         if template := from_affixes(affixes, system):
             return template, facts.file, notes
+    if old and old.template:
+        return old.template, FILE_NAME, notes
     template, family = from_tokens(vocabulary.special)
+    if template is None:
+        notes.append("No file has a chat template, and the control tokens are no known family's.")
     return template, f"{tokenizer} (its control tokens are {family}'s)", notes
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from npurun_tui.errors import UsageError
 from npurun_tui.models.describe_files import Facts
+from npurun_tui.models.manifest import FILE_NAME, NO_SDK, Manifest
 from npurun_tui.models.quantisation import rust_kind
 from npurun_tui.text import one_line
 
@@ -67,6 +68,14 @@ def offer_facts(values: Values, files: Sequence[Facts]) -> None:
             "qairt", "qairt_version", "qairt_sdk_version", "qnn_sdk", "qnn_sdk_version"
         )
         values.offer("qnn_sdk", clean_version(version), facts.file)
+
+
+def offer_manifest(values: Values, manifest: Manifest) -> None:
+    """Offer what an older manifest of the same files says; it knows less well than they do."""
+    values.offer("arch", manifest.arch, FILE_NAME)
+    values.offer("quant", manifest.quant, FILE_NAME)
+    if manifest.qnn_sdk != NO_SDK:
+        values.offer("qnn_sdk", clean_version(manifest.qnn_sdk), FILE_NAME)
 
 
 def kind_of(label: str) -> str:

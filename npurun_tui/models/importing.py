@@ -15,16 +15,24 @@ from pathlib import Path
 from typing import Final, Literal
 
 from npurun_tui import units
-from npurun_tui.errors import DiskFull, ModelError, ModelNotFound, UsageError
+from npurun_tui.errors import DiskFull, ModelError, ModelFileDamaged, ModelNotFound, UsageError
 from npurun_tui.files import from_home, is_disk_full
-from npurun_tui.models.bundles import set_flags
+from npurun_tui.models.bundles import CONFIG, load_config, set_flags
 from npurun_tui.models.describe import Description, describe
+from npurun_tui.models.describe_files import check_paths
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME, Files, Flag, Manifest
 from npurun_tui.models.pull.install import UNPACKED, check_place, install, recover
 from npurun_tui.models.sizes import sizes_of
 from npurun_tui.models.store import InstalledModel, ModelStore
-from npurun_tui.models.transfer import Item, Transfer, item_of, items_below, sync_folders
+from npurun_tui.models.transfer import (
+    Item,
+    Transfer,
+    is_link,
+    item_of,
+    items_below,
+    sync_folders,
+)
 from npurun_tui.text import one_line
 
 How = Literal["copy", "link", "move"]
@@ -106,12 +114,12 @@ def adopt(
     if name != folder.name:
         raise UsageError(f"The folder's name {one_line(folder.name, 100)!r} is no model name.")
     with _failures(store.root), model_lock(store.layout.partial_root, name):
-        items = _items(found)
-        work = Transfer(sum(item.size for item in items), progress, check)
-        flags = set_flags(found.root, found.graphs) if found.is_bundle else ()
-        items = _items(found)  # a patched config has another size
         prefix = found.root.resolve().relative_to(folder.resolve()).as_posix()
         prefix = "" if prefix == "." else f"{prefix}/"
+        _complete(found, prefix, {}, ()).check(folder)  # before the config is touched
+        flags = set_flags(found.root, found.graphs) if found.is_bundle else ()
+        items = _items(found)  # after it: a patched config has another size
+        work = Transfer(sum(item.size for item in items), progress, check)
         hashes = {prefix + item.name: work.hash(item) for item in items if item.name != FILE_NAME}
         _write(_complete(found, prefix, hashes, flags), folder)
         return store.get(name)
@@ -129,6 +137,7 @@ class _Import:
         self._force = force
         self._items = [item for item in _items(found) if item.name != FILE_NAME]
         self._total = sum(item.size for item in self._items)
+        self._prefix = f"{BUNDLE}/" if found.is_bundle else ""
 
     def run(
         self, progress: Callable[[int, int], None], check: Callable[[], None]
@@ -137,6 +146,8 @@ class _Import:
         self._check_source()
         self._check_free()
         self._check_room()
+        # What no manifest can hold is told now, and not after gigabytes.
+        _complete(self._found, self._prefix, {}, ()).check(self._layout.model(self._name))
         try:
             self._bring(Transfer(self._total, progress, check))
             install(self._layout, self._name)
@@ -159,7 +170,8 @@ class _Import:
                 f"{shown} is where the model would be put.",
                 mend="Use --in-place, or another --name.",
             )
-        if self._how == "move" and any(item.linked for item in self._items):
+        linked = any(item.linked for item in self._items)
+        if self._how == "move" and (linked or is_link(self._found.root)):
             raise UsageError(
                 f"{shown} leads to its files by links, and what they lead to may be another's.",
                 mend="Use --copy.",
@@ -204,7 +216,7 @@ class _Import:
     def _bring(self, work: Transfer) -> None:
         """Everything into the folder that is to become the model, the manifest last."""
         found, unpacked = self._found, self._layout.partial(self._name) / UNPACKED
-        prefix = f"{BUNDLE}/" if found.is_bundle else ""
+        prefix = self._prefix
         unpacked.mkdir(parents=True)
         hashes = {
             prefix + item.name: self._bring_one(work, item, unpacked / prefix / item.name)
@@ -212,6 +224,8 @@ class _Import:
         }
         flags: tuple[Flag, ...] = ()
         if found.is_bundle:
+            # Hidden files are not brought, and the config may have changed since: what it names must be here.
+            check_paths(unpacked / BUNDLE, load_config(unpacked / BUNDLE / CONFIG))
             flags = set_flags(unpacked / BUNDLE, found.graphs)
             for name in {prefix + flag.file for flag in flags if flag.value is True}:
                 hashes[name] = Transfer(0, _unwatched, _unstopped).hash(item_of(unpacked / name))
@@ -230,11 +244,14 @@ class _Import:
 
 
 def _items(found: Description) -> list[Item]:
-    return (
-        items_below(found.root)
-        if found.is_bundle
-        else [item_of(found.root / found.manifest.files.model)]
-    )
+    """The model's files where they lie. Raises ModelFileDamaged."""
+    try:
+        if found.is_bundle:
+            return items_below(found.root)
+        return [item_of(found.root / found.manifest.files.model)]
+    except OSError as error:
+        shown = one_line(str(error.filename or found.root), 300)
+        raise ModelFileDamaged(f"{shown} cannot be read: {error.strerror or error}.") from error
 
 
 def _complete(
@@ -262,11 +279,12 @@ def _write(manifest: Manifest, folder: Path) -> None:
 
 
 def _remove(items: list[Item], root: Path | None) -> None:
-    """Delete the source's files, and of a bundle in `root` the folders that are empty then. What resists stays: the
-    model is in place."""
+    """Delete the source's files, and of a bundle in `root` the folders that are empty then. What resists stays, for the
+    model is in place; so does what somebody has written to since it was listed, for that is in no model."""
     for item in items:
         with suppress(OSError):
-            item.path.unlink()
+            if item.untouched:
+                item.path.unlink()
     folders = {item.path.parent for item in items} | {root} if root else set()
     for folder in sorted(folders, reverse=True):
         with suppress(OSError):

@@ -10,9 +10,10 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from npurun_tui.errors import ModelError, ModelFileDamaged
 from npurun_tui.files import sync_folder
@@ -36,8 +37,16 @@ class Item:
     name: str
     path: Path
     size: int
+    changed: int = 0
+    """When it was last written to, in ns since 1970, as it was listed."""
     linked: bool = False
     """The source named a link to it."""
+
+    @property
+    def untouched(self) -> bool:
+        """Whether what lies there is still what was listed."""
+        facts = self.path.lstat()
+        return (facts.st_size, facts.st_mtime_ns) == (self.size, self.changed)
 
 
 def items_below(folder: Path) -> list[Item]:
@@ -68,16 +77,17 @@ def _walk(folder: Path, prefix: str, depth: int) -> Iterator[Item]:
             if entry.name.startswith(".") or entry.name == "__MACOSX":
                 continue
             name, path = prefix + entry.name, folder / entry.name
-            if entry.is_dir(follow_symlinks=False) and not _is_junction(path):
+            if entry.is_dir(follow_symlinks=False) and not is_link(path):
                 yield from _walk(path, f"{name}/", depth + 1)
             else:
                 yield _item(path, name, path.lstat())
 
 
-def _is_junction(folder: Path) -> bool:
-    """A folder on Windows that stands for another one; Python calls it a folder and not a link."""
-    tag: int = getattr(folder.lstat(), "st_reparse_tag", 0)
-    return tag != 0
+def is_link(folder: Path) -> bool:
+    """Whether `folder` stands for another one: a link, or a junction, which Python calls a folder on Windows."""
+    facts = folder.lstat()
+    tag: int = getattr(facts, "st_reparse_tag", 0)
+    return tag != 0 or stat.S_ISLNK(facts.st_mode)
 
 
 def _item(path: Path, name: str, facts: os.stat_result) -> Item:
@@ -93,7 +103,7 @@ def _item(path: Path, name: str, facts: os.stat_result) -> Item:
         raise ModelFileDamaged(
             f"{shown} in the source cannot be a model file's name: it {fault}.", mend="Rename it."
         )
-    return Item(name, path, facts.st_size)
+    return Item(name, path, facts.st_size, facts.st_mtime_ns)
 
 
 class Transfer:
@@ -131,7 +141,7 @@ class Transfer:
                 f"{one_line(item.name, 200)} cannot be linked into the models' folder: {error}.",
                 mend="Links need one volume that has them; use --copy.",
             ) from error
-        return self.hash(Item(item.name, target, item.size))
+        return self.hash(replace(item, path=target))
 
     def hash(self, item: Item) -> str:
         """The sha256 of a file that stays where it is. Raises ModelFileDamaged, OSError."""
@@ -142,19 +152,44 @@ class Transfer:
 
     def _blocks(self, item: Item) -> Iterator[bytes]:
         self._check()
-        # Opened anew, so seen anew: what is there now must still be the file that was listed.
-        descriptor = os.open(item.path, os.O_RDONLY | _NO_FOLLOW | _BINARY)
+        with _reading(item):
+            # Opened anew, so seen anew: what is there now must still be the file that was listed.
+            descriptor = os.open(item.path, os.O_RDONLY | _NO_FOLLOW | _BINARY)
         with os.fdopen(descriptor, "rb") as file:
-            facts = os.fstat(file.fileno())
-            if not stat.S_ISREG(facts.st_mode) or facts.st_size != item.size:
-                raise ModelFileDamaged(
-                    f"{one_line(item.name, 200)} changed while it was read.", mend="Try again."
-                )
-            while block := file.read(BLOCK):
+            before = os.fstat(file.fileno())
+            if not stat.S_ISREG(before.st_mode) or before.st_size != item.size:
+                raise _changed(item)
+            while block := _read(file, item):
                 self._check()
                 yield block
                 self._done += len(block)
                 self._progress(self._done, self._total)
+            after = os.fstat(file.fileno())
+            if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+                raise _changed(item)
+
+
+def _read(file: BinaryIO, item: Item) -> bytes:
+    with _reading(item):
+        return file.read(BLOCK)
+
+
+@contextmanager
+def _reading(item: Item) -> Iterator[None]:
+    """Say of which file of the source it was that something failed, and not that the models' folder is at fault."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelFileDamaged(
+            f"{one_line(item.name, 200)} of the source cannot be read: {error.strerror or error}."
+        ) from error
+
+
+def _changed(item: Item) -> ModelFileDamaged:
+    return ModelFileDamaged(
+        f"{one_line(item.name, 200)} changed while it was read.",
+        mend="Try again when nothing writes to it any more.",
+    )
 
 
 def sync_folders(root: Path) -> None:

@@ -91,6 +91,54 @@ def test_we_read_what_the_rust_program_writes(store: ModelStore, source: Path) -
     assert store.get("phi-3.5-mini").manifest.arch == "phi3"
 
 
+RUST: dict[str, Any] = {
+    "name": "phi-3.5-mini",
+    "version": "0.1.0",
+    "arch": "phi3",
+    "vocab": 32064,
+    "context": 4096,
+    "quant": "w4a16",
+    "qnn_sdk": "2.43.1",
+    "files": {
+        "tokenizer": "bundle/phi_x/tokenizer.json",
+        "genie_config": "bundle/phi_x/genie_config.json",
+    },
+    "chat_template": {"system_prompt": "s", "template": "{system}{user}"},
+    "sha256": {},
+}
+
+
+def test_a_folder_of_the_rust_program_is_taken_with_what_its_manifest_says(
+    store: ModelStore, tmp_path: Path
+) -> None:
+    """Its bundle lies two folders deeper; in place the manifest is made anew, elsewhere the model is brought here."""
+    outside, inside = tmp_path / "elsewhere" / "phi", store.root / "phi"
+    for folder in (outside, inside):
+        make_bundle(folder / "bundle" / "phi_x", special=())
+        (folder / "npurun.json").write_text(json.dumps(RUST))
+    brought = import_model(outside, store, name="other").manifest
+    made = adopt(inside, store, force=True).manifest
+    for manifest in (brought, made):
+        assert (manifest.arch, manifest.quant, manifest.qnn_sdk) == ("phi3", "w4a16", "2.43.1")
+        assert manifest.template is not None
+        assert manifest.template.system_prompt == "s"
+        assert (manifest.vocab, manifest.tiers) == (151936, (512, 4096))  # the bundle's own word
+    assert made.files.genie_config == "bundle/phi_x/genie_config.json"
+    assert brought.files.genie_config == "bundle/genie_config.json"
+
+
+def test_a_pull_of_the_rust_program_that_was_killed_is_finished_in_place(
+    store: ModelStore,
+) -> None:
+    """It unpacks where the model is to be and writes its manifest last."""
+    folder = store.root / "phi"
+    make_bundle(folder / "bundle" / "phi_x")
+    (folder / ".pull.zip").write_bytes(b"PK")
+    model = adopt(folder, store, arch="phi3", quant="w4a16")
+    assert model.manifest.files.tokenizer == "bundle/phi_x/tokenizer.json"
+    assert {verdict for _, verdict in verify(model)} == {Verdict.SAME}
+
+
 # --- copying, linking, moving ----------------------------------------------------------------------
 
 
@@ -150,6 +198,83 @@ def test_a_move_leaves_nothing_behind(store: ModelStore, source: Path) -> None:
     model = import_model(source, store, quant="w4a16", how="move")
     assert not source.exists()
     assert set(snapshot(model.folder / "bundle")) == names
+
+
+def test_a_move_leaves_what_was_written_meanwhile(store: ModelStore, source: Path) -> None:
+    """Of a file that was copied, what somebody wrote afterwards is in no model."""
+    config = source / "config.json"
+
+    def progress(done: int, total: int) -> None:
+        if done == total:
+            config.write_text('{"model_type": "mine"}')
+
+    import_model(source, store, quant="w4a16", how="move", progress=progress)
+    assert snapshot(source) == {"config.json": b'{"model_type": "mine"}'}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("below", [True, False])
+def test_a_move_takes_nothing_that_a_link_leads_to(
+    store: ModelStore, source: Path, below: bool
+) -> None:
+    before = snapshot(source)
+    folder = source.parent / "links"
+    folder.mkdir()
+    (folder / "link").symlink_to(source, target_is_directory=True)
+    with pytest.raises((ModelError, UsageError), match=r"no Genie bundle|by links"):
+        import_model(
+            folder if below else folder / "link", store, name="m", quant="w4a16", how="move"
+        )
+    assert snapshot(source) == before
+    assert nothing_left(store, "m")
+
+
+MUTATIONS = {"os.rename", "os.remove", "os.rmdir", "os.link"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked copies of this process")
+def test_a_move_that_is_killed_at_any_step_loses_nothing(tmp_path: Path) -> None:
+    """Before each change of the file system in turn the process is gone."""
+    kept = make_bundle(tmp_path / "kept", files={"config.json": {"model_type": "qwen3"}})
+    (kept / "model_part_1_of_2.bin").write_bytes(b"token_ar1_cl512".ljust(1 << 20, b"x"))
+    config = (kept / "genie_config.json").read_bytes()  # the one file that is not moved as it is
+    whole = set(snapshot(kept).values()) - {config}
+    step, ended = 0, False
+    while not ended:
+        step += 1
+        place = tmp_path / str(step)
+        source, store = place / "source", ModelStore(place / "models")
+        shutil.copytree(kept, source)
+        ended = _killed_before(step, source, store)
+        assert whole <= set(snapshot(place).values()), step
+        installed, broken = store.scan()
+        assert not broken
+        if not installed:  # then the source is what it was
+            assert set(snapshot(source).values()) == {*whole, config}, step
+    assert step > 10
+    assert not source.exists()
+
+
+def _killed_before(step: int, source: Path, store: ModelStore) -> bool:
+    """Move `source` in a child that is gone before its change number `step`; whether it came to its end instead."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    left = step
+
+    def hook(event: str, _arguments: object) -> None:
+        nonlocal left
+        if event in MUTATIONS:
+            left -= 1
+            if not left:
+                os._exit(9)
+
+    os.fsync = lambda fd: None  # a killed process needs none
+    sys.addaudithook(hook)
+    try:
+        import_model(source, store, quant="w4a16", how="move")
+    finally:
+        os._exit(0)
 
 
 def test_a_move_leaves_what_it_did_not_take(store: ModelStore, source: Path) -> None:
@@ -299,12 +424,69 @@ def test_names_that_another_platform_cannot_have(
     assert nothing_left(store)
 
 
+@pytest.mark.parametrize("how", ["copy", "link", "move"])
+def test_a_file_that_changes_while_it_is_hashed(store: ModelStore, source: Path, how: How) -> None:
+    """Of the same length, as a download into a file of its final size is."""
+    weights = source / "model_part_1_of_2.bin"
+    weights.write_bytes(b"token_ar1_cl512".ljust(3 << 20, b"x"))
+
+    def progress(done: int, _total: int) -> None:
+        if 1 << 20 < done < 3 << 20:
+            with weights.open("r+b") as file:
+                file.write(b"y")
+            os.utime(weights, ns=(done, done))
+
+    with pytest.raises(ModelFileDamaged, match="changed while it was read"):
+        import_model(source, store, quant="w4a16", how=how, progress=progress)
+    assert nothing_left(store)
+    assert weights.exists()
+
+
+def test_a_source_that_cannot_be_read_is_named_and_not_the_models_folder(
+    store: ModelStore, source: Path
+) -> None:
+    """It is gone when its turn comes."""
+
+    def progress(_done: int, _total: int) -> None:
+        (source / "tokenizer.json").unlink(missing_ok=True)
+
+    with pytest.raises(ModelFileDamaged, match=r"^tokenizer\.json of the source cannot be read"):
+        import_model(source, store, quant="w4a16", progress=progress)
+    assert nothing_left(store)
+
+
+def test_a_config_that_names_a_hidden_file(store: ModelStore, source: Path) -> None:
+    """Hidden files are not brought, so the model would not load."""
+    config = source / "genie_config.json"
+    config.write_text(config.read_text().replace("model_part_2_of_2.bin", ".part2.bin"))
+    (source / "model_part_2_of_2.bin").rename(source / ".part2.bin")
+    for how in ("copy", "move"):
+        with pytest.raises(ModelFileDamaged, match=r"\.part2\.bin.* not in the bundle"):
+            import_model(source, store, quant="w4a16", how=how)
+    assert (source / ".part2.bin").exists()
+    assert nothing_left(store)
+
+
 def test_figures_that_no_manifest_can_hold(store: ModelStore, source: Path) -> None:
     config = source / "genie_config.json"
     config.write_text(config.read_text().replace("151936", str(2**40)))
     with pytest.raises(ModelError, match="vocab"):
         import_model(source, store, quant="w4a16")
+    config.write_text(
+        config.read_text().replace(str(2**40), "1").replace("tokenizer.json", "t*.json")
+    )
+    (source / "tokenizer.json").rename(source / "t*.json")
+    before = snapshot(source)
+    read: list[int] = []
+    with pytest.raises(ModelError, match=r"t\*\.json"):
+        import_model(source, store, quant="w4a16", progress=lambda done, _: read.append(done))
+    assert not read  # told before gigabytes were copied
     assert nothing_left(store)
+    folder = store.root / "mine"
+    shutil.copytree(source, folder)
+    with pytest.raises(ModelError, match="tokenizer"):
+        adopt(folder, store, quant="w4a16")
+    assert snapshot(folder) == before  # no flag was set in what does not become a model
 
 
 # --- ends in the middle ------------------------------------------------------------------------------
