@@ -1,6 +1,6 @@
 """The Textual application: builds the services, owns their lifetime, and holds what belongs to no single tab.
 
-That is: the table of tabs, themes, the command palette, help, quitting, and what happens on a fault of our own.
+That is: the command palette, help, quitting, and what happens on a fault of our own. The tabs are made in `own_tabs`.
 Nothing heavy is imported before the first paint; `tests/unit/test_imports.py` keeps it so.
 """
 
@@ -10,8 +10,7 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,116 +19,32 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.screen import Screen
-from textual.widget import Widget
 
 from npurun_tui import __version__
 from npurun_tui.crash import crash_sentence, write_crash_file
 from npurun_tui.errors import ModelBusy, NpurunError
 from npurun_tui.logs import configure_logging
+from npurun_tui.reports import Reports
 from npurun_tui.screens.main import MainScreen
 from npurun_tui.screens.tabs import Commanding, TabSpec, plain_command
 from npurun_tui.services import Services
 from npurun_tui.settings import Paths, Settings
 from npurun_tui.stylesheets import stylesheets
-from npurun_tui.text import one_line
+from npurun_tui.themes import ThemeChoice
 from npurun_tui.widgets.alt_digits import free_alt_digits
 from npurun_tui.widgets.notices import say
 from npurun_tui.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
     from npurun_tui.attach.services import Attachment
-    from npurun_tui.bench.events import BenchEvent
-    from npurun_tui.engine.engine import EngineStatus
     from npurun_tui.engine.spec import ModelSpec
-    from npurun_tui.engine.surface import AnyEngine
-    from npurun_tui.hardware.summary import RuntimeSummary
-    from npurun_tui.models.catalog import CatalogEntry
-    from npurun_tui.models.fit import MachineFacts
-    from npurun_tui.models.jobs import PullJob, PullManager
     from npurun_tui.screens.quit import OnTheWay
     from npurun_tui.server.control import ServerControl
-    from npurun_tui.server.state import ServerStatus
 
 log = logging.getLogger(__name__)
 
-DARK, LIGHT = "textual-dark", "textual-light"
-
 AT_START = "○ stopped  no model  permit: free"
 """What `status_text.describe` says of an engine that was never used; importing it would cost the first paint."""
-
-
-def _catalog(paths: Paths) -> Sequence[CatalogEntry]:
-    """What can be pulled. Called in a thread, at each look at the disk."""
-    from npurun_tui.models.remote.known import known_catalog
-
-    return known_catalog(paths)
-
-
-async def _machine() -> MachineFacts:
-    """What decides whether a model runs here; a second or more the first time."""
-    from npurun_tui.models import fit
-
-    return await asyncio.to_thread(fit.machine_facts)
-
-
-def _models_pane(app: WorkbenchApp) -> Widget:
-    from npurun_tui.screens.models import ModelsPane
-
-    return ModelsPane(
-        app.services.store,
-        app.follow_pulls(),
-        partial(_catalog, app.services.paths),
-        in_use=app.model_in_use,
-        released=app.model_released,
-        runtime=app.runtime,
-        machine=_machine,
-    )
-
-
-def _chat_pane(app: WorkbenchApp) -> Widget:
-    from npurun_tui.screens.chat import ChatPane
-
-    services = app.services
-    return ChatPane(
-        app.follow_engine(),
-        services.chats,
-        services.remembered,
-        spec_of=services.spec_of,
-        installed=services.installed_names,
-        before_load=app.before_load,
-    )
-
-
-def _bench_pane(app: WorkbenchApp) -> Widget:
-    from npurun_tui import bench_tab
-    from npurun_tui.screens.bench import BenchPane
-
-    app.follow_bench()
-    parts = bench_tab.here(app.services, app.follow_engine, app.before_load)
-    return BenchPane(parts, app.services.remembered)
-
-
-def _server_pane(app: WorkbenchApp) -> Widget:
-    from npurun_tui.screens.server import ServerPane
-    from npurun_tui.server.config import ServerConfig
-
-    services = app.services
-    return ServerPane(
-        app.follow_server(),
-        app.engine_status,
-        services.remembered,
-        ServerConfig(max_queue=services.settings.max_queue),
-        services.installed_names,
-    )
-
-
-TABS: tuple[tuple[str, str, Callable[[WorkbenchApp], Widget]], ...] = (
-    ("models", "Models", _models_pane),
-    ("chat", "Chat", _chat_pane),
-    ("bench", "Bench", _bench_pane),
-    ("server", "Server", _server_pane),
-)
-"""Every tab that works: id, title, and how its pane is made."""
 
 
 class WorkbenchApp(App[None]):
@@ -171,9 +86,10 @@ class WorkbenchApp(App[None]):
         """Address and token of the server to which the person wants to be attached, once this app has ended."""
         self._token = token
         self._model_at_start = model
-        self._place = ""
-        self._following: list[Callable[[], None]] = []
-        self._remembering = asyncio.Lock()
+        self.reports = Reports(
+            self.services, attached, bars=self._status_bars, models_changed=self._models_changed
+        )
+        self._themes = ThemeChoice(self, self.services.remembered)
 
     def get_default_screen(self) -> Screen[None]:
         """The main screen itself: an empty default screen below it would be laid out for nothing."""
@@ -183,6 +99,8 @@ class WorkbenchApp(App[None]):
             where = self.attached.there.where
             tabs = [TabSpec(*tab) for tab in attached_tabs(self, self.attached)]
             return MainScreen(f"npurun-tui at {where}", tabs, f"attached to {where}  ◐ looking")
+        from npurun_tui.own_tabs import TABS
+
         tabs = [TabSpec(key, title, partial(make, self)) for key, title, make in TABS]
         return MainScreen(f"npurun-tui {__version__}", tabs, AT_START)
 
@@ -197,8 +115,7 @@ class WorkbenchApp(App[None]):
 
     def on_mount(self) -> None:
         """Choose the theme before the first paint and the rest after it."""
-        self._apply_theme()
-        self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
+        self._themes.begin(self.services.settings.theme)
         self.call_after_refresh(self._after_first_paint)
 
     async def _after_first_paint(self) -> None:
@@ -209,7 +126,7 @@ class WorkbenchApp(App[None]):
         for warning in self.services.settings.warnings:
             say(self, warning, severity="warning")
         if self.attached is not None:
-            self.follow_engine()
+            self.reports.follow_engine()
             self.attached.begin()
         else:
             self.run_worker(self._offer_to_attach(), group="attach")
@@ -238,8 +155,7 @@ class WorkbenchApp(App[None]):
 
     async def on_unmount(self) -> None:
         """The services end with the screen, and no longer report to it."""
-        for unsubscribe in self._following:
-            unsubscribe()
+        self.reports.end()
         try:
             if self.attached is not None:
                 await self.attached.aclose()
@@ -278,7 +194,7 @@ class WorkbenchApp(App[None]):
     def _on_the_way(self) -> OnTheWay:
         from npurun_tui.screens.quit import OnTheWay
 
-        pulls = len(self.services.pulls.open_jobs) if self._jobs() else 0
+        pulls = len(self.services.pulls.open_jobs) if self.services.built("pulls") else 0
         if self.attached is not None:
             pulls = sum(job.open for job in self.attached.pulls.jobs.values())
         return OnTheWay(
@@ -304,8 +220,8 @@ class WorkbenchApp(App[None]):
 
     def _chat_writes(self) -> bool:
         """The permit is the chat's; `action_quit` names that beside what it asks about."""
-        engine = self.services.engine if self.services.built("engine") else None
-        return engine is not None and engine.status.holder == "chat"
+        status = self.services.engine_status()
+        return status is not None and status.holder == "chat"
 
     def _bench_runs(self) -> bool:
         return self.services.built("bench") and self.services.bench.state.running
@@ -317,34 +233,10 @@ class WorkbenchApp(App[None]):
 
     # --- the status bar ------------------------------------------------------------------------
 
-    def _jobs(self) -> list[PullJob]:
-        return list(self.services.pulls.jobs.values()) if self.services.built("pulls") else []
-
-    def follow_engine(self) -> AnyEngine:
-        """The engine, reporting to the status bar from now on. The tab that needs it first calls this."""
-        if self.attached is not None:
-            if not self._following:
-                self._following.append(self.attached.engine.subscribe(self._engine_changed))
-            return self.attached.engine
-        if not self.services.built("engine"):
-            self._following.append(self.services.engine.subscribe(self._engine_changed))
-        return self.services.engine
-
-    def follow_server(self) -> ServerControl:
-        """The server, reporting to the status bar from now on."""
-        if not self.services.built("server"):
-            self.follow_engine()  # which the server uses
-            self._following.append(self.services.server.subscribe(self._server_changed))
-            self.services.server.models_changed = self._models_changed
-        return self.services.server
-
-    def follow_bench(self) -> None:
-        """Have the bench report to the status bar from now on."""
-        if not self.services.built("bench"):
-            from npurun_tui.bench.hanging_up import HangUpGuard
-
-            self._following.append(self.services.bench.subscribe(self._bench_changed))
-            HangUpGuard(self.services.bench)
+    def _status_bars(self) -> Iterable[StatusBar]:
+        """The status bar; nothing while the screen is taken down, when services still tell of their end."""
+        bar = self.main.status_bar if self.is_running else None
+        return (bar,) if bar is not None and bar.is_attached else ()
 
     def _models_changed(self) -> None:
         """A client has brought a model or taken one away."""
@@ -354,93 +246,6 @@ class WorkbenchApp(App[None]):
             for pane in self.main.query(ModelsPane):
                 pane.scan()
 
-    def engine_status(self) -> EngineStatus | None:
-        """How the engine stands; None while there is none."""
-        return self.services.engine.status if self.services.built("engine") else None
-
-    async def runtime(self) -> RuntimeSummary:
-        """What models for the NPU would run on here; the status bar names it while no model is loaded."""
-        found = await self.services.runtime()
-        self._place = found.short
-        self._show_engine()
-        return found
-
-    def model_in_use(self, name: str) -> bool:
-        """Whether the engine has this model loaded, or is loading it."""
-        if not self.services.built("engine"):
-            return False
-        status = self.services.engine.status
-        return status.loading == name or (status.model is not None and status.model.name == name)
-
-    @asynccontextmanager
-    async def model_released(self, name: str) -> AsyncIterator[None]:
-        """Within it the engine does not have this model, and loads none.
-
-        Raises:
-            ModelBusy: an answer runs with it, or it is being loaded.
-        """
-        if not self.model_in_use(name):
-            yield
-            return
-        engine = self.services.engine
-        if engine.status.holder is not None:
-            raise ModelBusy(
-                f"{one_line(name, 40)} is in use by the engine.",
-                mend="Wait for the answer to end, or stop it.",
-            )
-        async with engine.permit("models") as permit:
-            if self.model_in_use(name):
-                await permit.unload()
-            yield
-
-    def follow_pulls(self) -> PullManager:
-        """The downloads, reporting to the status bar from now on."""
-        if not self.services.built("pulls"):
-            self._following.append(self.services.pulls.subscribe(self._pull_changed))
-        return self.services.pulls
-
-    def _engine_changed(self, _status: EngineStatus) -> None:
-        self._show_engine()
-
-    def _show_engine(self) -> None:
-        from npurun_tui.engine.engine import EngineStatus
-        from npurun_tui.widgets.status_text import describe
-
-        if self.attached is not None:
-            from npurun_tui.screens.attached_words import bar_words
-
-            words = short = bar_words(self.attached.engine.status, self.attached.there.where)
-        else:
-            built = self.services.built("engine")
-            status = self.services.engine.status if built else EngineStatus()
-            words, short = describe(status, self._place), describe(status, short=True)
-        for bar in self._status_bars():
-            bar.show_engine(words, short)
-
-    def _server_changed(self, status: ServerStatus) -> None:
-        from npurun_tui.screens.server_words import bar_words
-
-        for bar in self._status_bars():
-            bar.show_server(bar_words(status))
-
-    def _bench_changed(self, _event: BenchEvent) -> None:
-        from npurun_tui.screens.bench_words import bar_words
-
-        for bar in self._status_bars():
-            bar.show_bench(bar_words(self.services.bench.state))
-
-    def _pull_changed(self, _job: PullJob) -> None:
-        from npurun_tui.widgets.status_text import describe_pulls
-
-        jobs = self._jobs()
-        for bar in self._status_bars():
-            bar.show_pulls(describe_pulls(jobs), describe_pulls(jobs, short=True))
-
-    def _status_bars(self) -> Iterable[StatusBar]:
-        """The status bar; nothing while the screen is taken down, when services still tell of their end."""
-        bar = self.main.status_bar if self.is_running else None
-        return (bar,) if bar is not None and bar.is_attached else ()
-
     # --- the terminal --------------------------------------------------------------------------
 
     def write_to_terminal(self, data: str) -> None:
@@ -449,35 +254,11 @@ class WorkbenchApp(App[None]):
             self._driver.write(data)
             self._driver.flush()
 
-    # --- themes --------------------------------------------------------------------------------
-
-    def _apply_theme(self) -> None:
-        chosen = self.services.settings.theme or self.services.remembered.get("theme")
-        if not chosen:
-            return
-        if chosen in self.available_themes:
-            self.theme = chosen
-        else:
-            say(self, f"There is no theme {chosen!r}; the default one is used.", severity="warning")
-
-    def _remember_theme(self, _name: str) -> None:
-        self.run_worker(self._write_theme(), group="remember")
-
-    async def _write_theme(self) -> None:
-        """Keep the theme that is shown when this one's turn comes: of two quick switches the later one stays."""
-        async with self._remembering:
-            try:
-                # Two fsyncs: off the loop, or the switch would stutter on a slow disk.
-                await asyncio.to_thread(self.services.remembered.set, "theme", self.theme)
-            except OSError as error:
-                log.warning("the theme was not remembered: %s", error)
+    # --- help and commands ---------------------------------------------------------------------
 
     def action_toggle_dark(self) -> None:
-        """From any dark theme to the light one and back; ANSI themes stay ANSI."""
-        dark, light = ("ansi-dark", "ansi-light") if self.current_theme.ansi else (DARK, LIGHT)
-        self.theme = light if self.current_theme.dark else dark
-
-    # --- help and commands ---------------------------------------------------------------------
+        """Switch between the dark and the light theme."""
+        self._themes.toggle()
 
     def action_toggle_help(self) -> None:
         """Show or hide the panel with the focused part's help and keys."""

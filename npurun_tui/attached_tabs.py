@@ -39,7 +39,7 @@ def attached_tabs(
 
         services = app.services
         return ChatPane(
-            app.follow_engine(),
+            app.reports.follow_engine(),
             services.chats,
             services.remembered,
             spec_of=attached.spec_of,
@@ -51,7 +51,7 @@ def attached_tabs(
         from npurun_tui import bench_tab
         from npurun_tui.screens.bench import BenchPane
 
-        app.follow_bench()
+        app.reports.follow_bench()
         return BenchPane(bench_tab.there(app.services, attached), app.services.remembered)
 
     def server() -> Widget:

@@ -5,17 +5,20 @@ Building late is what keeps start-up quick: the Models tab needs the store, and 
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from npurun_tui.errors import ModelBusy
 from npurun_tui.settings import Paths, Remembered, Settings
+from npurun_tui.text import one_line
 
 if TYPE_CHECKING:
     from npurun_tui.bench.control import BenchControl
     from npurun_tui.bench.history import History
     from npurun_tui.chat.library import ChatLibrary
-    from npurun_tui.engine.engine import Engine
+    from npurun_tui.engine.engine import Engine, EngineStatus
     from npurun_tui.engine.spec import ModelSpec
     from npurun_tui.hardware.summary import RuntimeSummary
     from npurun_tui.models.jobs import PullManager
@@ -115,6 +118,37 @@ class Services:
     def installed_names(self) -> list[str]:
         """The usable models' names; reads every manifest."""
         return [model.name for model in self.store.scan()[0]]
+
+    def engine_status(self) -> EngineStatus | None:
+        """How the engine stands; None while there is none."""
+        return self.engine.status if self.built("engine") else None
+
+    def model_in_use(self, name: str) -> bool:
+        """Whether the engine has this model loaded, or is loading it."""
+        status = self.engine_status()
+        if status is None:
+            return False
+        return status.loading == name or (status.model is not None and status.model.name == name)
+
+    @asynccontextmanager
+    async def model_released(self, name: str) -> AsyncIterator[None]:
+        """Within it the engine does not have this model, and loads none.
+
+        Raises:
+            ModelBusy: an answer runs with it, or it is being loaded.
+        """
+        if not self.model_in_use(name):
+            yield
+            return
+        if self.engine.status.holder is not None:
+            raise ModelBusy(
+                f"{one_line(name, 40)} is in use by the engine.",
+                mend="Wait for the answer to end, or stop it.",
+            )
+        async with self.engine.permit("models") as permit:
+            if self.model_in_use(name):
+                await permit.unload()
+            yield
 
     def built(self, name: str) -> bool:
         """True where the service of that name exists already; asking does not build it."""

@@ -53,7 +53,7 @@ async def opened(
     app = make_app(home)
     played = Played(app.services.bench_history.add)
     app.services.__dict__["bench"] = played
-    app._following.append(played.subscribe(app._bench_changed))
+    app.reports._following.append(played.subscribe(app.reports._bench_changed))
     async with app.run_test(size=size) as pilot:
         await pilot.press("3")
         await until(pilot, lambda: bool(app.main.query(BenchPane)))
@@ -465,7 +465,7 @@ async def test_the_real_model_from_s_to_the_history_and_a_file(
         await pilot.press("3")
         await until(pilot, lambda: bool(app.main.query(BenchPane)))
         pane = app.main.query_one(BenchPane)
-        async with app.follow_engine().permit("chat"):
+        async with app.reports.follow_engine().permit("chat"):
             await pilot.press("s")
             await until(pilot, lambda: "chat holds the permit" in head(pane))
             await until(pilot, lambda: "bench waits" in status(app))
