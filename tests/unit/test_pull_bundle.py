@@ -187,7 +187,8 @@ async def test_a_pinned_hash_is_compared(
     assert assert_installed(bundle, store).hash_origin == "pinned"
     assert recorded(store.root, address(index)) is None
     store.remove(NAME)
-    await fail(bundle.at(address(index), sha256="0" * 64), store, HashMismatch)
+    error = await fail(bundle.at(address(index), sha256="0" * 64), store, HashMismatch)
+    assert "catalog update" in error.mend
     assert store.partials() == {}
 
 

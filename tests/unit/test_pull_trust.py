@@ -235,6 +235,20 @@ async def test_a_proxy_for_plain_http_that_wants_a_password(
     assert "index-url" not in error.mend
 
 
+async def test_a_proxy_that_is_not_there_is_told_apart_from_the_server(
+    index: Index, tiny: TinyModel, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_index(monkeypatch, index.url)
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("HTTP_PROXY", "http://me:secret@127.0.0.1:1")
+    error = await fail(tiny, store, NetworkUnavailable)
+    assert "cannot be reached through the proxy 127.0.0.1:1: the connection was" in error.message
+    assert "HTTPS_PROXY" in error.mend
+    assert "secret" not in str(error)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    await pull_all(tiny, store)
+
+
 async def test_a_certificate_of_another_name(
     tiny: TinyModel, store: ModelStore, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from npurun_tui.errors import NetworkUnavailable, PullFailed
 from npurun_tui.models.catalog_sources import is_safe
 from npurun_tui.models.pull.index import IndexConfig
 from npurun_tui.models.pull.policy import Policy, Trouble
+from npurun_tui.models.pull.proxies import proxy_to
 from npurun_tui.models.pull.tls import tls_context
 from npurun_tui.text import one_line
 
@@ -41,6 +42,7 @@ class Client:
     ) -> None:
         """`hosts` are the only ones that are asked (`.suffix` for a whole domain); None allows every host."""
         self._hosts = hosts
+        self._proxy = config.proxy
         self._answer_timeout = policy.answer_timeout
         self._credentials = dict(_credentials(config))
         try:
@@ -75,7 +77,7 @@ class Client:
             Trouble: worth another attempt: no connection, a stall, an early end, a busy server.
             PullFailed: not worth one: redirects that are not followed, an answer of refusal.
         """
-        with _in_words(address):
+        with _in_words(address, self._proxy):
             response = await self._follow(httpx.URL(address), headers)
             try:
                 _check_status(response, public=self._hosts is not None)
@@ -197,12 +199,12 @@ def _retry_after(value: str) -> float | None:
 
 
 @contextmanager
-def _in_words(address: str) -> Iterator[None]:
-    """httpx's exceptions as ours."""
+def _in_words(address: str, proxy: str = "") -> Iterator[None]:
+    """httpx's exceptions as ours. `proxy` is the one that pip is configured with."""
     try:
         yield
     except httpx.TransportError as error:
-        raise _transport_trouble(error) from error
+        raise _transport_trouble(error, proxy) from error
     except (
         ssl.SSLError
     ) as error:  # httpx lets it through while a body is read; it is an OSError, as a disk's
@@ -223,7 +225,7 @@ def _server(error: httpx.HTTPError) -> str:
         return "The server"
 
 
-def _transport_trouble(error: httpx.TransportError) -> Exception:
+def _transport_trouble(error: httpx.TransportError, proxy: str) -> Exception:
     server, causes = _server(error), list(_causes(error))
     certificate = next((c for c in causes if isinstance(c, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
@@ -236,13 +238,23 @@ def _transport_trouble(error: httpx.TransportError) -> Exception:
     if isinstance(error, httpx.ProxyError) and str(error).startswith("407"):
         return _kept_out(server)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
-        failure = NetworkUnavailable(
-            f"{server} cannot be reached: {reason(error)}.",
-            mend="Check the network and pull again; it goes on where it stopped.",
-        )
-        return Trouble(failure, unreachable=True)
+        return Trouble(_unreachable(error, server, proxy), unreachable=True)
     silent = isinstance(error, httpx.TimeoutException)
     return _lost(server, "fell silent" if silent else "ended the connection early")
+
+
+def _unreachable(error: httpx.TransportError, server: str, configured: str) -> NetworkUnavailable:
+    """No connection. Where a proxy is on the way, it was the proxy's name or port that did not answer."""
+    try:
+        proxy = proxy_to(error.request.url, configured)
+    except RuntimeError:  # httpx: there was no request yet
+        proxy = ""
+    way = f" through the proxy {proxy}" if proxy else ""
+    check = "the network and the proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, pip's `proxy` setting)"
+    return NetworkUnavailable(
+        f"{server} cannot be reached{way}: {reason(error)}.",
+        mend=f"Check {check if proxy else 'the network'} and pull again; it goes on where it stopped.",
+    )
 
 
 def _lost(server: str, why: str) -> Trouble:

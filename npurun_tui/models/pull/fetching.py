@@ -110,11 +110,12 @@ class Fetcher:
     def _mismatch(self) -> HashMismatch:
         name = one_line(self._entry.source.filename)
         if self._entry.pinned:
-            where = "which index pip is configured with"
-            where = where if isinstance(self._entry.source, PipIndexSource) else "the network"
+            mend = "Pull again; if it stays so, its publisher has replaced it, and `npurun-tui catalog update` may know how."
+            if isinstance(self._entry.source, PipIndexSource):
+                mend = "Check which index pip is configured with."
             return HashMismatch(
                 f"{name} is not the file that is expected: its sha256 differs.",
-                mend=f"It was thrown away. Check {where}.",
+                mend=f"It was thrown away. {mend}",
             )
         return self._changed()
 
