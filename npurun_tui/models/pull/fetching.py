@@ -110,7 +110,7 @@ class Fetcher:
     def _mismatch(self) -> HashMismatch:
         name = one_line(self._entry.source.filename)
         if self._entry.pinned:
-            mend = "Pull again; if it stays so, its publisher has replaced it, and `npurun-tui catalog update` may know how."
+            mend = "Pull again; if it stays so, it was replaced, and `npurun-tui catalog update` may know by what."
             if isinstance(self._entry.source, PipIndexSource):
                 mend = "Check which index pip is configured with."
             return HashMismatch(
