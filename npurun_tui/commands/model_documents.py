@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from npurun_tui.models.catalog import CatalogEntry
+from npurun_tui.models.fit import Fit
 from npurun_tui.models.store import BrokenModel, InstalledModel
 from npurun_tui.models.verify import Verdict
 
@@ -58,6 +59,17 @@ def entry_document(entry: CatalogEntry, here: int, puller: str | None) -> dict[s
         "pinned": entry.pinned,
         "exact_sizes": entry.exact,
         "catalog": entry.catalog,
+    }
+
+
+def needs_document(entry: CatalogEntry, fits: Fit) -> dict[str, Any]:
+    """What an entry needs, and whether it runs here: null where what is known speaks neither for nor against it."""
+    return {
+        "room": entry.room,
+        "hexagons": list(entry.hexagons),
+        "runs_here": fits.runs if fits.sure else None,
+        "runs_here_reason": fits.words,
+        "note": entry.note,
     }
 
 

@@ -6,12 +6,17 @@ import sys
 from typing import Final
 
 from npurun_tui import units
-from npurun_tui.commands.model_documents import broken_document, entry_document, model_document
+from npurun_tui.commands.model_documents import (
+    broken_document,
+    entry_document,
+    model_document,
+    needs_document,
+)
 from npurun_tui.commands.tables import write_facts, write_json, write_line, write_table
 from npurun_tui.engine.spec import BACKEND_LABELS
 from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageError
 from npurun_tui.models.catalog import CatalogEntry, find
-from npurun_tui.models.fit import fit, machine_facts
+from npurun_tui.models.fit import Fit, fit, machine_facts
 from npurun_tui.models.layout import announced_bytes
 from npurun_tui.models.lock import holder_of
 from npurun_tui.models.remote.known import known_catalog
@@ -190,7 +195,7 @@ def _show_entry(paths: Paths, store: ModelStore, name: str, *, json: bool) -> in
     here = store.partials().get(entry.name, 0)
     puller = _puller(store, entry.name, here)
     if json:
-        write_json(entry_document(entry, here, puller))
+        write_json(entry_document(entry, here, puller) | needs_document(entry, fits))
         return 0
     write_facts(
         [
@@ -205,7 +210,7 @@ def _show_entry(paths: Paths, store: ModelStore, name: str, *, json: bool) -> in
             ("download", entry.about(entry.download_size)),
             ("installed", entry.about(entry.installed_size)),
             ("room", f"{entry.about(entry.room)} while it is pulled"),
-            ("runs here", ("yes: " if fits.runs else "no: ") + fits.words),
+            ("runs here", _runs(fits)),
             ("Hexagon", " or ".join(entry.hexagons)),
             ("QAIRT", entry.qnn_sdk),
             ("licence", entry.licence),
@@ -216,6 +221,11 @@ def _show_entry(paths: Paths, store: ModelStore, name: str, *, json: bool) -> in
         ]
     )
     return 0
+
+
+def _runs(fits: Fit) -> str:
+    sign = ("yes" if fits.runs else "no") if fits.sure else "perhaps"
+    return f"{sign}: {fits.words}"
 
 
 def _state_words(here: int, puller: str | None) -> str:

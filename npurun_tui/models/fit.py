@@ -12,6 +12,8 @@ from npurun_tui import units
 from npurun_tui.models.catalog import CatalogEntry
 
 if TYPE_CHECKING:
+    from npurun_tui.hardware.chips import Chip
+    from npurun_tui.hardware.inventory import Inventory
     from npurun_tui.models.store import InstalledModel
 
 _SPARE: Final = 1.1
@@ -23,7 +25,7 @@ class MachineFacts:
     """What of this machine decides whether a model runs."""
 
     hexagons: tuple[str, ...]
-    """What bundles may be compiled for to run here, the best first; empty where no NPU can be used."""
+    """What bundles may be compiled for to run here; empty where no NPU can be used."""
     why_no_npu: str
     """A sentence; empty where there is one."""
     qairt: str
@@ -32,6 +34,8 @@ class MachineFacts:
     """llama.cpp is installed."""
     memory: int
     """All of it, in bytes."""
+    npu_known: bool = True
+    """False where `hexagons` is what the runtime could serve, and nothing says which of them is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,12 @@ def _on_npu(entry: CatalogEntry, machine: MachineFacts) -> Fit:
         return Fit(runs=False, words=f"It needs a Snapdragon's NPU. {machine.why_no_npu}".strip())
     if entry.hexagon not in machine.hexagons:
         have, made = " or ".join(machine.hexagons), " or ".join(entry.hexagons)
-        return Fit(
-            runs=False,
-            words=f"It is compiled for Hexagon {made}; this machine's NPU is a {have}.",
-        )
+        words = f"It is compiled for Hexagon {made}; this machine's NPU is a {have}."
+        return Fit(runs=False, words=words)
+    if not machine.npu_known:
+        have = " or ".join(machine.hexagons)
+        words = f"It is compiled for Hexagon {entry.hexagon}; what this machine has ({have}) is not known."
+        return Fit(runs=True, words=words, sure=False)
     if older := _older(machine.qairt, entry.qnn_sdk):
         return Fit(
             runs=True,
@@ -124,25 +130,44 @@ def examine(environ: Mapping[str, str]) -> MachineFacts:
     """As `machine_facts`, asking each time."""
     import psutil
 
-    from npurun_tui.hardware.chips import chip_of
     from npurun_tui.hardware.inventory import gather
 
-    found = gather(environ)
+    return facts_of(gather(environ), psutil.virtual_memory().total)
+
+
+def facts_of(found: Inventory, memory: int) -> MachineFacts:
+    """What `found` means for models; `memory` in bytes."""
+    from npurun_tui.hardware.chips import chip_of
+    from npurun_tui.hardware.facts import NOT_FOUND
+
     runtime, hardware = found.runtime, found.hardware
-    hexagons: tuple[str, ...] = ()
+    silent = not found.has_npu and hardware.npu != NOT_FOUND  # the system did not answer
+    chip = chip_of(hardware.soc.text, hardware.npu.text)
+    hexagons = runtime.archs if runtime else ()
     why = ""
-    if not found.has_npu:
-        why = "None was found here."
+    if not found.has_npu and not (silent and hexagons):
+        hexagons = ()
+        why = "Whether there is one here is not known." if silent else "None was found here."
     elif runtime is None:
         why = found.unavailable.message if found.unavailable else "No Genie runtime was found here."
-    else:
-        chip = chip_of(hardware.soc.text, hardware.npu.text)
-        hexagons = (chip.arch,) if chip and chip.arch in runtime.archs else runtime.archs
-        why = "" if hexagons else "The Genie runtime that was found has no libraries for an NPU."
+    elif not hexagons:
+        why = "The Genie runtime that was found has no libraries for an NPU."
+    elif chip is not None:
+        # With another Hexagon's libraries the runtime would find nothing to load on this one.
+        hexagons = (chip.arch,) if chip.arch in hexagons else ()
+        why = "" if hexagons else _without(chip)
     return MachineFacts(
         hexagons=hexagons,
         why_no_npu=why,
         qairt=runtime.qairt if runtime else "",
         cpu_engine=found.cpu_engine.found,
-        memory=psutil.virtual_memory().total,
+        memory=memory,
+        npu_known=chip is not None or (found.has_npu and len(hexagons) < 2),
+    )
+
+
+def _without(chip: Chip) -> str:
+    return (
+        f"The Genie runtime that was found has no libraries for Hexagon {chip.arch}, which a {chip.name} has: "
+        "a newer one may."
     )

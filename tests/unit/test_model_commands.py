@@ -417,6 +417,34 @@ def test_show_what_could_be_pulled(paths: Paths, capsys: pytest.CaptureFixture[s
         commands.show(paths, "nope", json=False, verify=False)
 
 
+@pytest.mark.parametrize(
+    ("hexagons", "known", "sign", "runs"),
+    [
+        (("v73",), True, "yes", True),
+        (("v73", "v81"), False, "perhaps", None),
+        ((), True, "no", False),
+    ],
+)
+def test_show_says_whether_it_runs_here_to_people_and_programs(
+    paths: Paths,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    hexagons: tuple[str, ...],
+    known: bool,
+    sign: str,
+    runs: bool | None,
+) -> None:
+    machine = replace(machine_facts(), hexagons=hexagons, npu_known=known, memory=1 << 40, qairt="")
+    monkeypatch.setattr(commands, "machine_facts", lambda: machine)
+    commands.show(paths, "qwen3-4b", json=False, verify=False)
+    assert f"runs here  {sign}: It " in capsys.readouterr().out
+    commands.show(paths, "qwen3-4b", json=True, verify=False)
+    document = json.loads(capsys.readouterr().out)
+    assert document["runs_here"] is runs
+    assert document["runs_here_reason"]
+    assert document["room"] == 5_060_000_000
+
+
 # --- rm ----------------------------------------------------------------------------------------
 
 
