@@ -39,6 +39,9 @@ _AFFIXES: Final = tuple(
     f"{role}_{side}" for role in ("system", "user", "assistant") for side in ("prefix", "suffix")
 )
 
+_WHAT: Final = {"--arch": "architecture", "--quant": "quantisation"}
+_SUCH_AS: Final = {"--arch": "qwen3", "--quant": "w4a16"}
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -86,14 +89,15 @@ def describe(
         UsageError: a value that was given cannot be one.
     """
     found = examine(path, name=name, arch=arch, quant=quant, qnn_sdk=qnn_sdk)
-    if "--arch" in found.missing:
+    if (
+        found.missing
+    ):  # all of it in one sentence: who is asked one thing after the other tries as often
+        whats = " and its ".join(_WHAT[flag] for flag in found.missing)
         raise ModelError(
-            "No file of the model says its architecture.",
-            mend="Give it, such as `--arch qwen3` (phi3, llama, qwen2, qwen3, qwen2-vl).",
-        )
-    if found.missing:
-        raise ModelError(
-            "No file of the model says its quantisation.", mend="Give it, such as `--quant w4a16`."
+            f"No file of the model says its {whats}.",
+            mend=f"Give {'it' if len(found.missing) == 1 else 'them'}, such as "
+            f"`{' '.join(f'{flag} {_SUCH_AS[flag]}' for flag in found.missing)}`"
+            f"{' (phi3, llama, qwen2, qwen3, qwen2-vl)' if '--arch' in found.missing else ''}.",
         )
     return found
 
@@ -170,7 +174,11 @@ def _gguf_files(folder: Path) -> list[Path]:
 
 
 def _bundle(path: Path, name: str, values: Values) -> Description:
-    root = bundles.find_bundle(path, one_line(str(path), 300))
+    try:
+        root = bundles.find_bundle(path, one_line(str(path), 300))
+    except ModelFileDamaged as error:
+        mend = "Name the folder of one bundle, or a .gguf file."
+        raise ModelFileDamaged(error.message, mend=mend) from None
     facts = bundles.read_facts(root)
     document = bundles.load_config(root / bundles.CONFIG)
     tokenizer = _tokenizer_path(document)

@@ -123,6 +123,16 @@ def test_for_programs(store: ModelStore, home: Path, capsys: pytest.CaptureFixtu
     assert not file.exists()
 
 
+def test_all_that_has_to_be_given_is_asked_for_at_once(
+    store: ModelStore, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bundle / "config.json").unlink()
+    assert main(["convert", "manifest", str(bundle)]) == 1
+    error = capsys.readouterr().err
+    assert "says its architecture and its quantisation. Give them" in error
+    assert "`--arch qwen3 --quant w4a16` (phi3, " in error
+
+
 def test_one_way_of_bringing_it(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", "manifest", str(bundle), "--copy", "--move"]) == 2
     assert "not allowed with" in capsys.readouterr().err
@@ -241,7 +251,9 @@ def test_the_home_of_nobody(
 def test_places_with_no_model_are_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "empty").mkdir()
     assert main(["convert", "inspect", str(home / "empty")]) == 1
-    assert f"{home / 'empty'} holds no folder with a genie_config.json" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"{home / 'empty'} holds no folder with a genie_config.json" in error
+    assert "or a .gguf file" in error
     assert main(["convert", "inspect", " "]) == 2
     assert "needs a model's name" in capsys.readouterr().err
     (home / "cut.gguf").write_bytes(build_gguf()[:40])
