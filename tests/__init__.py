@@ -1,6 +1,9 @@
-"""The tests. Where Python is told to keep no bytecode (`PYTHONDONTWRITEBYTECODE`, as in many containers), theirs is kept
-in pytest's own cache folder all the same: without, every worker and every program that a test starts compiles all of its
-modules again, which was a fifth of the suite's time. Nothing is written beside the sources."""
+"""The tests.
+
+Where Python is told to keep no bytecode (`PYTHONDONTWRITEBYTECODE`, as in many containers), theirs is kept in pytest's
+own cache folder: without, every worker and every program that a test starts compiles all of its modules again
+(collecting cost 19 CPU seconds instead of 5). Nothing is written beside the sources.
+"""
 
 import os
 import sys
