@@ -16,7 +16,7 @@ from npurun_tui.bench.records import Run, Session
 from npurun_tui.commands.bench_files import REPORTS, check_export
 from npurun_tui.commands.bench_outcome import Outcome, hand_on
 from npurun_tui.commands.bench_voice import Voice
-from npurun_tui.commands.run import INTERRUPTED_STATUS, on_interrupt
+from npurun_tui.commands.interrupting import INTERRUPTED_STATUS, Interrupts
 from npurun_tui.commands.speaking import say
 from npurun_tui.errors import NpurunError, UsageError
 from npurun_tui.services import Services
@@ -126,40 +126,29 @@ async def _run(request: BenchRequest, services: Services, ears: Ears) -> _Ran:
     from npurun_tui.bench.runner import Bench
     from npurun_tui.bench.sides import check_sides
 
-    work = asyncio.current_task()
-    interrupted = False
+    ctrl_c = Interrupts(*ending_signals())
     fault: Exception | None = None
-    stop: Callable[[], object] = work.cancel if work else lambda: None
-
-    def interrupt() -> None:
-        nonlocal interrupted
-        if interrupted and work is not None:
-            work.cancel()  # pressed again: no more waiting for the answer to end nicely
-        interrupted = True
-        stop()
-
-    restore = on_interrupt(interrupt, *ending_signals())
     try:
-        plan = await asyncio.to_thread(_plan, request, services)
-        targets = await asyncio.to_thread(_targets, request, services)
-        ears.voice.does("looking whether all that is to be measured is there")
-        await check_sides(targets, plan.contexts)
-        machine = await asyncio.to_thread(machine_facts)
-        bench = Bench(plan, targets, machine=machine, meter=_meter(plan, targets))
-        stop = bench.stop
-        ears.listen(targets, bench.stop)
-        await bench.run(ears.hear)
+        with ctrl_c:
+            plan = await asyncio.to_thread(_plan, request, services)
+            targets = await asyncio.to_thread(_targets, request, services)
+            ears.voice.does("looking whether all that is to be measured is there")
+            await check_sides(targets, plan.contexts)
+            machine = await asyncio.to_thread(machine_facts)
+            bench = Bench(plan, targets, machine=machine, meter=_meter(plan, targets))
+            ctrl_c.gently = bench.stop
+            ears.listen(targets, bench.stop)
+            await bench.run(ears.hear)
     except asyncio.CancelledError:
-        if not interrupted:
+        if not ctrl_c.came:
             raise
     except Exception as error:  # noqa: BLE001 - raised, once what was measured has been handed on
         fault = error
     finally:
-        restore()
         ears.voice.end()
     if ears.session is None:  # a bench that has begun has its end, whatever happens
         raise fault or Interrupted
-    return _Ran(ears.session, interrupted, fault)
+    return _Ran(ears.session, ctrl_c.came, fault)
 
 
 class Interrupted(NpurunError):

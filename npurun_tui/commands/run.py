@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TextIO
 
 from npurun_tui import units
 from npurun_tui.chat.model import ChatSettings
+from npurun_tui.commands.interrupting import INTERRUPTED_STATUS, Interrupts
 from npurun_tui.commands.speaking import say
 from npurun_tui.engine.engine import Engine, LoadedModel
 from npurun_tui.engine.messages import ChatMessage
@@ -19,8 +19,6 @@ from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.engine.transcript import Finished, FinishReason, Piece, begin_turn
 from npurun_tui.errors import UsageError
 from npurun_tui.text import printable
-
-INTERRUPTED_STATUS = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,39 +82,28 @@ async def _run_local(
 ) -> int:
     engine, printer = make_engine(), Printer(sys.stdout)
     printer.silent = request.json
-    work = asyncio.current_task()
-    interrupted = False
-    stop: Callable[[], object] = work.cancel if work else lambda: None
-
-    def interrupt() -> None:
-        nonlocal interrupted
-        if interrupted and work is not None:
-            work.cancel()  # pressed again: no more waiting for the engine to end its answer nicely
-        interrupted = True
-        stop()
-
-    restore = on_interrupt(interrupt)
+    ctrl_c = Interrupts()
     try:
-        async with engine.permit("run") as permit:
-            model = await permit.load(spec)
-            if not request.json:
-                say(f"[loaded {_label(model)} in {units.duration(model.load_ms / 1000)}]")
-            turn = begin_turn(
-                permit, model.context_size, request.messages(), request.settings.options()
-            )
-            stop = turn.stop
-            finished = await turn.run(lambda event: _show(event, printer))
+        with ctrl_c:
+            async with engine.permit("run") as permit:
+                model = await permit.load(spec)
+                if not request.json:
+                    say(f"[loaded {_label(model)} in {units.duration(model.load_ms / 1000)}]")
+                turn = begin_turn(
+                    permit, model.context_size, request.messages(), request.settings.options()
+                )
+                ctrl_c.gently = turn.stop
+                finished = await turn.run(lambda event: _show(event, printer))
     except asyncio.CancelledError:
-        if not interrupted:
+        if not ctrl_c.came:
             raise
         say("[interrupted]")
         return INTERRUPTED_STATUS
     finally:
-        restore()
         printer.end()
         await engine.aclose()
     _report(request, model, finished, printer)
-    return INTERRUPTED_STATUS if interrupted else 0
+    return INTERRUPTED_STATUS if ctrl_c.came else 0
 
 
 def _show(event: object, printer: Printer) -> None:
@@ -172,23 +159,3 @@ def closing_line(finished: Finished) -> str:
 
 def _label(model: LoadedModel) -> str:
     return f"{model.name} on {model.place}, context {model.context_size:,}"
-
-
-def on_interrupt(callback: Callable[[], object], *also: signal.Signals) -> Callable[[], None]:
-    """Have Ctrl+C, and on POSIX the signals `also`, call `callback` on the event loop; returns the way back."""
-    loop = asyncio.get_running_loop()
-    ours = (signal.SIGINT, *also)
-    try:
-        for each in ours:
-            loop.add_signal_handler(each, callback)
-    except (
-        NotImplementedError
-    ):  # Windows: the handler runs in the main thread, between two bytecodes
-        before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(callback))
-        return lambda: (signal.signal(signal.SIGINT, before), None)[1]
-
-    def back() -> None:
-        for each in ours:
-            loop.remove_signal_handler(each)
-
-    return back

@@ -15,7 +15,8 @@ from typing import Any
 from npurun_tui import units
 from npurun_tui.attach.answer import Answer
 from npurun_tui.attach.http import UNREACHED, base_url, events, post
-from npurun_tui.commands.run import INTERRUPTED_STATUS, Printer, RunRequest, on_interrupt
+from npurun_tui.commands.interrupting import INTERRUPTED_STATUS, Interrupts
+from npurun_tui.commands.run import Printer, RunRequest
 from npurun_tui.commands.speaking import say
 from npurun_tui.errors import NetworkUnavailable
 
@@ -36,13 +37,13 @@ async def _run(request: RunRequest, model: str, url: str, token: str) -> int:
     printer.silent = request.json
     began = time.perf_counter()
     work = asyncio.ensure_future(_stream(request, model, url, token, printer, answer))
-    restore = on_interrupt(work.cancel)
     try:
-        await asyncio.wait({work})
+        with Interrupts() as ctrl_c:
+            ctrl_c.gently = work.cancel
+            await asyncio.wait({work})
         if not work.cancelled():
             work.result()
     finally:
-        restore()
         printer.end()
     if work.cancelled():
         answer.finish_reason = "aborted"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from npurun_tui import units
+from npurun_tui.commands.interrupting import INTERRUPTED_STATUS, Interrupts
 from npurun_tui.commands.speaking import Speaker
 from npurun_tui.errors import UsageError
 from npurun_tui.logs import configure_logging
@@ -89,32 +89,26 @@ async def _serve(config: ServerConfig, paths: Paths, settings: Settings, tokens:
     requests = RequestLog(paths.database, heard=lambda row: _say_request(row, speaker.say))
     control = ServerControl(services, request_log=requests)
     stopping = asyncio.Event()
-    task = asyncio.current_task()
-
-    def interrupt() -> None:
-        if stopping.is_set() and task is not None:
-            task.cancel()  # pressed again: no more waiting for answers to end
-        stopping.set()
-
-    restore = _on_signals(interrupt)
+    ctrl_c = Interrupts(*_ending())
+    ctrl_c.gently = stopping.set
     control.subscribe(lambda status: stopping.set() if status.state is ServerState.FAILED else None)
     try:
-        if config.model:
-            await asyncio.to_thread(services.spec_of, config.model)  # says at once what is not here
-        await control.start(config)
-        _greet(control.status.url, config, tokens, speaker.say)
-        if not await asyncio.to_thread(services.installed_names):
-            speaker.say("No model is installed yet: `npurun-tui pull NAME` fetches one.")
-        await stopping.wait()
-        failed = control.status.state is ServerState.FAILED
-        speaker.say(control.status.reason if failed else _farewell(control.status.active))
-        return 1 if failed else 0
+        with ctrl_c:
+            if config.model:
+                await asyncio.to_thread(services.spec_of, config.model)  # says what is not here
+            await control.start(config)
+            _greet(control.status.url, config, tokens, speaker.say)
+            if not await asyncio.to_thread(services.installed_names):
+                speaker.say("No model is installed yet: `npurun-tui pull NAME` fetches one.")
+            await stopping.wait()
+            failed = control.status.state is ServerState.FAILED
+            speaker.say(control.status.reason if failed else _farewell(control.status.active))
+            return 1 if failed else 0
     except asyncio.CancelledError:
-        if not stopping.is_set():
+        if not ctrl_c.came:
             raise
-        return 130
+        return INTERRUPTED_STATUS
     finally:
-        restore()
         try:
             await control.aclose()
         finally:
@@ -172,26 +166,6 @@ def _figures(row: RequestRow) -> str:
     return f"  {' · '.join(parts)}" if parts else ""
 
 
-def _on_signals(callback: Callable[[], None]) -> Callable[[], None]:
-    """Have Ctrl+C and a request to end call `callback` on the loop; returns the way back."""
-    loop = asyncio.get_running_loop()
-    before: dict[signal.Signals, Any] = {}
-    if sys.platform == "win32":  # a handler runs in the main thread, between two bytecodes
-        names = (signal.SIGINT, signal.SIGBREAK)
-        before = {
-            name: signal.signal(name, lambda *_: loop.call_soon_threadsafe(callback))
-            for name in names
-        }
-    else:
-        names = (signal.SIGINT, signal.SIGTERM)
-        for name in names:
-            loop.add_signal_handler(name, callback)
-
-    def restore() -> None:
-        for name in names:
-            if name in before:
-                signal.signal(name, before[name])
-            else:
-                loop.remove_signal_handler(name)
-
-    return restore
+def _ending() -> list[signal.Signals]:
+    """What asks a server to end beside Ctrl+C: `kill`, and on Windows Ctrl+Break."""
+    return [getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name)]
