@@ -6,10 +6,17 @@ import errno
 import os
 import secrets
 import stat
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+OTHERS_BLOCK: Final = os.name == "nt"
+"""A file that another program has open can be neither moved nor deleted."""
+_PATIENCE: Final = 2.0
+_NO_SYNC: Final = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+T = TypeVar("T")
 _FULL: Final = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -45,13 +52,34 @@ def from_home(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises for an unknown user
 
 
+def patiently(action: Callable[[], T], *, seconds: float = _PATIENCE) -> T:
+    """What `action` (a rename, a deletion) gives, tried for some `seconds` where others can block it. Blocking.
+
+    On Windows virus scanners and indexers open what was just written, for a moment; no event tells when they are done.
+    Raises PermissionError where they are not in time, and at once where nobody can block.
+    """
+    deadline, delay = time.monotonic() + seconds, 0.01
+    while True:
+        try:
+            return action()
+        except PermissionError:
+            if not OTHERS_BLOCK or time.monotonic() >= deadline:
+                raise
+        time.sleep(delay)
+        delay = min(0.5, 2 * delay)
+
+
 def sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` durable. Windows has no such call and needs none."""
+    """Make a rename inside `folder` durable. Windows has no such call and needs none; some network and foreign file
+    systems (SMB, FUSE) refuse it, which is their way of not promising anything."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(descriptor)
 
@@ -78,7 +106,7 @@ def write_atomic(path: Path, data: bytes, *, private: bool = True) -> None:
             if not private and path.exists():
                 temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             os.fsync(file.fileno())
-        temporary.replace(path)
+        patiently(lambda: temporary.replace(path))
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -7,10 +7,12 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from npurun_tui import files
 from npurun_tui.files import from_home, is_disk_full, sync_folder, write_atomic
 
 KILLED_WHILE_WRITING = """
@@ -82,3 +84,56 @@ def test_the_home_of_nobody_stays_as_it_is() -> None:
     assert from_home("~nobody-here/x") == Path("~nobody-here/x")
     assert from_home("~/x") == Path.home() / "x"
     assert from_home("a/~/x") == Path("a/~/x")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders are not synced there")
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_volume_that_syncs_no_folders_is_written_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """As SMB and FUSE do it: a file is synced, its folder is refused."""
+    fsync = os.fsync
+
+    def sync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", sync)
+    files.write_atomic(tmp_path / "x", b"data")
+    assert (tmp_path / "x").read_bytes() == b"data"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders are not synced there")
+def test_a_disk_that_fails_to_sync_a_folder_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        files.sync_folder(tmp_path)
+
+
+def test_where_others_block_a_file_it_is_tried_again_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries = list[float]()
+
+    def refuse(until: int) -> str:
+        tries.append(time.monotonic())
+        if len(tries) < until:
+            raise PermissionError
+        return "done"
+
+    with pytest.raises(PermissionError):
+        files.patiently(lambda: refuse(99))
+    assert len(tries) == 1 or files.OTHERS_BLOCK
+    monkeypatch.setattr(files, "OTHERS_BLOCK", True)
+    tries.clear()
+    assert files.patiently(lambda: refuse(4)) == "done"
+    tries.clear()
+    with pytest.raises(PermissionError):
+        files.patiently(lambda: refuse(99), seconds=0.1)
+    assert 0.1 <= tries[-1] - tries[0] < 1
