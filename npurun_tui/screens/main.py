@@ -55,6 +55,8 @@ class MainScreen(Screen[None]):
         super().__init__()
         self._program = program
         self._tabs = tabs
+        self._focused_before: Widget | None = None
+        """What had the keyboard before the terminal became too small."""
         self.status_bar = StatusBar(status, id="status-bar")
         """Told of many changes a second, so it is not looked for each time: a query walks through all tabs."""
 
@@ -157,7 +159,8 @@ class MainScreen(Screen[None]):
         self._fit(self.app.size)
 
     def _fit(self, size: Size) -> None:
-        """Below the smallest usable size one sentence covers everything; nothing under it is lost."""
+        """Below the smallest usable size one sentence covers everything; nothing under it is lost, and nothing of it
+        hears a key: nobody should pull or remove what cannot be seen."""
         small = size.width < MIN_WIDTH or size.height < MIN_HEIGHT
         if small:
             sentence = (
@@ -167,3 +170,16 @@ class MainScreen(Screen[None]):
             )
             self.query_one("#too-small", Static).update(Content(sentence))
         self.set_class(small, "-too-small")
+        if small != self.panes.disabled:
+            self._deafen(small)
+
+    def _deafen(self, covered: bool) -> None:
+        if covered:
+            self._focused_before = self.focused
+        self.panes.disabled = covered
+        if not covered:
+            before = self._focused_before
+            if before is not None and self.pane in before.ancestors:
+                before.focus()
+            else:
+                self._focus_pane()

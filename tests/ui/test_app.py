@@ -292,6 +292,24 @@ async def test_a_terminal_that_is_too_small_says_so_and_comes_back(
         assert app.focused is table(app)
 
 
+async def test_nothing_that_is_covered_hears_a_key(app: WorkbenchApp) -> None:
+    async with app.run_test(size=NARROW) as pilot:
+        await until(pilot, lambda: is_filled(app))
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.focused, Prompt))
+        prompt = app.focused
+        assert isinstance(prompt, Prompt)
+        await pilot.press("h", "i")
+        await pilot.resize_terminal(60, 15)
+        await until(pilot, lambda: is_covered(app))
+        await pilot.press("x", "enter", "ctrl+pageup", "p", "r", "ctrl+pagedown")
+        assert app.screen is app.main
+        assert not app.services.pulls.open_jobs
+        await pilot.resize_terminal(*NARROW)
+        await until(pilot, lambda: app.focused is prompt)
+        assert prompt.text == "hi"
+
+
 async def test_it_may_begin_too_small(app: WorkbenchApp) -> None:
     async with app.run_test(size=(20, 5)) as pilot:
         assert is_covered(app)
