@@ -81,7 +81,7 @@ def _add_export(actions: argparse._SubParsersAction[P]) -> None:
         "--python",
         default="",
         metavar="PYTHON",
-        help="an x86-64 Python 3.10 or 3.11 that has qai_hub_models (default: one on PATH)",
+        help="an x86-64 Python 3.10 to 3.13 that has qai_hub_models (default: one on PATH)",
     )
     _add_values(export)
     export.add_argument(
@@ -122,7 +122,8 @@ def _inspect(options: argparse.Namespace, paths: Paths, settings: Settings) -> i
 
 
 def _export(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
-    from npurun_tui.commands.convert_export import Request, export, write_recipes
+    from npurun_tui.commands.convert_export import Request, export
+    from npurun_tui.commands.convert_recipes import write_recipes
 
     del settings
     if options.slug in {"list", "?"}:

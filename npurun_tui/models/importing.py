@@ -35,7 +35,7 @@ from npurun_tui.models.transfer import (
 )
 from npurun_tui.text import one_line
 
-How = Literal["copy", "link", "move"]
+How = Literal["copy", "link", "move", "share"]
 
 BUNDLE: Final = "bundle"
 """The folder of a bundle inside its model's folder."""
@@ -68,8 +68,8 @@ def import_model(  # noqa: PLR0913 - all but two have defaults
     """Install what lies at `source` (see `describe`). `progress` hears `(bytes done, bytes in all)`; `check` is called
     before each block of 1 MiB, and what it raises ends the work with nothing left behind.
 
-    `link` makes hard links to the large files. `move` does that too, copies where it cannot, and removes the source's
-    files when the model is in place.
+    `link` makes hard links to the large files. `share` does that too, and copies where it cannot; so does `move`, which
+    removes the source's files when the model is in place.
 
     Raises:
         ModelFileDamaged, ModelError, UsageError: as `describe`; a link among the files; the name is taken.
@@ -203,7 +203,8 @@ class _Import:
         root = self._layout.root
         if self._how == "link":
             return
-        if self._how == "move" and self._found.root.stat().st_dev == root.stat().st_dev:
+        one_volume = self._found.root.stat().st_dev == root.stat().st_dev
+        if self._how in {"move", "share"} and one_volume:
             return
         free = shutil.disk_usage(root).free
         if self._total + _SLACK > free:

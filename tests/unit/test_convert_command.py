@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,11 @@ import psutil
 import pytest
 
 from npurun_tui.cli import main
-from npurun_tui.commands import convert_export
+from npurun_tui.commands import convert_recipes
 from npurun_tui.commands.convert_python import find_interpreter
+from npurun_tui.commands.convert_token import Token, find_token, handed_over
 from npurun_tui.models.fit import machine_facts
+from npurun_tui.models.layout import CELL, MAP, PART
 from npurun_tui.models.store import ModelStore
 from npurun_tui.settings import Paths
 from tests.support.gguf import build_gguf
@@ -36,18 +40,37 @@ import json, os, sys, time
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from tests.support.local_bundle import make_bundle
-print("arguments", json.dumps(sys.argv[1:]), flush=True)
-print("token", os.environ["QAI_HUB_API_TOKEN"], "\\u2713 \\x1b[2J", os.environ["PYTHONUTF8"])
-print("50 %\\r100 %", file=sys.stderr, flush=True)
-if os.environ.get("STAND_IN") == "fail":
-    sys.exit(3)
-if os.environ.get("STAND_IN") == "wait":
-    import subprocess
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    print("waiting", os.getpid(), child.pid, flush=True)
-    time.sleep(60)
-out = Path(sys.argv[sys.argv.index("--output-dir") + 1])
-make_bundle(out / "phi-genie", files={{"metadata.json": {{"precision": "w4a16"}}}})
+OLD = "--model-cache-mode --skip-profiling --skip-inferencing --precision"
+def main(options):
+    if "--help" in sys.argv:
+        print("usage: export [--output-dir DIR]", options)
+        sys.exit(int(os.environ.get("STAND_IN") == "no help"))
+    print("arguments", json.dumps(sys.argv[1:]), flush=True)
+    ini = Path(os.environ.get("QAIHUB_CLIENT_INI", "none"))
+    if ini.is_file():
+        print("mode", oct(ini.stat().st_mode & 0o077), "in", ini, flush=True)
+        print(ini.read_text(), "\\u2713 \\x1b[2J", os.environ["PYTHONUTF8"], flush=True)
+    print("10 %\\r50 %\\r100 %\\r\\ndone", file=sys.stderr, flush=True)
+    if os.environ.get("STAND_IN") == "fail":
+        sys.exit(3)
+    if os.environ.get("STAND_IN") == "nothing":
+        return
+    if os.environ.get("STAND_IN") in ("wait", "leave"):
+        import subprocess
+        # the process between is gone at once, so nobody knows any more whose child the sleeper is
+        code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', "
+        code += "'import time; time.sleep(60)'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)"
+        child = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        print("waiting", os.getpid(), child.stdout.strip(), flush=True)
+        if os.environ["STAND_IN"] == "wait":
+            time.sleep(60)
+    out = Path(sys.argv[sys.argv.index("--output-dir") + 1])
+    precision = {{}} if os.environ.get("STAND_IN") == "silent" else {{"precision": "w4a16"}}
+    if options == OLD:
+        out = out / "phi-genie"
+    elif out.exists():  # as the package does it
+        out = out.with_name(out.name + "-1")
+    make_bundle(out, files={{"metadata.json": precision}})
 """
 
 
@@ -73,23 +96,41 @@ def bundle(home: Path) -> Path:
 
 @pytest.fixture
 def hub(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The stand-in package, where this test's Python finds it, and a token."""
+    """The stand-in package with a module for each model, where this test's Python finds it, and a token."""
     package = home / "site" / "qai_hub_models" / "models" / MODULE
     package.mkdir(parents=True)
     for folder in (package, package.parent, package.parent.parent):
         (folder / "__init__.py").touch()
-    root = str(Path(__file__).parents[2])
-    (package / "export.py").write_text(EXPORT.format(root=root), "utf-8")
+    text = EXPORT.format(root=str(Path(__file__).parents[2]))
+    (package / "export.py").write_text(text + "main(OLD)\n", "utf-8")
     monkeypatch.setenv("PYTHONPATH", str(home / "site"))
     monkeypatch.setenv("QAI_HUB_API_TOKEN", SECRET)
     return home / "out"
 
 
+@pytest.fixture
+def newer_hub(hub: Path) -> Path:
+    """As `hub`, with the command that the newest releases have; a model's module only says so."""
+    site = hub.parent / "site"
+    (site / "qai_hub_models" / "cli").mkdir()
+    (site / "qai_hub_models" / "cli" / "dispatch.py").touch()
+    module = site / "qai_hub_models" / "models" / MODULE / "export.py"
+    (site / "qai_hub_models_cli").mkdir()
+    (site / "qai_hub_models_cli" / "cli.py").write_text(
+        module.read_text("utf-8")
+        .replace("main(OLD)", "")
+        .replace("def main(options):", 'def main(options="--skip-profiling"):'),
+        "utf-8",
+    )
+    module.write_text("raise SystemExit('no longer supported')")
+    return hub
+
+
 def suited() -> bool:
-    return find_interpreter(sys.executable).suited
+    return find_interpreter(MODULE, sys.executable).suited
 
 
-needs_suited_python = pytest.mark.skipif(not suited(), reason="needs x86-64 Python 3.10 or 3.11")
+needs_suited_python = pytest.mark.skipif(not suited(), reason="needs x86-64 Python 3.10 to 3.13")
 
 
 # --- manifest ------------------------------------------------------------------------------------
@@ -285,11 +326,10 @@ def test_the_recipes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert MODULE in capsys.readouterr().out
     assert main(["convert", "export", "?", "--json"]) == 0
     recipes = json.loads(capsys.readouterr().out)["recipes"]
-    assert [recipe["module"] for recipe in recipes] == [
-        MODULE,
-        "llama_v3_1_8b_instruct",
-        "qwen2_5_7b_instruct",
-    ]
+    assert {MODULE, "llama_v3_1_8b_instruct", "qwen2_5_7b_instruct"} <= {
+        r["module"] for r in recipes
+    }
+    assert all(recipe["bundle"] < recipe["room"] for recipe in recipes)
     assert main(["convert", "export", "gpt", "-o", "x"]) == 2
     assert main(["convert", "export", RECIPE]) == 2
     assert "-o DIR" in capsys.readouterr().err
@@ -302,9 +342,13 @@ def export(out: Path, *more: str) -> list[str]:
 @pytest.fixture
 def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in's bundle has 5 kB, so this machine's disk need not have room for a real one."""
-    recipe = convert_export.RECIPES[0]
-    small = convert_export.Recipe(recipe.slug, recipe.module, recipe.arch, 1_000_000, recipe.note)
-    monkeypatch.setattr(convert_export, "RECIPES", (small, *convert_export.RECIPES[1:]))
+    small = (replace(recipe, room=1_000_000) for recipe in convert_recipes.RECIPES)
+    monkeypatch.setattr(convert_recipes, "RECIPES", tuple(small))
+
+
+def arguments(error: str) -> Any:
+    (line,) = [line for line in error.splitlines() if line.startswith("arguments ")]
+    return json.loads(line.removeprefix("arguments "))
 
 
 @needs_suited_python
@@ -315,16 +359,13 @@ def test_an_export_from_end_to_end(
     assert main(export(hub, "--qnn-sdk", "2.45.0")) == 0
     out, error = capfd.readouterr()
     assert out.startswith(f"{RECIPE} is installed: ")
-    (line,) = [line for line in error.splitlines() if line.startswith("arguments ")]
-    assert json.loads(line.removeprefix("arguments ")) == [
+    assert arguments(error) == [
         *("--device", "Snapdragon X Elite CRD"),
         *("--target-runtime", "genie"),
         *("--model-cache-mode", "enable"),
         *("--skip-profiling", "--skip-inferencing"),
-        *("--output-dir", str(hub)),
+        *("--output-dir", str(hub / RECIPE)),
     ]
-    assert "token *** ✓ ␛[2J 1" in error
-    assert SECRET not in out + error
     manifest = store.get(RECIPE).manifest
     assert (manifest.arch, manifest.quant, manifest.qnn_sdk) == ("phi3", "w4a16", "2.45.0")
 
@@ -334,6 +375,144 @@ def test_an_export_from_end_to_end(
     store.remove(RECIPE)
     assert main(export(hub, "--skip-compile", "--json")) == 0
     assert json.loads(capfd.readouterr().out)["model"]["name"] == RECIPE
+
+
+@needs_suited_python
+@pytest.mark.usefixtures("roomy")
+def test_an_export_by_the_command_of_the_newest_releases(
+    newer_hub: Path, store: ModelStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Only the options that it has are given; a folder that is there would send the bundle elsewhere."""
+    (newer_hub / RECIPE).mkdir(parents=True)
+    assert main(export(newer_hub)) == 0
+    assert arguments(capfd.readouterr().err) == [
+        *("export", MODULE),
+        *("--device", "Snapdragon X Elite CRD"),
+        *("--target-runtime", "genie"),
+        "--skip-profiling",
+        *("--output-dir", str(newer_hub / f"{RECIPE}-2")),
+    ]
+    assert store.get(RECIPE).manifest.quant == "w4a16"
+    store.remove(RECIPE)
+    assert main(export(newer_hub, "--quant", "w8a16")) == 1
+    assert "in one quantisation only. Leave --quant out" in capfd.readouterr().err
+
+
+@needs_suited_python
+@pytest.mark.usefixtures("roomy")
+def test_the_token_reaches_the_package_and_nobody_else(
+    hub: Path, store: ModelStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The package reads a file and not the variable; the file is gone afterwards."""
+    assert main(export(hub)) == 0
+    out, error = capfd.readouterr()
+    assert "an API token of AI Hub is in QAI_HUB_API_TOKEN" in error
+    assert "api_token = ***" in error
+    assert "api_url = https://" in error
+    assert "\u2713 \u241b[2J 1" in error
+    assert SECRET not in out + error
+    (line,) = [line for line in error.splitlines() if line.startswith("mode ")]
+    assert line.startswith("mode 0o0 in ")
+    assert not Path(line.removeprefix("mode 0o0 in ")).exists()
+    # of a progress bar only the first of a while and the last are shown where nobody sees it drawn
+    assert [text for text in error.splitlines() if text.endswith("%")] == ["10 %", "100 %"]
+    assert "done" in error.splitlines()
+
+
+@needs_suited_python
+@pytest.mark.usefixtures("roomy", "store")
+def test_an_old_bundle_is_not_taken_for_what_was_compiled(
+    hub: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    old = make_bundle(hub / "before", files={"metadata.json": {"precision": "w4a16"}})
+    # how long ago the files were put there cannot be set, so the export begins later
+    monkeypatch.setattr(time, "time", lambda: old.stat().st_ctime + 60)
+    monkeypatch.setenv("STAND_IN", "nothing")
+    assert main(export(hub)) == 1
+    assert "no new Genie bundle" in capfd.readouterr().err
+    assert main(export(hub, "--skip-compile")) == 0
+
+
+@needs_suited_python
+@pytest.mark.usefixtures("roomy")
+def test_a_bundle_that_does_not_say_its_quantisation_is_not_compiled_twice(
+    hub: Path,
+    store: ModelStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("STAND_IN", "silent")
+    assert main(export(hub)) == 1
+    assert "Add --skip-compile and, for example, `--quant w4a16`" in capfd.readouterr().err
+    assert main(export(hub, "--skip-compile", "--quant", "w4a16")) == 0
+    assert store.get(RECIPE).manifest.quant == "w4a16"
+
+
+@needs_suited_python
+@pytest.mark.usefixtures("roomy", "store")
+def test_what_is_wrong_is_told_before_anything_is_compiled(
+    hub: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*arguments: str) -> str:
+        assert main(list(arguments)) in {1, 2}
+        error = capfd.readouterr().err
+        assert "arguments" not in error
+        return error
+
+    assert "MAJOR.MINOR.PATCH" in refused(*export(hub, "--qnn-sdk", "2.45"))
+    assert "--quant" in refused(*export(hub, "--quant", "a\nb"))
+    (home / "file").touch()
+    assert "is no folder that can be written to" in refused(*export(home / "file"))
+    assert "is no folder that can be written to" in refused(*export(home / "file" / "below"))
+    monkeypatch.setenv("STAND_IN", "no help")
+    error = refused(*export(hub))
+    assert f"does not export {MODULE}: usage: export" in error
+    assert f'pip install "qai_hub_models[{MODULE.replace("_", "-")}]"' in error
+    shutil.rmtree(home / "site" / "qai_hub_models" / "models" / MODULE)
+    assert f"has no export of {MODULE}" in refused(*export(hub))
+    assert not hub.exists()
+
+
+@needs_suited_python
+@pytest.mark.usefixtures("roomy", "store")
+def test_a_pull_of_that_name_is_seen_before_it_begins(
+    hub: Path, store: ModelStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    partial = store.layout.partial(RECIPE)
+    partial.mkdir(parents=True)
+    (partial / PART).write_bytes(bytes(700))
+    (partial / MAP).write_bytes(CELL.pack(700, 0))
+    assert main(export(hub)) == 1
+    assert f"{RECIPE} is taken as a model's name" in capfd.readouterr().err
+
+
+@needs_suited_python
+@pytest.mark.skipif(os.name == "nt", reason="makes a link to a Python")
+@pytest.mark.usefixtures("roomy", "store")
+def test_a_python_named_from_where_one_stands(
+    hub: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The export runs in another folder. What else lies here is no place for modules."""
+    monkeypatch.chdir(home)
+    (home / "json.py").write_text("raise SystemExit('a stranger ran')")
+    (home / "venv").symlink_to(Path(sys.executable).parent, target_is_directory=True)
+    python = f"./venv/{Path(sys.executable).name}"
+    assert main(["convert", "export", RECIPE, "-o", str(hub), "--python", python]) == 0
+
+
+@needs_suited_python
+@pytest.mark.usefixtures("roomy")
+def test_a_volume_without_links_costs_a_copy_and_no_second_export(
+    hub: Path, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    make_bundle(hub / "b", files={"metadata.json": {"precision": "w4a16"}})
+    (hub / "b" / "model_part_1_of_2.bin").write_bytes(b"token_ar1_cl512".ljust(2 << 20, b"x"))
+    monkeypatch.setattr(os, "link", refuse)
+    assert main(export(hub, "--skip-compile")) == 0
+    assert store.get(RECIPE).shared == 0
 
 
 @needs_suited_python
@@ -362,9 +541,8 @@ def test_each_check_has_its_mend(
     capsys: pytest.CaptureFixture[str],
     key: str,
 ) -> None:
-    recipe = convert_export.RECIPES[0]
-    huge = convert_export.Recipe(recipe.slug, recipe.module, recipe.arch, 10**18, "")
-    monkeypatch.setattr(convert_export, "RECIPES", (huge,))
+    huge = replace(convert_recipes.RECIPES[0], room=10**18)
+    monkeypatch.setattr(convert_recipes, "RECIPES", (huge,))
     python = sys.executable if key == "package" and suited() else str(home / "nothing")
     arguments = ["convert", "export", RECIPE, "-o", str(home / "out"), "--python", python]
     assert main([*arguments, "--json"]) == 1
@@ -378,11 +556,23 @@ def test_each_check_has_its_mend(
 
 
 def test_the_token_may_be_in_a_file(home: Path) -> None:
-    assert convert_export._token({}, home) == ""
+    assert find_token({}) == Token("", "~/.qai_hub/client.ini")
     (home / ".qai_hub").mkdir()
-    (home / ".qai_hub" / "client.ini").write_text("[api]\nurl = x\napi_token = abc\n")
-    assert convert_export._token({}, home) == "abc"
-    assert convert_export._token({"QAI_HUB_API_TOKEN": "env"}, home) == "env"
+    usual = home / ".qai_hub" / "client.ini"
+    usual.write_bytes(b"\xef\xbb\xbf[api]\napi_url = https://x\napi_token : a%bc\n")
+    assert find_token({}).text == "a%bc"
+    assert find_token({"QAI_HUB_API_TOKEN": " env "}) == Token("env", "QAI_HUB_API_TOKEN")
+    other = home / "other.ini"
+    other.write_text("[api]\napi_token = def\n")
+    assert find_token({"QAIHUB_CLIENT_INI": str(other)}) == Token("def", str(other))
+    for broken in ("[other]\napi_token = x\n", "api_token = x\n", "[api]\nnothing\n"):
+        usual.write_text(broken)
+        assert find_token({}).text == ""
+
+
+def test_a_token_in_a_file_is_left_there(home: Path) -> None:
+    with handed_over(Token("abc", "~/.qai_hub/client.ini"), {}) as more:
+        assert more == {}
 
 
 @needs_suited_python
@@ -391,7 +581,7 @@ def test_ctrl_c_ends_the_child_and_what_it_started(hub: Path, store: ModelStore)
     script = (
         "import sys\n"
         "from dataclasses import replace\n"
-        "from npurun_tui.commands import convert_export as e\n"
+        "from npurun_tui.commands import convert_recipes as e\n"
         "e.RECIPES = tuple(replace(r, room=1) for r in e.RECIPES)\n"
         "from npurun_tui.cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
@@ -413,6 +603,22 @@ def test_ctrl_c_ends_the_child_and_what_it_started(hub: Path, store: ModelStore)
     assert store.scan() == ([], [])
 
 
+@needs_suited_python
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no groups of processes")
+@pytest.mark.usefixtures("roomy", "store")
+def test_what_an_export_leaves_running_ends_with_it(
+    hub: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STAND_IN", "leave")
+    assert main(export(hub)) == 0
+    error = capfd.readouterr().err
+    line = next(line for line in error.splitlines() if line.startswith("waiting "))
+    deadline = time.monotonic() + 20
+    while _lives(int(line.split()[-1])) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _lives(int(line.split()[-1]))
+
+
 def _lives(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -421,6 +627,6 @@ def _lives(pid: int) -> bool:
 
 
 def test_a_python_that_is_none(home: Path) -> None:
-    found = find_interpreter(str(home / "nothing"))
+    found = find_interpreter(MODULE, str(home / "nothing"))
     assert not found.suited
     assert "no Python that can be run" in found.words
