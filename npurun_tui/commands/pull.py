@@ -6,9 +6,11 @@ import asyncio
 import sys
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final
 
-from npurun_tui.commands.pull_reports import JsonReport, PlainReport, Report, TerminalReport, say
+from npurun_tui.bench.hanging_up import ending_signals
+from npurun_tui.commands.interrupting import INTERRUPTED_STATUS, Interrupts
+from npurun_tui.commands.pull_reports import JsonReport, PlainReport, Report, TerminalReport
+from npurun_tui.commands.speaking import say
 from npurun_tui.errors import NpurunError
 from npurun_tui.models.catalog import CatalogEntry, find
 from npurun_tui.models.fit import Fit, fit, machine_facts
@@ -19,8 +21,6 @@ from npurun_tui.models.pull.policy import Policy
 from npurun_tui.models.remote.known import known_catalog
 from npurun_tui.models.store import ModelStore
 from npurun_tui.settings import Paths
-
-INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class PullRequest:
 
 
 def run(paths: Paths, request: PullRequest, *, as_json: bool = False) -> int:
-    """Pull the catalog's model; returns the exit status: 130 after Ctrl+C, 1 where the person said no.
+    """Pull the catalog's model; returns the exit status: 130 where it was stopped, 1 where the person said no.
 
     Raises:
         NpurunError: as `npurun_tui.models.pull.pull`; with `as_json` the last line on stdout says the same.
@@ -75,18 +75,21 @@ def pull_entry(entry: CatalogEntry, store: ModelStore, report: Report, request: 
     """Pull `entry` into `store`, telling `report` how it goes; returns the exit status."""
     try:
         with report:
-            asyncio.run(_pull(entry, store, report, request))
-    except KeyboardInterrupt:
+            finished = asyncio.run(_pull(entry, store, report, request))
+    except KeyboardInterrupt:  # pressed again, while the first one was being followed
+        finished = False
+    if not finished:
         total = announced_bytes(store.layout.partial(entry.name)) or entry.download_size
         report.interrupted(store.partials().get(entry.name, 0), total)
-        return INTERRUPTED
+        return INTERRUPTED_STATUS
     report.done(store.get(entry.name), fit(entry, machine_facts()))
     return 0
 
 
 async def _pull(
     entry: CatalogEntry, store: ModelStore, report: Report, request: PullRequest
-) -> None:
+) -> bool:
+    """False where Ctrl+C, `kill`, or a terminal that is closed ended it: then all is tidied up as by a pause."""
     steps = pull(
         entry,
         store,
@@ -95,13 +98,23 @@ async def _pull(
         policy=Policy(connections=request.connections),
         limiter=RateLimiter(request.limit_rate),
     )
-    async with aclosing(steps):
-        begun = False
-        async for progress in steps:
-            if not begun:  # what is refused, such as a second pull of one model, never began
-                report.start(entry)
-                begun = True
-            report.progress(progress)
+    ctrl_c = Interrupts(*ending_signals())
+    try:
+        with ctrl_c:
+            async with aclosing(steps):
+                begun = False
+                async for progress in steps:
+                    if (
+                        not begun
+                    ):  # what is refused, such as a second pull of one model, never began
+                        report.start(entry)
+                        begun = True
+                    report.progress(progress)
+    except asyncio.CancelledError:
+        if not ctrl_c.came:
+            raise
+        return False
+    return True
 
 
 def _report(name: str, *, as_json: bool) -> Report:

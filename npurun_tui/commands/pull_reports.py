@@ -7,9 +7,11 @@ import json
 import re
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from npurun_tui import units
+from npurun_tui.commands.speaking import say
 from npurun_tui.commands.tables import write_line
 from npurun_tui.errors import NpurunError
 from npurun_tui.models.catalog import CatalogEntry
@@ -69,7 +71,7 @@ class Report:
         return self._last is not None and self._last.phase is Phase.DONE and bool(self._last.note)
 
     def interrupted(self, here: int, total: int) -> None:
-        """Ctrl+C. `here` of `total` bytes of the download are kept."""
+        """Ctrl+C, or what means the same. `here` of `total` bytes of the download are kept."""
         say(
             f"Stopped. {units.size(here)} of {units.size(total)} are kept; the same command goes on from there."
         )
@@ -92,12 +94,6 @@ def next_step(name: str, fits: Fit) -> str:
     return f'Try it: npurun-tui run {name} "Hello"'
 
 
-def say(text: str) -> None:
-    """One line on stderr."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
 def moved(progress: PullProgress) -> str:
     """How far, in bytes: `45.1 MB of 92.9 MB`."""
     if progress.total is None:
@@ -117,11 +113,11 @@ class PlainReport(Report):
         self._first = f"Pulling {entry.name} ({entry.about(entry.download_size)}, {entry.licence})."
 
     def show(self, progress: PullProgress, *, news: bool) -> None:
-        if progress.phase is Phase.DONE or (not news and not self._due(PLAIN_SECONDS)):
-            return
-        if self._first:
+        if self._first and not self.was_here:
             say(self._first)
             self._first = ""
+        if progress.phase is Phase.DONE or (not news and not self._due(PLAIN_SECONDS)):
+            return
         if progress.phase is Phase.RESOLVING and not progress.note:
             if self._resolving:
                 return
@@ -167,7 +163,8 @@ class TerminalReport(Report):
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with suppress(OSError):  # the terminal was closed
+                self._bar.stop()
 
     def show(self, progress: PullProgress, *, news: bool) -> None:
         if self._bar is None or self._task is None or progress.phase is Phase.DONE:

@@ -301,14 +301,16 @@ async def test_a_killed_pull_goes_on_where_it_was(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl+C is sent another way there")
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
 async def test_ctrl_c_exits_with_130_and_says_that_it_resumes(
-    index: Index, tiny: TinyModel, store: ModelStore, tmp_path: Path
+    index: Index, tiny: TinyModel, store: ModelStore, tmp_path: Path, number: str
 ) -> None:
+    """`kill`, and a line that is cut, too: what was unpacked by then does not stay behind."""
     gate = threading.Event()
     index.faults.append(pause_after(SLOW_BYTES, gate))
     child = await start_child(tiny, store, tmp_path)
     await until(lambda: part_size(store, tiny) > 0)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(getattr(signal, number))
     out, error = await asyncio.wait_for(child.communicate(), 10)
     gate.set()
     assert child.returncode == 130
