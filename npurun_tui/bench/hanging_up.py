@@ -14,20 +14,12 @@ from typing import Final
 
 from npurun_tui.bench.control import BenchControl
 from npurun_tui.bench.events import BenchEvent, Ended
+from npurun_tui.ending import ending_signals
 
 log = logging.getLogger(__name__)
 
 PATIENCE: Final = 5.0
 """Seconds for an answer to be broken off and a session to be written; a system that shuts down gives not much more."""
-
-
-def ending_signals() -> list[signal.Signals]:
-    """What `timeout` sends, and a terminal that is closed, unless `nohup` has switched that off. None on Windows, where
-    a closed terminal leaves no time."""
-    known: list[signal.Signals] = [
-        getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
-    ]
-    return [each for each in known if signal.getsignal(each) is not signal.SIG_IGN]
 
 
 class HangUpGuard:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from npurun_tui.bench.events import BenchEvent, Ended, RunBegan, RunEnded
-from npurun_tui.bench.hanging_up import ending_signals
 from npurun_tui.bench.plan import Plan
 from npurun_tui.bench.records import Run, Session
 from npurun_tui.commands.bench_files import REPORTS, check_export
@@ -18,6 +17,7 @@ from npurun_tui.commands.bench_outcome import Outcome, hand_on
 from npurun_tui.commands.bench_voice import Voice
 from npurun_tui.commands.interrupting import INTERRUPTED_STATUS, Interrupts
 from npurun_tui.commands.speaking import say
+from npurun_tui.ending import ending_signals
 from npurun_tui.errors import NpurunError, UsageError
 from npurun_tui.services import Services
 

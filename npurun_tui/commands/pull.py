@@ -7,10 +7,10 @@ import sys
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from npurun_tui.bench.hanging_up import ending_signals
 from npurun_tui.commands.interrupting import INTERRUPTED_STATUS, Interrupts
 from npurun_tui.commands.pull_reports import JsonReport, PlainReport, Report, TerminalReport
 from npurun_tui.commands.speaking import say
+from npurun_tui.ending import ending_signals
 from npurun_tui.errors import NpurunError
 from npurun_tui.models.catalog import CatalogEntry, find
 from npurun_tui.models.fit import Fit, fit, machine_facts
