@@ -23,7 +23,7 @@ _DEEPEST: Final = 16
 _MOST: Final = 20_000
 _LINE: Final = re.compile(r"^(\s*(?:- )*)([\w.-]+):(?:\s+(.*))?$")
 
-REQUIRED_KEYS: Final = frozenset({"path", "extensions", "ctx-bins", "model-bin"})
+REQUIRED_KEYS: Final = frozenset({"path", "extensions", "ctx-bins", "model-bin", "lut-path"})
 """Those among them without whose file no dialog opens."""
 
 

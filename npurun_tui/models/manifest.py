@@ -206,7 +206,7 @@ def _parse(fields: Fields) -> Manifest:
     return Manifest(
         name=fields.text("name", limit=200),
         version=fields.text("version", limit=64),
-        arch=fields.text("arch", limit=64),
+        arch=fields.text("arch", default="", limit=64),
         vocab=fields.number("vocab"),
         context=fields.number("context"),
         quant=fields.text("quant_label", default="", limit=64) or kind,
@@ -282,23 +282,27 @@ def _template_document(template: SimpleTemplate) -> dict[str, str]:
     return document
 
 
-def _paths(section: Fields) -> list[str]:
-    """The names of `section`'s fields, each of which must be a path inside the model's folder."""
+def _paths(section: Fields) -> list[tuple[str, str]]:
+    """`(name, path)` of `section`'s fields, each of which must be a path inside the model's folder.
+
+    The Rust program does not look at these names, so one that Windows wrote may have backslashes.
+    """
     names = section.names()
     if len(names) > _MAX_HASHES:
         raise section.invalid("", f"has more than {_MAX_HASHES:,} entries")
-    for name in names:
-        if fault := fault_of_relative_path(name):
+    paths = [name.replace("\\", "/") for name in names]
+    for name, path in zip(names, paths, strict=True):
+        if fault := fault_of_relative_path(path):
             raise section.invalid(name, fault)
-    return names
+    return list(zip(names, paths, strict=True))
 
 
 def _sizes(section: Fields) -> dict[str, int]:
-    return {name: section.bytes(name) for name in _paths(section)}
+    return {path: section.bytes(name) for name, path in _paths(section)}
 
 
 def _hashes(section: Fields) -> dict[str, str]:
-    return {name: _hash(section, name) for name in _paths(section)}
+    return {path: _hash(section, name) for name, path in _paths(section)}
 
 
 def _hash(section: Fields, name: str) -> str:

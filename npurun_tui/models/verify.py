@@ -52,7 +52,20 @@ def verify(
 def hashed_files(model: InstalledModel) -> dict[str, str]:
     """Path inside the model's folder -> the hash that it should have, for all that the manifest has one of."""
     fields: dict[str, str] = asdict(model.manifest.files)
-    return {fields.get(key) or key: value for key, value in model.manifest.sha256.items()}
+    found = {fields.get(key) or key: value for key, value in model.manifest.sha256.items()}
+    if model.manifest.hash_origin:  # ours
+        return found
+    # The Rust program's pull keeps the hash of the archive, which it deletes, under a name that is no file's.
+    return {path: value for path, value in found.items() if _names_a_file(model, path)}
+
+
+def _names_a_file(model: InstalledModel, path: str) -> bool:
+    """False for a bare word that is neither a file of the model nor one that its manifest says it has."""
+    return (
+        "/" in path
+        or path in asdict(model.manifest.files).values()
+        or os.path.lexists(model.folder / path)
+    )
 
 
 def covers_main(model: InstalledModel) -> bool:

@@ -68,29 +68,6 @@ def test_the_rust_program_reads_what_we_write(store: ModelStore, source: Path, l
     assert document["hash_origin"] == "recorded"
 
 
-def test_we_read_what_the_rust_program_writes(store: ModelStore, source: Path) -> None:
-    folder = store.root / "phi-3.5-mini"
-    shutil.copytree(source, folder / "bundle" / "phi_x")
-    document = {
-        "name": "phi-3.5-mini",
-        "version": "0.1.0",
-        "arch": "phi3",
-        "vocab": 32064,
-        "context": 4096,
-        "quant": "w4a16",
-        "qnn_sdk": "2.43.1",
-        "files": {
-            "tokenizer": "bundle/phi_x/tokenizer.json",
-            "genie_config": "bundle/phi_x/genie_config.json",
-        },
-        "chat_template": {"system_prompt": "s", "template": "{system}{user}"},
-        "sha256": {},
-    }
-    assert rust_faults(document) == []
-    (folder / "npurun.json").write_text(json.dumps(document))
-    assert store.get("phi-3.5-mini").manifest.arch == "phi3"
-
-
 RUST: dict[str, Any] = {
     "name": "phi-3.5-mini",
     "version": "0.1.0",
@@ -139,6 +116,59 @@ def test_a_pull_of_the_rust_program_that_was_killed_is_finished_in_place(
     assert {verdict for _, verdict in verify(model)} == {Verdict.SAME}
 
 
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        (("chat_template",), {}),
+        (("sha256",), {}),
+        (("chat_template", "sha256"), {"arch": ""}),
+        ((), {"chat_template": {"system_prompt": "", "template": "{user}"}}),
+        ((), {"qnn_sdk": "2.45.0-rc.1+build.7", "name": "Phi 3.5 (mine)"}),
+        (
+            (),
+            {
+                "files": {
+                    **RUST["files"],
+                    "model": "bundle/phi_x/model_part_1_of_2.bin",
+                    "ctx": "bundle/phi_x/model_part_2_of_2.bin",
+                    "config": "bundle/phi_x/htp_backend_ext_config.json",
+                },
+                "quant": "int8-w-int16-a",
+            },
+        ),
+    ],
+)
+def test_every_optional_field_of_the_rust_program_may_be_there_or_not(
+    store: ModelStore, less: tuple[str, ...], more: dict[str, Any]
+) -> None:
+    folder = store.root / "phi"
+    make_bundle(folder / "bundle" / "phi_x")
+    document = {key: value for key, value in {**RUST, **more}.items() if key not in less}
+    assert rust_faults({"sha256": {}, **document}) == []
+    (folder / "npurun.json").write_text(json.dumps(document))
+    assert store.get("phi").name == "phi"
+    assert store.scan()[1] == []
+
+
+def test_hashes_of_the_rust_program_are_compared(store: ModelStore) -> None:
+    """Its pull writes the hash of the archive, its converter one of each file, on Windows perhaps with backslashes."""
+    folder = store.root / "phi"
+    root = make_bundle(folder / "bundle" / "phi_x")
+    tokenizer = hashlib.sha256((root / "tokenizer.json").read_bytes()).hexdigest()
+    hashes = {
+        "archive": "a" * 64,
+        "genie_config": "b" * 64,
+        "bundle\\phi_x\\tokenizer.json": tokenizer,
+        "bundle/phi_x/gone.bin": "c" * 64,
+    }
+    (folder / "npurun.json").write_text(json.dumps({**RUST, "sha256": hashes}))
+    assert dict(verify(store.get("phi"))) == {
+        "bundle/phi_x/genie_config.json": Verdict.DIFFERS,
+        "bundle/phi_x/tokenizer.json": Verdict.SAME,
+        "bundle/phi_x/gone.bin": Verdict.MISSING,
+    }
+
+
 # --- copying, linking, moving ----------------------------------------------------------------------
 
 
@@ -176,6 +206,27 @@ def test_no_flag_where_the_graphs_do_not_call_for_it(store: ModelStore, tmp_path
     )
     assert switching(model.folder / "bundle") is None
     assert model.manifest.flags[0].value is None
+
+
+def test_a_bundle_for_pictures_and_text(store: ModelStore, source: Path) -> None:
+    """Its second config gets the flag too; its table of embeddings and its encoder are files like others."""
+    document = json.loads((source / "genie_config.json").read_text())
+    dialog = document["dialog"]
+    dialog["embedding"] = {"type": "lut", "lut-path": "embedding_weights.raw", "size": 3584}
+    (source / "genie_config.json").write_text(json.dumps(document))
+    (source / "text-generator.json").write_text(json.dumps({"text-generator": dialog}))
+    (source / "img-enc-htp.json").write_text("[not JSON")
+    (source / "vision_encoder.bin").write_bytes(b"enc")
+    with pytest.raises(ModelFileDamaged, match="embedding_weights"):
+        import_model(source, store, quant="w4a16")
+    (source / "embedding_weights.raw").write_bytes(bytes(1000))
+    model = import_model(source, store, quant="w4a16")
+    assert [(flag.file, flag.value) for flag in model.manifest.flags] == [
+        ("genie_config.json", True),
+        ("text-generator.json", True),
+    ]
+    assert {verdict for _, verdict in verify(model)} == {Verdict.SAME}
+    assert "bundle/embedding_weights.raw" in model.manifest.sizes
 
 
 @pytest.mark.skipif(os.name == "nt", reason="asks for inodes")
