@@ -116,10 +116,10 @@ class BenchPane(BenchView):
         if self._starting is not None or self.running:
             return
         self._starting = get_current_worker()
+        self.fault = ""  # the last start's says nothing of this one
         self.prepare("starting")
         try:
             await self._start()
-            self.fault = ""
         except NpurunError as error:
             self.fault = str(error)
             if not self.is_on_screen:  # the tab has it in its note

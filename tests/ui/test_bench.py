@@ -291,6 +291,7 @@ async def test_a_bench_can_be_called_off_before_it_begins(tmp_path: Path, key: s
     async with server, opened(tmp_path) as (pilot, app, pane, played):
         add_cpu_model(app.services.paths.models, "small")
         pane.setup = Setup("small", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        pane.fault = "It did not answer."
         await pilot.press("s")
         await until(pilot, lambda: "looking whether both sides" in head(pane))
         await pilot.press(key)
