@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from npurun_tui.errors import ModelBusy
+from npurun_tui.errors import ModelBusy, ModelError
+from npurun_tui.text import one_line
 
 
 @contextmanager
@@ -22,6 +23,7 @@ def model_lock(folder: Path, name: str) -> Iterator[None]:
 
     Raises:
         ModelBusy: another process, or another task of this one, holds it.
+        ModelError: the volume has no locks.
         OSError: the folder cannot be written.
     """
     from filelock import FileLock, Timeout
@@ -33,12 +35,18 @@ def model_lock(folder: Path, name: str) -> Iterator[None]:
         lock.acquire(blocking=False)
     except Timeout:
         raise _busy(name, holder) from None
+    except NotImplementedError as error:  # older versions of filelock, on some network shares
+        raise ModelError(
+            f"The volume of {one_line(str(folder), 300)} knows no locks, so that two programs could write one model.",
+            mend="NPURUN_MODELS_DIR can name a folder on another one.",
+        ) from error
     try:
-        holder.write_text(str(os.getpid()), "ascii")
+        with suppress(OSError):  # it only tells others; a full disk is when models are deleted
+            holder.write_text(str(os.getpid()), "ascii")
         yield
     finally:
         # Windows refuses to delete a file that somebody reads at this moment; a stale one does no harm.
-        with suppress(PermissionError):
+        with suppress(OSError):
             holder.unlink(missing_ok=True)
         lock.release()
 

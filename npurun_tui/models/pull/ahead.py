@@ -41,7 +41,8 @@ class PartView:
         self.generation = part.generation
         """Which file it is of: the part's own count when reading began."""
         self._total = part.total or 0
-        self._file = part.path.open("rb")
+        # Unbuffered: a buffer would be filled with bytes that are not there yet, and give those out later.
+        self._file = part.path.open("rb", buffering=0)
         self._at = 0
 
     def read(self, count: int = -1) -> bytes:
@@ -53,9 +54,11 @@ class PartView:
         if self._part.generation != self.generation:
             raise Stale
         self._file.seek(self._at)
-        data = self._file.read(count)
+        data = bytearray()
+        while len(data) < count and (piece := self._file.read(count - len(data))):
+            data += piece
         self._at += len(data)
-        return data
+        return bytes(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """As a file's."""

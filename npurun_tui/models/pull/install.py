@@ -9,30 +9,54 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial as partial_of
 from pathlib import Path
 from typing import Final
 
 from npurun_tui.engine.cpu.gguf import read_gguf
 from npurun_tui.errors import ModelBusy, ModelError
-from npurun_tui.files import sync_folder
+from npurun_tui.files import patiently, sync_folder
 from npurun_tui.models.bundles import CONFIG, TOKENIZER, find_bundle, read_facts, set_flags
 from npurun_tui.models.catalog import CatalogEntry
-from npurun_tui.models.layout import Layout
+from npurun_tui.models.layout import MAP, PART, STATE, Layout
 from npurun_tui.models.manifest import FILE_NAME, NO_SDK, Files, Manifest
 from npurun_tui.models.sizes import sizes_of
+from npurun_tui.models.transfer import sync_folders
 from npurun_tui.models.trees import remove_tree
 from npurun_tui.text import one_line
 
 UNPACKED: Final = "unpacked"
 BUNDLE: Final = "bundle"
 """The folder in a model's own that its archive is unpacked into, as the Rust program has it."""
+GGUF: Final = "model.gguf"
+"""What a file that is the model itself is called in the model's folder."""
 _REPLACED: Final = "replaced"
+_INSTALLING: Final = "installing"
+"""An empty file: from here on it is the model's rename alone that tells whether the download is still of use."""
+_PATIENCE: Final = 20.0
+"""Seconds that a virus scanner on Windows may take over what was just unpacked; it reads gigabytes."""
 
 
 def recover(layout: Layout, name: str) -> None:
-    """Tidy up after a pull that was killed: an old model that had been moved aside comes back, leftovers go."""
+    """Tidy up after a pull that was killed: an old model that had been moved aside comes back, leftovers go.
+
+    Raises OSError where the pull's folder cannot be brought into order.
+    """
     partial, model = layout.partial(name), layout.model(name)
     replaced, unpacked = partial / _REPLACED, partial / UNPACKED
+    installing = partial / _INSTALLING
+    if installing.exists() and os.path.lexists(model) and not unpacked.exists():
+        _clear(partial)
+        return
+    installing.unlink(missing_ok=True)
+    # Where the volume has no links, the download itself was moved to its place.
+    if (
+        (unpacked / GGUF).is_file()
+        and (partial / STATE).is_file()
+        and not (partial / PART).exists()
+    ):
+        (unpacked / GGUF).rename(partial / PART)
     if replaced.is_dir():
         if os.path.lexists(model):
             remove_tree(replaced)
@@ -138,29 +162,43 @@ def check_place(layout: Layout, name: str, *, force: bool) -> None:
 def install(layout: Layout, name: str) -> None:
     """Move the unpacked model into place, over an older one; that one goes when the new one is there.
 
+    What cannot be cleared up afterwards is left to the next pull: the model is in place.
+
     Raises:
         ModelBusy: (Windows) a program has a file of the older model open.
         OSError: the file system refused.
     """
     partial, model = layout.partial(name), layout.model(name)
     unpacked, replaced = partial / UNPACKED, partial / _REPLACED
-    sync_folder(unpacked)
+    sync_folders(unpacked)
+    with suppress(OSError):  # a full disk, on which the rename may well succeed
+        (partial / _INSTALLING).touch()
     if os.path.lexists(model):
         _move_aside(model, replaced)
         try:
-            unpacked.rename(model)
+            patiently(lambda: unpacked.rename(model), seconds=_PATIENCE)
         except OSError:
-            replaced.rename(model)
+            patiently(lambda: replaced.rename(model))
             raise
     else:
-        unpacked.rename(model)
+        patiently(lambda: unpacked.rename(model), seconds=_PATIENCE)
     sync_folder(layout.root)
-    remove_tree(partial)
+    _clear(partial)
+
+
+def _clear(partial: Path) -> None:
+    """Delete the folder of a pull that is done, as far as it goes; what tells that it is done goes last."""
+    with suppress(OSError):
+        for path in (partial / PART, partial / MAP, partial / STATE):
+            patiently(partial_of(path.unlink, missing_ok=True))
+        for folder in (partial / _REPLACED, partial):
+            if folder.is_dir():
+                remove_tree(folder)
 
 
 def _move_aside(model: Path, replaced: Path) -> None:
     try:
-        model.rename(replaced)
+        patiently(lambda: model.rename(replaced))
     except PermissionError as error:
         if os.name != "nt":
             raise

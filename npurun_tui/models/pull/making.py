@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path, PurePosixPath
 
 from npurun_tui.errors import HashMismatch, ManifestInvalid, ModelFileDamaged
@@ -12,7 +11,7 @@ from npurun_tui.models.manifest import Manifest, main_file
 from npurun_tui.models.pull.archive import read_directory
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.fetching import need_room
-from npurun_tui.models.pull.install import BUNDLE, write_bundle_manifest, write_manifest
+from npurun_tui.models.pull.install import BUNDLE, GGUF, write_bundle_manifest, write_manifest
 from npurun_tui.models.pull.member import Member, extract_member
 from npurun_tui.models.pull.progress import Meter
 from npurun_tui.models.pull.unpack import unpack
@@ -54,7 +53,7 @@ def make_model(
                 f"{one_line(source.filename)} is not the file that is expected: its sha256 differs.",
                 mend="It was thrown away.",
             )
-        target = folder / "model.gguf"
+        target = folder / GGUF
         _link(file, target)
         write_manifest(entry, folder, target.name, sha256)
         meter.done = meter.total or 0
@@ -86,7 +85,9 @@ def _unpack(
 def _link(file: Path, target: Path) -> None:
     try:
         os.link(file, target)
-    except OSError:  # FAT and some network shares know no second name
-        shutil.copyfile(file, target)
+    except (
+        OSError
+    ):  # FAT and some network shares know no second name; `recover` moves it back after a kill
+        file.rename(target)
     with target.open("rb+") as written:
         os.fsync(written.fileno())

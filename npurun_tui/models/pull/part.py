@@ -16,16 +16,18 @@ import json
 import threading
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
-from npurun_tui.files import write_atomic
+from npurun_tui.files import patiently, write_atomic
 from npurun_tui.models.catalog import Source
 from npurun_tui.models.fields import MAX_ADDRESS
 from npurun_tui.models.layout import CELL, MAP, PART, STATE
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.progress import Meter, Phase
+from npurun_tui.models.pull.sparse import allow_holes
 
 BLOCK: Final = 16 << 20
 """Bytes of a block: what one request asks for. Large enough that the pause between two requests does not count."""
@@ -33,6 +35,7 @@ LEAST: Final = 1 << 12
 LARGEST: Final = 1 << 40
 """Bytes that a file may have."""
 _READ: Final = 1 << 20
+_PATIENCE: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,8 @@ class Part:
         self.total = total
         self.origin = origin
         cells = self._open_files("w+b")
+        if self._file is not None:
+            allow_holes(self._file)
         # The whole map now: a disk that is full later cannot keep it from being written.
         count = len_of(total or self.block, self.block)
         cells.write(bytes(count * CELL.size))
@@ -278,12 +283,14 @@ class Part:
     def discard(self) -> None:
         """Throw the bytes away."""
         self.close()
-        for path in (self._state, self._map_path, self.path):
-            path.unlink(missing_ok=True)
-        with self._grown:
+        with (
+            self._grown
+        ):  # first: who reads them has the file open, which Windows does not delete then
             self.generation += 1
             self._blocks.clear()
             self._grown.notify_all()
+        for path in (self._state, self._map_path, self.path):
+            patiently(partial(path.unlink, missing_ok=True), seconds=_PATIENCE)
         self._hash = hashlib.sha256()
         self._hashed = 0
         self.origin = Origin()

@@ -7,6 +7,7 @@ cancels it when it is closed, whatever the reason.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -28,6 +29,8 @@ from npurun_tui.models.pull.policy import Policy
 from npurun_tui.models.pull.progress import Meter, Phase, PullProgress
 from npurun_tui.models.store import ModelStore
 from npurun_tui.text import one_line
+
+_log = logging.getLogger(__name__)
 
 INTERVAL: Final = 0.1
 """Seconds between two looks at the figures."""
@@ -137,8 +140,15 @@ class _Pull:
             await self._unpack(worker)
         finally:
             await self._ahead.aclose()
-            await worker.run(recover, self._layout, entry.name)
+            await worker.run(self._tidy)
         self._meter.enter(Phase.DONE, entry.installed_size, entry.installed_size)
+
+    def _tidy(self) -> None:
+        """Whatever stands in the way (a virus scanner) must not hide how the pull ended; the next one tidies first."""
+        try:
+            recover(self._layout, self._entry.name)
+        except OSError as error:
+            _log.warning("what a pull of %s left stays for now: %s", self._entry.name, error)
 
     def _already_here(self) -> bool:
         """Whether there is nothing to do. Raises ModelError where something is in the way."""

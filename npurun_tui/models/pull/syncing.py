@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, Final, Self
 
 EVERY: Final = 64 << 20
 """Bytes between two syncs of one file."""
+_MOST: Final = 16
+"""Files that wait to be synced, each of which is open; macOS gives a process 256."""
 
 
 class Syncer:
@@ -15,7 +18,7 @@ class Syncer:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, "sync")
-        self._pending: list[Future[None]] = []
+        self._pending: deque[Future[None]] = deque()
         self._since = 0
 
     def written(self, file: BinaryIO, count: int) -> None:
@@ -29,15 +32,15 @@ class Syncer:
         self._begin(file)
 
     def _begin(self, file: BinaryIO) -> None:
-        self._collect(wait=False)
+        self._collect(_MOST - 1)
         file.flush()
         self._since = 0
         self._pending.append(self._pool.submit(_sync, os.dup(file.fileno())))
 
-    def _collect(self, *, wait: bool) -> None:
-        for sync in [sync for sync in self._pending if wait or sync.done()]:
-            self._pending.remove(sync)
-            sync.result()
+    def _collect(self, most: int) -> None:
+        """Take the results of those that are done, and wait until no more than `most` are not."""
+        while self._pending and (self._pending[0].done() or len(self._pending) > most):
+            self._pending.popleft().result()
 
     def __enter__(self) -> Self:
         return self
@@ -47,7 +50,7 @@ class Syncer:
             wait=True
         )  # also after a failure: nobody writes to a folder that is being deleted
         if kind is None:
-            self._collect(wait=True)
+            self._collect(0)
 
 
 def _sync(descriptor: int) -> None:

@@ -1,0 +1,401 @@
+"""What a kill, a power cut, a full or a failing disk leaves of a pull, and in which order things reach the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from npurun_tui.errors import DiskFull, ModelError
+from npurun_tui.models.catalog import CatalogEntry, UrlSource
+from npurun_tui.models.lock import model_lock
+from npurun_tui.models.pull import pull
+from npurun_tui.models.pull.ahead import PartView
+from npurun_tui.models.pull.archive import read_directory
+from npurun_tui.models.pull.blocking import Worker
+from npurun_tui.models.pull.install import recover
+from npurun_tui.models.pull.part import Origin, Part
+from npurun_tui.models.pull.progress import Meter
+from npurun_tui.models.pull.unpack import unpack
+from npurun_tui.models.store import ModelStore
+from tests.support.index_server import Index, serve
+from tests.support.pulling import QUICK, only_index, pull_all
+from tests.support.tiny_bundle import NAME, TinyBundle, build_tiny_bundle, zipped
+from tests.support.tiny_model import TinyModel, build_tiny_model
+
+BLOCKS = replace(QUICK, block=1 << 15)
+
+
+class Killed(BaseException):
+    """As a kill: nothing that follows runs."""
+
+
+@pytest.fixture
+def bundle() -> TinyBundle:
+    return build_tiny_bundle()
+
+
+@pytest.fixture
+def archives(bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    with serve(build_tiny_model(tensor_bytes=1000)) as server:
+        only_index(monkeypatch, server.url)
+        server.data = bundle.archive
+        yield server
+
+
+async def pull_entry(entry: CatalogEntry, store: ModelStore, *, force: bool = False) -> None:
+    async for _ in pull(entry, store, policy=BLOCKS, force=force):
+        pass
+
+
+def at(index: Index, bundle: TinyBundle) -> CatalogEntry:
+    return bundle.at(f"{index.origin}/files/tiny.zip")
+
+
+def gguf_at(index: Index, tiny: TinyModel, bundle: TinyBundle) -> CatalogEntry:
+    index.data = tiny.gguf
+    entry = bundle.at(f"{index.origin}/files/m.gguf")
+    return replace(entry, backend="llama.cpp", template=None, qnn_sdk="")
+
+
+# --- the order in which things reach the disk --------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("kind", ["bundle", "wheel", "gguf"])
+async def test_everything_is_on_the_disk_before_the_rename_and_the_rename_before_the_end(
+    archives: Index,
+    bundle: TinyBundle,
+    store: ModelStore,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    tiny = build_tiny_model(tensor_bytes=100_000)
+    events = list[tuple[str, str]]()
+    fsync, rename = os.fsync, os.rename
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        facts = os.fstat(descriptor)
+        name = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        events.append(("folder" if stat.S_ISDIR(facts.st_mode) else f"{facts.st_ino}", name))
+
+    def renamed(source: Any, target: Any, **more: Any) -> None:
+        rename(source, target, **more)
+        if Path(source).name == "unpacked":
+            events.append(("rename", str(source)))
+
+    monkeypatch.setattr("os.fsync", synced)
+    monkeypatch.setattr("os.rename", renamed)
+    if kind == "wheel":
+        with serve(tiny) as index:
+            only_index(monkeypatch, index.url)
+            await pull_all(tiny, store)
+    else:
+        entry = at(archives, bundle) if kind == "bundle" else gguf_at(archives, tiny, bundle)
+        await pull_entry(entry, store)
+    moved = next(number for number, event in enumerate(events) if event[0] == "rename")
+    before, after = events[:moved], events[moved + 1 :]
+    model = next(iter(store.scan()[0])).folder
+    unpacked = events[moved][1]
+    for path in model.rglob("*"):
+        then = unpacked + str(path)[len(str(model)) :]
+        if path.is_dir():
+            assert ("folder", then) in before
+        else:
+            assert f"{path.stat().st_ino}" in {kind for kind, _ in before}, path
+    assert ("folder", unpacked) in before
+    assert ("folder", str(store.root)) in after
+
+
+# --- kills -------------------------------------------------------------------------------------
+
+
+def _kill_after_rename(monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(_: Path) -> None:
+        raise Killed
+
+    monkeypatch.setattr("npurun_tui.models.pull.install._clear", killed)
+    monkeypatch.setattr("npurun_tui.models.pull.pipeline.recover", lambda *_: None)
+
+
+@pytest.mark.parametrize("force", [False, True])
+async def test_a_kill_when_the_model_is_in_place_leaves_its_download_to_the_next_pull(
+    archives: Index, bundle: TinyBundle, store: ModelStore, *, force: bool
+) -> None:
+    entry = at(archives, bundle)
+    if force:
+        await pull_entry(entry, store)
+    with pytest.MonkeyPatch.context() as patch:
+        _kill_after_rename(patch)
+        with pytest.raises(Killed):
+            await pull_entry(entry, store, force=force)
+    assert store.get(NAME)
+    assert store.partials() == {NAME: len(bundle.archive)}
+    asked = len(archives.requests)
+    await pull_entry(entry, store)
+    assert len(archives.requests) == asked
+    assert store.partials() == {}
+    assert not store.layout.partial(NAME).exists()
+
+
+async def test_a_forced_pull_that_was_stopped_keeps_what_it_has(
+    archives: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    """It is no leftover: an older model is here, and the new one's download is to go on."""
+    entry = at(archives, bundle)
+    await pull_entry(entry, store)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def killed(*_: object) -> None:
+            raise Killed
+
+        patch.setattr("npurun_tui.models.pull.pipeline.install", killed)
+        with pytest.raises(Killed):
+            await pull_entry(entry, store, force=True)
+    await pull_entry(entry, store)  # says that it is here
+    assert store.partials() == {NAME: len(bundle.archive)}
+    asked = len(archives.requests)
+    await pull_entry(entry, store, force=True)
+    assert len(archives.requests) == asked
+    assert store.partials() == {}
+
+
+@pytest.mark.parametrize("force", [False, True])
+async def test_a_kill_just_before_the_rename_keeps_the_download(
+    archives: Index, bundle: TinyBundle, store: ModelStore, *, force: bool
+) -> None:
+    entry = at(archives, bundle)
+    if force:
+        await pull_entry(entry, store)
+    rename = os.rename
+
+    def killed(source: Any, target: Any, **more: Any) -> None:
+        if Path(source).name == "unpacked":
+            raise Killed
+        rename(source, target, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.rename", killed)
+        patch.setattr("npurun_tui.models.pull.pipeline.recover", lambda *_: None)
+        with pytest.raises(Killed):
+            await pull_entry(entry, store, force=force)
+    assert store.partials() == {NAME: len(bundle.archive)}
+    asked = len(archives.requests)
+    await pull_entry(entry, store, force=True)
+    assert store.get(NAME)
+    assert len(archives.requests) == asked
+    assert not store.layout.partial(NAME).exists()
+
+
+# --- volumes without hard links ----------------------------------------------------------------
+
+
+def _no_links(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """As FAT; returns the inodes of the files that were to be linked."""
+    inodes = list[int]()
+
+    def refuse(file: Path, target: Path) -> None:
+        inodes.append(file.stat().st_ino)
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("os.link", refuse)
+    return inodes
+
+
+async def test_without_links_the_download_becomes_the_model_and_is_not_copied(
+    archives: Index, bundle: TinyBundle, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room that was asked for is the file's, once."""
+    tiny = build_tiny_model(tensor_bytes=100_000)
+    inodes = _no_links(monkeypatch)
+    await pull_entry(gguf_at(archives, tiny, bundle), store)
+    model = store.get(NAME).folder / "model.gguf"
+    assert model.read_bytes() == tiny.gguf
+    assert inodes == [model.stat().st_ino]
+    assert not store.layout.partial(NAME).exists()
+
+
+async def test_without_links_a_kill_loses_nothing_that_was_fetched(
+    archives: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    tiny = build_tiny_model(tensor_bytes=100_000)
+    entry = gguf_at(archives, tiny, bundle)
+    with pytest.MonkeyPatch.context() as patch:
+        _no_links(patch)
+
+        def killed(*_: object) -> None:
+            raise Killed
+
+        patch.setattr("npurun_tui.models.pull.pipeline.install", killed)
+        patch.setattr("npurun_tui.models.pull.pipeline.recover", lambda *_: None)
+        with pytest.raises(Killed):
+            await pull_entry(entry, store)
+    assert not (store.layout.partial(NAME) / "download.part").exists()
+    asked = len(archives.requests)
+    await pull_entry(entry, store)
+    assert (store.get(NAME).folder / "model.gguf").read_bytes() == tiny.gguf
+    assert len(archives.requests) == asked
+
+
+# --- disks that fail ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(errno.ENOSPC, DiskFull), (errno.EIO, ModelError), (errno.EDQUOT, DiskFull)]
+)
+@pytest.mark.parametrize("which", ["member", "folder", "manifest", "state"])
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_a_sync_that_fails_is_told_and_nothing_is_shown(
+    archives: Index,
+    bundle: TinyBundle,
+    store: ModelStore,
+    which: str,
+    code: int,
+    kind: type[ModelError],
+) -> None:
+    entry, fsync = at(archives, bundle), os.fsync
+    wanted = {"member": "part_1_of_1.bin", "folder": "/bundle", "manifest": "npurun.json"}
+    part = wanted.get(which, "download.json")
+
+    def fail(descriptor: int) -> None:
+        name = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        if part in name and (which != "folder" or name.endswith(part)):
+            raise OSError(code, os.strerror(code))
+        fsync(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", fail)
+        with pytest.raises(kind) as caught:
+            await pull_entry(entry, store)
+    assert "\n" not in str(caught.value)
+    assert str(store.root) in str(caught.value)
+    assert store.scan() == ([], [])
+    assert not (store.layout.partial(NAME) / "unpacked").exists()
+    kept = store.partials().get(NAME, 0)
+    assert kept == (0 if which == "state" else len(bundle.archive))
+    before = archives.sent
+    await pull_entry(entry, store)
+    assert store.get(NAME)
+    assert archives.sent - before == len(bundle.archive) - kept
+
+
+async def test_a_part_that_has_to_go_makes_room_for_the_new_file(
+    archives: Index, bundle: TinyBundle, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is here of the old version is thrown away: there need not be room for both."""
+    from types import SimpleNamespace
+
+    entry = at(archives, bundle)
+    folder, total = store.layout.partial(NAME), len(bundle.archive)
+    part = Part(folder, entry.source, 1 << 15)
+    with Worker() as worker:
+        part.open(worker, Meter())
+    part.begin(Origin(entry.source.url, '"old"', '"old"'), total)  # type: ignore[union-attr]
+    part.write(0, bytes(total - 100))
+    part.close()
+    needed = total + total + (1 << 20)  # the archive, what is in it, and some slack
+
+    def usage(_: object) -> SimpleNamespace:
+        kept = (
+            (folder / "download.part").stat().st_size if (folder / "download.part").exists() else 0
+        )
+        return SimpleNamespace(free=needed + 1000 - kept)
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    await pull_entry(entry, store)
+    assert store.get(NAME)
+
+
+# --- resources ---------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_an_archive_of_many_files_needs_few_open_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    archive = tmp_path / "many.zip"
+    archive.write_bytes(zipped({f"f/{number}": b"x" for number in range(150)}))
+    fsync, slow = os.fsync, threading.Event()
+
+    def sync(descriptor: int) -> None:
+        slow.wait(0.0005)
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", sync)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+    with archive.open("rb") as file, Worker() as worker:
+        entries = read_directory(file, "many.zip")
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 60, limits[1]))
+            hashes = unpack(file, entries, tmp_path / "out", "many.zip", worker, Meter())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert len(hashes) == 150
+
+
+def test_what_is_read_ahead_is_never_what_had_not_come_yet(tmp_path: Path) -> None:
+    """A buffer that was filled beyond what had arrived gave zeros for it later on."""
+    data, block = os.urandom(1 << 16), 1 << 15
+    part = Part(tmp_path, UrlSource("https://models.invalid/x.zip", size=len(data)), block)
+    with Worker() as worker:
+        part.open(worker, Meter())
+        part.begin(Origin(), len(data))
+        part.write(block, data[block:])
+        part.write(0, data[:30])
+        view = PartView(part, worker)
+        try:
+            assert view.read(30) == data[:30]
+            part.write(30, data[30:block])
+            assert view.read(1000) == data[30:1030]
+            view.seek(0)
+            assert view.read() == data
+        finally:
+            view.close()
+            part.close()
+
+
+# --- the lock ----------------------------------------------------------------------------------
+
+
+def test_the_lock_of_a_process_that_died_is_nobody_s(tmp_path: Path) -> None:
+    (tmp_path / "m.lock").touch()
+    (tmp_path / "m.holder").write_text("999999")
+    with model_lock(tmp_path, "m"):
+        assert (tmp_path / "m.holder").read_text() == str(os.getpid())
+
+
+def test_a_full_disk_does_not_keep_anybody_from_deleting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who holds the lock is written down for others to read; there may be no room for that."""
+    write: Callable[..., int] = Path.write_text
+
+    def full(self: Path, *rest: Any, **more: Any) -> int:
+        if self.suffix == ".holder":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(self, *rest, **more)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with model_lock(tmp_path, "m"):
+        assert not (tmp_path / "m.holder").exists()
+
+
+def test_recovering_twice_changes_nothing(store: ModelStore) -> None:
+    folder = store.layout.partial(NAME)
+    (folder / "unpacked").mkdir(parents=True)
+    (folder / "installing").touch()
+    recover(store.layout, NAME)
+    recover(store.layout, NAME)
+    assert list(folder.iterdir()) == []

@@ -1,0 +1,173 @@
+"""What Windows does to a pull: open files cannot be moved or deleted, and others open what was just written."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from npurun_tui import files
+from npurun_tui.models.pull import pull
+from npurun_tui.models.store import ModelStore
+from tests.support.index_server import Handler, Index, pause_after, serve
+from tests.support.pulling import QUICK, assert_installed, only_index, pull_all
+from tests.support.tiny_bundle import FOLDER, NAME, build_tiny_bundle, bundle_files
+from tests.support.tiny_model import TinyModel, build_tiny_model
+from tests.support.windows_sharing import share_as_windows
+
+BLOCKS = replace(QUICK, block=1 << 15, stall_timeout=10)
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="acts Windows' rule with Linux's /proc"
+)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This system is one where a file that is open cannot be moved."""
+    monkeypatch.setattr(files, "OTHERS_BLOCK", True)
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch, patient: None) -> None:
+    share_as_windows(monkeypatch)
+
+
+@pytest.fixture
+def archive_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    with serve(build_tiny_model(tensor_bytes=1000)) as server:
+        only_index(monkeypatch, server.url)
+        yield server
+
+
+@pytest.mark.usefixtures("windows")
+async def test_a_pull_closes_what_it_moves_and_deletes(
+    index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    await pull_all(tiny, store)
+    await pull_all(tiny, store, force=True)
+    assert_installed(tiny, store)
+
+
+@pytest.mark.usefixtures("windows")
+async def test_an_archive_that_is_begun_anew_while_it_is_unpacked(
+    archive_index: Index, store: ModelStore
+) -> None:
+    """The thread that unpacks has the download open when it is thrown away."""
+    good, bad = (
+        build_tiny_bundle(
+            files={**bundle_files(), f"{FOLDER}/tokenizer.json": b'{"a": "%s"}' % mark}
+        )
+        for mark in (b"good", b"evil")
+    )
+    index = archive_index
+    index.data, index.etag = bad.archive, ""
+    unpacked = store.layout.partial(NAME) / "unpacked" / "bundle" / FOLDER / "tokenizer.json"
+
+    def change(handler: Handler) -> None:
+        if index.data is bad.archive and handler.record.headers["range"].startswith(
+            f"bytes={5 << 15}-"
+        ):
+            deadline = time.monotonic() + 5
+            while not unpacked.is_file():
+                assert time.monotonic() < deadline, "it was not unpacked ahead"
+                time.sleep(0.01)
+            index.data = good.archive
+            handler.answer(200, good.archive)
+        else:
+            handler.serve_file()
+
+    index.always = change
+    pinned = hashlib.sha256(good.archive).hexdigest()
+    entry = good.at(f"{index.origin}/files/tiny.zip", sha256=pinned, size=len(good.archive))
+    async for _ in pull(entry, store, policy=BLOCKS):
+        pass
+    folder = store.get(NAME).folder / "bundle"
+    assert (folder / FOLDER / "tokenizer.json").read_bytes() == b'{"a": "good"}'
+    assert not store.layout.partial(NAME).exists()
+
+
+@pytest.mark.usefixtures("windows")
+async def test_a_pull_that_is_stopped_and_gone_on_with(
+    archive_index: Index, store: ModelStore
+) -> None:
+    bundle, gate = build_tiny_bundle(), threading.Event()
+    archive_index.data = bundle.archive
+    archive_index.faults.append(pause_after(1000, gate))
+    entry = bundle.at(f"{archive_index.origin}/files/tiny.zip")
+    async for step in (steps := pull(entry, store, policy=BLOCKS)):
+        if step.done >= 1000:
+            break
+    await steps.aclose()
+    gate.set()
+    async for _ in pull(entry, store, policy=BLOCKS):
+        pass
+    assert store.get(NAME)
+    assert not store.layout.partial(NAME).exists()
+    assert store.remove(NAME) > 0
+
+
+@pytest.mark.usefixtures("windows")
+async def test_a_scanner_that_looks_at_what_was_written_is_waited_for(
+    index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    """As soon as the model's file is there, another thread opens it, for a moment longer than the pull needs."""
+    unpacked, seen = store.layout.partial(tiny.entry.name) / "unpacked", threading.Event()
+
+    def scan() -> None:
+        deadline = time.monotonic() + 8
+        while not list(unpacked.glob("npurun.json")):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.001)
+        with next(unpacked.glob("*.gguf")).open("rb"):
+            seen.set()
+            time.sleep(0.3)
+
+    scanner = threading.Thread(target=scan, daemon=True)
+    scanner.start()
+    await pull_all(tiny, store)
+    scanner.join()
+    assert seen.is_set()
+    assert_installed(tiny, store)
+
+
+async def test_what_cannot_be_cleared_up_is_no_failure(
+    index: Index,
+    tiny: TinyModel,
+    store: ModelStore,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The model is in place; a scanner has the download open for longer than anybody waits."""
+    share_as_windows(monkeypatch)
+    part = store.layout.partial(tiny.entry.name) / "download.part"
+    stop, opened = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        deadline = time.monotonic() + 8
+        while not part.is_file():
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.001)
+        with part.open("rb"):
+            opened.set()
+            stop.wait(8)
+
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    await pull_all(tiny, store)
+    assert opened.is_set()
+    installed = store.get(tiny.entry.name)
+    assert (installed.folder / installed.manifest.files.model).read_bytes() == tiny.gguf
+    stop.set()
+    holder.join()
+    await pull_all(tiny, store)  # it is here already, and what was left goes
+    assert store.partials() == {}
+    assert not store.layout.partial(tiny.entry.name).exists()
