@@ -10,8 +10,8 @@ from typing import Any, Final
 from npurun_tui.errors import ModelFileDamaged
 from npurun_tui.text import one_line
 
-_LARGEST: Final = 96 << 20
-"""Bytes; the tokenizers of 256,000 tokens have 35 MB. JSON made to be costly takes twenty times as much memory."""
+_LARGEST: Final = 48 << 20
+"""Bytes; the tokenizers of 256,000 tokens have 35 MB. JSON made to be costly takes 25 times as much memory."""
 
 
 @dataclass(frozen=True, slots=True)
