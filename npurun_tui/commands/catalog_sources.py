@@ -98,6 +98,6 @@ def _confirmed() -> bool:
 
 
 def _unwritten(error: OSError) -> SourceInvalid:
-    return SourceInvalid(
-        f"The list of catalogs cannot be changed: {error}.", mend="Look at the folder's rights."
-    )
+    why = error.strerror or str(error)
+    where = f"Look at the rights of {one_line(str(error.filename), 300)}." if error.filename else ""
+    return SourceInvalid(f"The list of catalogs cannot be changed: {one_line(why)}.", mend=where)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -53,7 +54,7 @@ class SourceFields(Fields):
     def label(self, field: str, *, default: str | None = None, limit: int = MAX_TEXT) -> str:
         """A text of one line, without anything that a terminal would act on."""
         value = self.text(field, default=default, limit=limit)
-        if printable(value) != value or "\n" in value or "\t" in value:
+        if printable(value) != value or any(map(_is_unseen, value)):
             raise self.invalid(field, "has control characters in it")
         return value
 
@@ -91,6 +92,15 @@ class SourceFields(Fields):
             if not isinstance(value, str) or len(value) > 253 or not _is_host(value):
                 raise self.invalid(field, "must be a list of host names or .domains")
         return tuple(values)
+
+
+def _is_unseen(character: str) -> bool:
+    """True for what ends a line, and for what changes how others look without a look of its own.
+
+    The joiners are let through: Persian and the languages of India cannot be written without them.
+    """
+    kind = unicodedata.category(character)
+    return kind in {"Cc", "Zl", "Zp"} or (kind == "Cf" and character not in "\u200c\u200d")
 
 
 def _is_host(text: str) -> bool:

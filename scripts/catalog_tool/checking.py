@@ -14,6 +14,8 @@ from tuf.ngclient import FetcherInterface, Updater
 
 from npurun_tui.errors import ManifestInvalid
 from npurun_tui.models import catalog_json
+from npurun_tui.models.remote.fetcher import Limits
+from npurun_tui.models.remote.updating import client_config, verify_root
 from scripts.catalog_tool.keys import ToolError
 from scripts.catalog_tool.repository import TARGET
 
@@ -65,6 +67,7 @@ def _checked(folder: Path, scratch: Path, bootstrap: bytes) -> list[str]:
         target_dir=str(scratch),
         target_base_url=f"{base}targets/",
         fetcher=_Files(folder),
+        config=client_config(Limits().metadata),
         bootstrap=bootstrap,
     )
     updater.refresh()
@@ -75,6 +78,7 @@ def _checked(folder: Path, scratch: Path, bootstrap: bytes) -> list[str]:
     newest = scratch / "metadata" / "root.json"
     if (folder / "root.json").read_bytes() != newest.read_bytes():
         raise ToolError("root.json is not the newest root.", mend="Copy the newest there.")
+    verify_root(newest.read_bytes())
     lines = [_dated(role, scratch / "metadata" / f"{role}.json") for role in _ROLES]
     entries = catalog_json.load(data, TARGET)
     lines.append(f"{TARGET}: {len(entries)} entries, {len(data):,} bytes")

@@ -1,4 +1,4 @@
-"""The command: init, build, refresh, rotate, check. Exit status 0 done, 1 refused with one sentence on stderr."""
+"""The command: init, build, refresh, rotate, check, ship. Exit status 0 done, 1 refused with one sentence on stderr."""
 
 from __future__ import annotations
 
@@ -100,12 +100,19 @@ def _check(options: argparse.Namespace) -> None:
         _say(line)
 
 
-def ship(folder: Path, url: str, trusted: Path = TRUSTED) -> None:
+def _ship(options: argparse.Namespace) -> None:
+    if fault := fault_of_base(options.url):
+        raise ToolError(f"The address {fault}.", mend="Name where DIR is served with --url.")
+    check(options.dir)
+    ship(options.dir, options.url)
+
+
+def ship(folder: Path, url: str) -> None:
     """Have the program trust the catalog in `folder`, served at `url`; raises OSError."""
-    write_atomic(trusted / "root.json", (folder / "root.json").read_bytes())
+    write_atomic(TRUSTED / "root.json", (folder / "root.json").read_bytes())
     document = json.dumps({"url": url.rstrip("/")}, indent=1) + "\n"
-    write_atomic(trusted / "source.json", document.encode())
-    _say(f"{trusted} has the root and the address; commit them.")
+    write_atomic(TRUSTED / "source.json", document.encode())
+    _say(f"{TRUSTED} has the root and the address; commit them.")
 
 
 def _make_keys(options: argparse.Namespace) -> str:
@@ -143,16 +150,20 @@ def _parser() -> argparse.ArgumentParser:
     refresh = actions.add_parser("refresh", help="renew the dates of snapshot and timestamp")
     rotate = actions.add_parser("rotate", help="replace every key")
     checking = actions.add_parser("check", help="verify it as the program would")
+    shipping = actions.add_parser(
+        "ship", help="check it, and put its root and address into the program"
+    )
     for action, command in (
         (init, _init),
         (build, _build),
         (refresh, _refresh),
         (rotate, _rotate),
         (checking, _check),
+        (shipping, _ship),
     ):
         action.add_argument("dir", type=Path, metavar="DIR", help="the folder that is published")
         action.set_defaults(command=command)
-        if action is not checking:
+        if action not in {checking, shipping}:
             action.add_argument("--keys", type=Path, required=True, help="the private keys' folder")
     for action in (init, rotate):
         action.add_argument(
@@ -165,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument("--snapshot-days", type=float, default=Days().snapshot, metavar="N")
     init.add_argument("--ship", action="store_true", help="put the root into the program")
     init.add_argument("--url", default="", help="where DIR will be served; for --ship")
+    shipping.add_argument("--url", required=True, help="where DIR is served")
     build.add_argument("--entries", type=Path, metavar="FILE", help="default: the built-in list")
     rotate.add_argument("--old-keys", type=Path, required=True, help="the keys that leave")
     return parser

@@ -105,6 +105,7 @@ def test_a_refused_update_says_what_stays_in_use(
     status, out, _ = run(capsys, "update")
     assert status == 1
     assert out.startswith("acme: offline:")
+    assert out.count("in use") == 1
     assert "Version 1, and the built-in list, stay in use." in out
 
 
@@ -190,6 +191,29 @@ def test_a_name_that_is_taken(scene: Scene, capsys: pytest.CaptureFixture[str]) 
     found = run(capsys, "add-source", scene.site.url, "--name", "acme", "--root", root)
     assert found[0] == 1
     assert "called acme already" in found[2]
+
+
+def test_a_root_that_cannot_be_fetched(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, err = run(
+        capsys, "add-source", "http://127.0.0.1:1", "--name", "b", "--trust-on-first-use"
+    )
+    assert err.endswith("Try again later.\n")
+    assert "in use" not in err, "nothing is, of a catalog that was never added"
+
+
+def test_a_list_of_sources_that_cannot_be_written(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = scene.paths.config.parent / "catalogs.json"
+    file.unlink()
+    scene.source.root_file.unlink()
+    (scene.source.root_file / "in the way").mkdir(parents=True)
+    status, _, err = run(
+        capsys, "add-source", scene.site.url, "--name", "acme", "--trust-on-first-use"
+    )
+    assert status == 1
+    assert "cannot be changed: Is a directory. Look at the rights of " in err
+    assert "[Errno" not in err
 
 
 @pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("\n", 1), ("", 1)])
@@ -307,10 +331,14 @@ def test_entries_from_a_file(scene: Scene, tmp_path: Path) -> None:
 
 
 def test_shipping_puts_the_root_and_the_address_into_the_program(
-    scene: Scene, tmp_path: Path
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trusted = tmp_path / "trusted"
-    tool.ship(scene.repository.folder, "https://models.example/catalog/", trusted)
+    monkeypatch.setattr(tool, "TRUSTED", trusted)
+    public = str(scene.repository.folder)
+    assert tool.main(["ship", public, "--url", "http://models.example"]) == 1
+    assert not trusted.exists()
+    assert tool.main(["ship", public, "--url", "https://models.example/catalog/"]) == 0
     assert json.loads((trusted / "source.json").read_text()) == {
         "url": "https://models.example/catalog"
     }

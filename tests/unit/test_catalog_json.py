@@ -65,6 +65,11 @@ FAULTS: list[tuple[int, str, object, str]] = [
     (GENIE, "title", "evil\x1b[2J", "control"),
     (GENIE, "title", "two\nlines", "control"),
     (GENIE, "note", "\u202egnp.exe", "control"),
+    (GENIE, "title", "two\u2028lines", "control"),
+    (GENIE, "note", "two\u2029lines", "control"),
+    (GENIE, "title", "un\u200bseen", "control"),
+    (GENIE, "licence", "\u200ftib", "control"),
+    (GENIE, "arch", "a\U000e0041", "control"),
     (GENIE, "note", "x" * 501, "longer"),
     (GENIE, "licence", 5, "must be a text"),
     (GENIE, "context", 0, "context"),
@@ -167,6 +172,14 @@ def test_what_a_newer_version_understands_is_left_out_and_the_rest_is_used(
     assert entries == tuple(e for e in CATALOG if e is not CATALOG[index])
     assert CATALOG[index].name in caplog.text
     assert catalog_json.left_out(json.dumps(changed).encode(), "here") == 1
+
+
+def test_what_languages_are_written_with_is_taken() -> None:
+    texts = "می\u200cخواهم", "क्\u200dष", "日本語 Qwen é", "👩\u200d🔬"
+    for text in texts:
+        changed = document()
+        changed["entries"][GENIE]["note"] = text
+        assert load(changed)[GENIE].note == text
 
 
 def test_unknown_fields_are_passed_over() -> None:

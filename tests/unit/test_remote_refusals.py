@@ -12,8 +12,9 @@ import pytest
 from tuf.api.metadata import MetaFile
 
 from npurun_tui.models import catalog_json
+from npurun_tui.models.catalog import UrlSource, Variant
 from npurun_tui.models.remote import faults
-from npurun_tui.models.remote.fetcher import Limits
+from npurun_tui.models.remote.fetcher import Fetcher, Limits
 from scripts.catalog_tool.repository import Days, Repository
 from tests.support.catalog_repo import entry, new_repository, publish, serve
 from tests.support.catalog_scene import Scene, scene_in
@@ -196,6 +197,29 @@ def test_a_server_that_is_gone(scene: Scene, tmp_path: Path) -> None:
     scene.source = replace(scene.source, url=gone.url)
     scene.refuses(faults.CatalogOffline, "cannot be reached: ")
     assert scene.remote() == ("one",)
+
+
+def test_a_catalog_from_elsewhere_cannot_have_this_machine_asked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = UrlSource("http://127.0.0.1:8080/x.zip")
+    there = replace(entry("one"), source=UrlSource("https://models.example/x.zip"))
+    variant = Variant("v81", here, 1, 1, "2.45.0")
+    bad = (replace(there, source=here), replace(there, variants=(variant,)))
+    local = scene.source
+    get = Fetcher._get
+
+    def elsewhere(fetcher: Fetcher, url: str, most: int) -> bytes:
+        return get(fetcher, url.replace("https://models.example", local.url), most)
+
+    monkeypatch.setattr(Fetcher, "_get", elsewhere)
+    for each in bad:
+        scene.repository.build(catalog_json.dump([each]))
+        scene.source = replace(local, url="https://models.example")
+        scene.refuses(faults.CatalogUnusable, "on this machine itself for one")
+    scene.source = local
+    scene.update()
+    assert scene.remote() == ("one",), "its own server is on this machine too"
 
 
 @pytest.mark.parametrize(

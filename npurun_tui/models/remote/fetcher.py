@@ -26,7 +26,7 @@ from npurun_tui.models.pull.tls import tls_context
 from npurun_tui.models.remote.faults import CatalogOffline, CatalogTampered
 
 MAX_REDIRECTS: Final = 5
-_KEPT: Final = "What is here stays in use; try again later."
+_LATER: Final = "Try again later."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,12 @@ class Fetcher(FetcherInterface):
         try:
             return self._runner.run(self._within_deadline(url, most))
         except httpx.TimeoutException as error:
-            raise CatalogOffline(f"{server} fell silent.", mend=_KEPT) from error
+            raise CatalogOffline(f"{server} fell silent.", mend=_LATER) from error
         except TimeoutError as error:
-            raise CatalogOffline(f"{server} is too slow.", mend=_KEPT) from error
+            raise CatalogOffline(f"{server} is too slow.", mend=_LATER) from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise CatalogOffline(
-                f"{server} cannot be reached: {reason(error)}.", mend=_KEPT
+                f"{server} cannot be reached: {reason(error)}.", mend=_LATER
             ) from error
 
     async def _within_deadline(self, url: str, most: int) -> bytes:
@@ -112,7 +112,7 @@ class Fetcher(FetcherInterface):
                 if not response.has_redirect_location:
                     return await _body(response, most)
                 url = _next(url, response.headers["location"])
-        raise CatalogTampered(f"{shown(url)} redirects in a circle.", mend=_KEPT)
+        raise CatalogTampered(f"{shown(url)} redirects in a circle.", mend=_LATER)
 
 
 def _next(here: httpx.URL, location: str) -> httpx.URL:
@@ -121,7 +121,7 @@ def _next(here: httpx.URL, location: str) -> httpx.URL:
     if downgraded or fault_of_address(str(there)):
         raise CatalogTampered(
             f"{shown(here)} leads to an address that is not https, which is not followed.",
-            mend=_KEPT,
+            mend=_LATER,
         )
     return there
 

@@ -7,7 +7,8 @@ A source is an address and a root of trust: TUF's root.json, which names the key
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,8 @@ MAX_ROOT: Final = 512_000
 MAX_SOURCES: Final = 20
 
 _MAX_LIST: Final = 100_000
+_PATIENCE: Final = 5.0
+"""Seconds to wait for another program that changes the list, which takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,17 @@ class CatalogSource:
     def folder(self, paths: Paths) -> Path:
         """Where what was verified of it is kept."""
         return paths.data / "catalogs" / self.name
+
+    def locked(self, paths: Paths) -> AbstractContextManager[None]:
+        """Nobody else updates or removes it inside: what an update brings would be kept for a source of other keys.
+
+        Raises (on entering):
+            ModelBusy: somebody does.
+            OSError: the data folder cannot be written.
+        """
+        from npurun_tui.models.lock import model_lock
+
+        return model_lock(paths.data / "catalogs" / ".locks", self.name)
 
 
 def read_root(file: Path) -> bytes:
@@ -92,11 +106,11 @@ def configured_sources(paths: Paths) -> tuple[CatalogSource, ...]:
         SourceInvalid: the file is there and cannot be used; the sentence says why.
     """
     file = _list_file(paths)
-    if not file.exists():
-        return ()
     try:
         items = SourceFields(file, _read_object(file)).objects("sources")
         found = [_source(item, paths) for item in items]
+    except FileNotFoundError:
+        return ()
     except ManifestInvalid as error:
         raise SourceInvalid(error.message, mend=f"Correct or remove {file}.") from None
     if len({source.name for source in found}) != len(found) or len(found) > MAX_SOURCES:
@@ -122,7 +136,9 @@ def add_source(paths: Paths, name: str, url: str, root: bytes) -> CatalogSource:
     """Have catalog `name` at `url` trusted as `root` says; the caller has verified `root`. Blocking.
 
     Raises:
-        SourceInvalid: the name or address cannot be one, or there is one of this name already.
+        SourceInvalid: the name or address cannot be one, there is one of this name already, or another program
+            changes the list.
+        ModelBusy: a catalog of this name is being updated.
         OSError: a file cannot be written.
     """
     url = url.rstrip("/")
@@ -135,18 +151,22 @@ def add_source(paths: Paths, name: str, url: str, root: bytes) -> CatalogSource:
         raise SourceInvalid(
             f"The address {fault}.", mend="Name the folder in which its metadata/ lies."
         )
-    present = configured_sources(paths)
-    if any(source.name == name for source in present):
-        raise SourceInvalid(
-            f"There is a catalog called {name} already.",
-            mend=f"Choose another with --name, or `npurun-tui catalog remove-source {name}` first.",
-        )
-    if len(present) >= MAX_SOURCES:
-        raise SourceInvalid(f"There are {MAX_SOURCES} catalogs already.", mend="Remove one first.")
-    source = CatalogSource(name, url, _root_file(paths, name))
-    _forget(source, paths)  # what a source of this name left behind was signed by somebody else
-    write_atomic(source.root_file, root)
-    _write_list(paths, [*present, source])
+    with _alone(paths):
+        present = configured_sources(paths)
+        if any(source.name == name for source in present):
+            raise SourceInvalid(
+                f"There is a catalog called {name} already.",
+                mend=f"Choose another with --name, or `npurun-tui catalog remove-source {name}` first.",
+            )
+        if len(present) >= MAX_SOURCES:
+            raise SourceInvalid(
+                f"There are {MAX_SOURCES} catalogs already.", mend="Remove one first."
+            )
+        source = CatalogSource(name, url, _root_file(paths, name))
+        with source.locked(paths):
+            _forget(source, paths)  # what one of this name left behind was signed by somebody else
+            write_atomic(source.root_file, root)
+            _write_list(paths, [*present, source])
     return source
 
 
@@ -154,20 +174,43 @@ def remove_source(paths: Paths, name: str) -> CatalogSource:
     """Forget catalog `name`, its root of trust, and what is kept of it. Blocking.
 
     Raises:
-        SourceInvalid: there is none of this name, or it ships with the program.
+        SourceInvalid: none of this name was added, or another program changes the list.
+        ModelBusy: it is being updated.
         OSError: a file cannot be removed.
     """
-    present = configured_sources(paths)
-    source = next((each for each in present if each.name == name), None)
-    if source is None:
-        names = ", ".join(each.name for each in present) or "none"
-        raise SourceInvalid(
-            f"No catalog called {one_line(name, 100)} was added.", mend=f"There are: {names}."
-        )
-    _write_list(paths, [each for each in present if each is not source])
-    source.root_file.unlink(missing_ok=True)
-    _forget(source, paths)
+    with _alone(paths):
+        present = configured_sources(paths)
+        source = next((each for each in present if each.name == name), None)
+        if source is None:
+            names = ", ".join(each.name for each in present) or "none"
+            raise SourceInvalid(
+                f"No catalog called {one_line(name, 100)} was added.", mend=f"There are: {names}."
+            )
+        with source.locked(paths):
+            _write_list(paths, [each for each in present if each is not source])
+            source.root_file.unlink(missing_ok=True)
+            _forget(source, paths)
     return source
+
+
+@contextmanager
+def _alone(paths: Paths) -> Iterator[None]:
+    """Two programs that change the list at once would each write what they had read: one of them waits a little."""
+    from filelock import FileLock, Timeout
+
+    file = _list_file(paths).with_name("catalogs") / ".lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file, timeout=_PATIENCE)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise SourceInvalid(
+            "Another program changes the list of catalogs right now.", mend="Try again."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def fault_of_source_name(name: str) -> str:
@@ -208,10 +251,13 @@ def _root_file(paths: Paths, name: str) -> Path:
 
 
 def _read_object(file: Path) -> dict[str, Any]:
+    """The JSON object in `file`. Raises ManifestInvalid, and FileNotFoundError where there is no such file."""
     shown = one_line(str(file), 300)
     try:
         with file.open("rb") as stream:
             document = json.loads(stream.read(_MAX_LIST).decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise ManifestInvalid(f"{shown} cannot be read: {error.strerror or error}.") from error
     except (ValueError, RecursionError):

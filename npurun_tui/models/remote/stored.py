@@ -27,6 +27,8 @@ from npurun_tui.settings import Paths
 RECORD: Final = "state.json"
 METADATA: Final = "metadata"
 """The folder of TUF's own files, beside the record."""
+FRESH: Final = "catalog.new"
+"""A list while it is fetched."""
 
 State = Literal["never updated", "current", "expired", "damaged"]
 
@@ -79,15 +81,22 @@ class SourceState:
 def read_state(paths: Paths, source: CatalogSource) -> SourceState:
     """How `source` stands, with its entries. Blocking: two files, at most 8 MB; no network. Never raises."""
     folder = source.folder(paths)
-    if not (folder / RECORD).exists():
-        return SourceState(source, "never updated")
     try:
         record = _read_record(folder / RECORD)
+    except (FileNotFoundError, NotADirectoryError):
+        return SourceState(source, "never updated")
+    except (OSError, ValueError, RecursionError) as error:
+        return _damaged(source, error)
+    try:
         entries = _entries(_read_catalog(folder, record), record.sha256, source.name)
-    except (OSError, ValueError, RecursionError, ManifestInvalid) as error:
-        _log.warning("The stored catalog of %s is not used: %s", source.name, error)
-        return SourceState(source, "damaged")
+    except (OSError, ValueError, ManifestInvalid) as error:
+        return _damaged(source, error)
     return SourceState(source, "expired" if record.expired else "current", record, entries)
+
+
+def _damaged(source: CatalogSource, error: Exception) -> SourceState:
+    _log.warning("The stored catalog of %s is not used: %s", source.name, error)
+    return SourceState(source, "damaged")
 
 
 def _entries(data: bytes, sha256: str, name: str) -> tuple[CatalogEntry, ...]:
@@ -110,6 +119,14 @@ def store(folder: Path, data: bytes, record: Record) -> None:
                 OSError
             ):  # Windows: somebody reads it at this moment; the next update removes it
                 old.unlink()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what an update that was killed has left in `folder`. Blocking; the caller holds the source's lock."""
+    half = [*folder.glob(FRESH), *folder.glob(".*.json.*"), *(folder / METADATA).glob("tmp*")]
+    for file in half:
+        with suppress(OSError):  # it does no harm where it cannot be removed
+            file.unlink()
 
 
 def stored_bytes(folder: Path, sha256: str) -> bytes | None:

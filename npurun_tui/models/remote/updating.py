@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from npurun_tui.errors import ManifestInvalid, NpurunError
 from npurun_tui.models import catalog_json
-from npurun_tui.models.catalog import CatalogEntry
+from npurun_tui.models.catalog import CatalogEntry, UrlSource
 from npurun_tui.models.remote.faults import (
     ASK_MAINTAINER,
     CatalogError,
@@ -29,13 +29,13 @@ from npurun_tui.models.remote.faults import (
     CatalogUnusable,
 )
 from npurun_tui.models.remote.sources import CatalogSource
-from npurun_tui.models.remote.stored import METADATA, Record, store, stored_bytes
+from npurun_tui.models.remote.stored import FRESH, METADATA, Record, store, stored_bytes, sweep
 from npurun_tui.settings import Paths
 from npurun_tui.text import one_line
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Key
-    from tuf.ngclient import Updater
+    from tuf.ngclient import Updater, UpdaterConfig
 
     from npurun_tui.models.remote.fetcher import Fetcher, Limits
 
@@ -73,7 +73,6 @@ def update_source(paths: Paths, source: CatalogSource, limits: Limits | None = N
         CatalogError: one of its kinds; what was stored before stays in use.
         ModelBusy: another program updates it.
     """
-    from npurun_tui.models.lock import model_lock
     from npurun_tui.models.remote.fetcher import Fetcher
     from npurun_tui.models.remote.fetcher import Limits as Default
 
@@ -81,10 +80,11 @@ def update_source(paths: Paths, source: CatalogSource, limits: Limits | None = N
     limits = limits or Default()
     try:
         with (
-            model_lock(paths.data / "catalogs" / ".locks", source.name),
+            source.locked(paths),
             Fetcher(limits) as hands,
             _in_words(source, hands),
         ):
+            sweep(folder)
             return _update(source, folder, hands, limits)
     except OSError as error:
         raise CatalogError(
@@ -157,7 +157,7 @@ def _update(source: CatalogSource, folder: Path, hands: Fetcher, limits: Limits)
     before = stored_bytes(folder, info.hashes.get("sha256", ""))
     data = before
     if data is None:
-        fresh = folder / "catalog.new"
+        fresh = folder / FRESH
         try:
             updater.download_target(info, str(fresh))
             data = fresh.read_bytes()
@@ -167,28 +167,56 @@ def _update(source: CatalogSource, folder: Path, hands: Fetcher, limits: Limits)
         entries = catalog_json.load(data, TARGET, catalog=source.name)
     except ManifestInvalid as error:
         raise CatalogUnusable(error.message, mend=error.mend or ASK_MAINTAINER) from error
-    record = _record(folder / METADATA, hashlib.sha256(data).hexdigest())
+    _check_reach(source, entries)
+    sha256 = hashlib.sha256(data).hexdigest()
+    changed = before is None and stored_bytes(folder, sha256) is None
+    record = _record(folder / METADATA, sha256)
     store(folder, data, record)
-    return Update(source, record, entries, changed=before is None)
+    return Update(source, record, entries, changed=changed)
+
+
+def _check_reach(source: CatalogSource, entries: tuple[CatalogEntry, ...]) -> None:
+    """Only a catalog that is on this machine itself may name addresses on it: from elsewhere they would have this
+    program ask whatever listens here, as the user.
+
+    Raises:
+        CatalogUnusable: an entry does.
+    """
+    if source.url.lower().startswith("http:"):
+        return
+    for entry in entries:
+        for each in (entry.source, *(variant.source for variant in entry.variants)):
+            if isinstance(each, UrlSource) and not each.url.lower().startswith("https:"):
+                raise CatalogUnusable(
+                    f"{TARGET} has an address on this machine itself for {entry.name}.",
+                    mend=ASK_MAINTAINER,
+                )
 
 
 def _updater(source: CatalogSource, folder: Path, hands: Fetcher, limits: Limits) -> Updater:
-    from tuf.ngclient import Updater, UpdaterConfig
+    from tuf.ngclient import Updater
 
     return Updater(
         str(folder / METADATA),
         f"{source.url}/metadata/",
         target_base_url=f"{source.url}/targets/",
         fetcher=hands,
-        config=UpdaterConfig(
-            max_root_rotations=64,
-            max_delegations=4,
-            root_max_length=limits.metadata // 2,
-            timestamp_max_length=16_384,
-            snapshot_max_length=limits.metadata,
-            targets_max_length=limits.metadata,
-        ),
+        config=client_config(limits.metadata),
         bootstrap=source.root(),
+    )
+
+
+def client_config(most: int) -> UpdaterConfig:
+    """How TUF's client is set, here and where a maintainer checks: files of metadata have at most `most` bytes."""
+    from tuf.ngclient import UpdaterConfig
+
+    return UpdaterConfig(
+        max_root_rotations=1024,  # counted from the root that the user has, however often it changed since
+        max_delegations=4,
+        root_max_length=most // 2,
+        timestamp_max_length=16_384,
+        snapshot_max_length=most,
+        targets_max_length=most,
     )
 
 
