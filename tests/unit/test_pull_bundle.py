@@ -423,6 +423,23 @@ async def test_an_archive_without_a_bundle(index: Index, store: ModelStore) -> N
     assert store.partials() == {}
 
 
+@pytest.mark.parametrize("named", ["gone_2_of_2.bin", "../../secret.bin", "/etc/hostname"])
+async def test_a_bundle_whose_config_names_what_is_not_in_it(
+    index: Index, store: ModelStore, named: str
+) -> None:
+    """Not only the first context binary is looked for."""
+    files = bundle_files()
+    config = json.loads(files[f"{FOLDER}/genie_config.json"])
+    config["dialog"]["engine"]["model"]["binary"]["ctx-bins"].append(named)
+    bundle = build_tiny_bundle(
+        files={**files, f"{FOLDER}/genie_config.json": json.dumps(config).encode()}
+    )
+    index.data = bundle.archive
+    with pytest.raises(NpurunError, match=r"not in the bundle|outside of the bundle"):
+        await pull_all(bundle.at(address(index)), store)
+    assert store.scan() == ([], [])
+
+
 # --- unpacking ahead ---------------------------------------------------------------------------
 
 
