@@ -16,7 +16,7 @@ MAX_NAME: Final = 100
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _DEVICES: Final = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE
+    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE
 )
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 

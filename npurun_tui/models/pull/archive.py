@@ -168,7 +168,10 @@ def _check_names(entries: list[Entry]) -> None:
 
 
 def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
+    """Equal for names that any file system may take for one: some compare in capitals, some in another normal form."""
+    for _ in range(4):  # one step may open the way for the next; it comes to rest after two
+        name = unicodedata.normalize("NFKC", name.upper().casefold())
+    return name
 
 
 class _Bounded:
