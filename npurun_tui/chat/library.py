@@ -18,7 +18,7 @@ from npurun_tui.chat.model import Chat, ChatSettings, ChatSummary, Message, stat
 from npurun_tui.chat.saving import Saving
 from npurun_tui.errors import StorageError
 from npurun_tui.storage.chats import ChatRow, ChatTable, MessageRow
-from npurun_tui.storage.database import Database
+from npurun_tui.storage.database import BUSY_TIMEOUT, Database
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,8 +31,8 @@ class ChatLibrary:
     nobody knows the result of would be made twice.
     """
 
-    def __init__(self, database: Path) -> None:
-        self._database = Database(database)
+    def __init__(self, database: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
+        self._database = Database(database, busy_timeout=busy_timeout)
         self._table = ChatTable(self._database)
         self._thread = ThreadPoolExecutor(1, "storage")
         self._turn = asyncio.Lock()

@@ -20,7 +20,7 @@ from typing import Final
 
 from npurun_tui.errors import NpurunError
 from npurun_tui.server.records import RequestRecord
-from npurun_tui.storage.database import Database
+from npurun_tui.storage.database import BUSY_TIMEOUT, Database
 from npurun_tui.storage.requests import KEPT, RequestRow, RequestTable
 
 log = logging.getLogger(__name__)
@@ -52,13 +52,14 @@ class RequestLog:
         database: Path,
         *,
         kept: int = KEPT,
+        busy_timeout: float = BUSY_TIMEOUT,
         heard: Callable[[RequestRow], None] = lambda _row: None,
     ) -> None:
         """Nothing is opened before the first request has ended or is asked for. `heard` is called once for each ended
         request, in the log's own thread, when it is written or could not be: it must not block."""
         self._heard = heard
         self._told = True
-        self._database = Database(database)
+        self._database = Database(database, busy_timeout=busy_timeout)
         self._table = RequestTable(self._database, kept=kept)
         self._live: dict[str, RequestRecord] = {}
         self._ended: deque[RequestRow] = deque(maxlen=UNWRITTEN)

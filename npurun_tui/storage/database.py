@@ -24,6 +24,9 @@ _DAMAGED: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 _LOCKED: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _UNWRITABLE: Final = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
+BUSY_TIMEOUT: Final = 3.0
+"""Seconds to wait for another process's lock: a write of ours takes milliseconds."""
+
 
 class _Damaged(Exception):
     """The file cannot be used; its text is the reason, as part of a sentence."""
@@ -32,7 +35,7 @@ class _Damaged(Exception):
 class Database:
     """One SQLite file of ours, in WAL mode, with foreign keys on."""
 
-    def __init__(self, path: Path, *, busy_timeout: float = 3.0) -> None:
+    def __init__(self, path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         """Nothing is opened yet. `busy_timeout` is how many seconds to wait for another process's lock."""
         self.path = path
         self.notice = ""

@@ -132,7 +132,7 @@ def test_ten_thousand_are_all_written_and_cost_the_loop_little(tmp_path: Path) -
 
 def test_what_cannot_be_written_is_kept_and_written_later(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
-    log = RequestLog(path)
+    log = RequestLog(path, busy_timeout=0.2)
     log.closed(ended(model="before"))
     log.flush()
     other = sqlite3.connect(path, isolation_level=None)

@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static, TextArea
 
 from npurun_tui.app import WorkbenchApp
+from npurun_tui.chat.library import ChatLibrary
 from npurun_tui.chat.model import STOPPED, Chat, ChatSettings
 from npurun_tui.screens.chat import ChatPane
 from npurun_tui.screens.chat_list import ChatList
@@ -24,11 +25,12 @@ from npurun_tui.screens.chat_settings import ChatSettingsScreen
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.conversation import NO_MODEL, STILL_WRITING
 from npurun_tui.screens.main import MainScreen
+from npurun_tui.storage.database import BUSY_TIMEOUT
 from npurun_tui.widgets.prompt import Prompt
 from npurun_tui.widgets.sides import Sides
 from npurun_tui.widgets.status_bar import StatusBar
 from npurun_tui.widgets.transcript.view import Transcript
-from tests.support.workbench import NARROW, WIDE, make_app, until
+from tests.support.workbench import NARROW, WIDE, home_paths, make_app, until
 
 NAME = "smollm2-135m-instruct"
 GREEDY = ChatSettings(temperature=0, top_k=1, max_tokens=12)
@@ -104,12 +106,15 @@ async def chat_tab(
     models: Path | None,
     size: tuple[int, int] = WIDE,
     settings: ChatSettings = GREEDY,
+    *,
+    busy_timeout: float = BUSY_TIMEOUT,
 ) -> AsyncIterator[ChatTab]:
-    """The workbench with its Chat tab open. The models are linked into `home`."""
+    """The workbench with its Chat tab open. The models are linked into `home`; a lock is waited for `busy_timeout`."""
     folder = home / "models" / NAME
     if models is not None and not folder.exists():
         shutil.copytree(models / NAME, folder, copy_function=os.link)
     app = make_app(home)
+    app.services.chats = ChatLibrary(home_paths(home).database, busy_timeout=busy_timeout)
     async with app.run_test(size=size) as pilot:
         await pilot.press("2")
         tab = ChatTab(app, pilot)
@@ -375,7 +380,7 @@ async def test_a_model_that_was_removed_meanwhile(tmp_path: Path, real_models: P
 async def test_a_locked_database_is_told_and_nothing_is_lost(
     tmp_path: Path, real_models: Path
 ) -> None:
-    async with chat_tab(tmp_path, real_models) as tab:
+    async with chat_tab(tmp_path, real_models, busy_timeout=0.2) as tab:
         await tab.ask(ASK)
         await tab.answered()
         holder = sqlite3.connect(tmp_path / "data" / "npurun-tui.db", isolation_level=None)
@@ -571,7 +576,7 @@ async def test_a_model_that_is_not_installed_is_not_chosen(
 async def test_a_chat_that_could_not_be_saved_is_saved_with_the_next(
     tmp_path: Path, real_models: Path
 ) -> None:
-    async with chat_tab(tmp_path, real_models) as tab:
+    async with chat_tab(tmp_path, real_models, busy_timeout=0.2) as tab:
         await tab.app.services.chats.summaries()  # the file is there
         holder = sqlite3.connect(tmp_path / "data" / "npurun-tui.db", isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
@@ -593,7 +598,7 @@ async def test_a_chat_that_could_not_be_saved_is_saved_with_the_next(
 async def test_a_chat_that_could_not_be_saved_is_saved_at_the_end(
     tmp_path: Path, real_models: Path
 ) -> None:
-    async with chat_tab(tmp_path, real_models) as tab:
+    async with chat_tab(tmp_path, real_models, busy_timeout=0.2) as tab:
         await tab.app.services.chats.summaries()
         holder = sqlite3.connect(tmp_path / "data" / "npurun-tui.db", isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")

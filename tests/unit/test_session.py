@@ -39,7 +39,7 @@ GREEDY = ChatSettings(temperature=0, top_k=1, max_tokens=12)
 
 @pytest.fixture
 async def library(tmp_path: Path) -> AsyncIterator[ChatLibrary]:
-    library = ChatLibrary(tmp_path / "data" / "chats.db")
+    library = ChatLibrary(tmp_path / "data" / "chats.db", busy_timeout=0.2)
     yield library
     await library.aclose()
 
