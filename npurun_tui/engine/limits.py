@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+MAX_MEMORY: Final = 512_000_000
+"""Bytes that a chat template may add to the process; it can double a text in a loop."""
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
+from npurun_tui.engine.limits import MAX_MEMORY, memory_limit
+
 ToolFormat = Literal["hermes", "qwen-xml", "llama-json", "mistral", "plain"]
 """How a model writes its calls:
 
@@ -106,8 +108,9 @@ def wanted_variables(source: str) -> frozenset[str]:
     from npurun_tui.engine.jinja import environment
 
     try:
-        return frozenset(meta.find_undeclared_variables(environment().parse(source)))
-    except (TemplateError, RecursionError, ValueError):
+        with memory_limit(MAX_MEMORY):  # Jinja computes what is constant in it
+            return frozenset(meta.find_undeclared_variables(environment().parse(source)))
+    except (TemplateError, RecursionError, ValueError, MemoryError):
         return frozenset(re.findall(r"\w+", source))
 
 

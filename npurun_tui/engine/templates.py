@@ -13,15 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from npurun_tui.engine.jinja import MAX_PROMPT, environment
-from npurun_tui.engine.limits import memory_limit
+from npurun_tui.engine.limits import MAX_MEMORY, memory_limit
 from npurun_tui.engine.spec import SimpleTemplate
 from npurun_tui.engine.template_facts import wanted_variables
 from npurun_tui.engine.tool_prompt import Message
 from npurun_tui.errors import TemplateInvalid
 from npurun_tui.text import one_line
-
-MAX_MEMORY: Final = 512_000_000
-"""Bytes that rendering may add to the process; a template can double a text in a loop."""
 
 WORD_JOINER: Final = "\u2060"
 
@@ -70,8 +67,9 @@ class JinjaTemplate:
         self._reserved = frozenset(jinja.globals)
         self._values = {"bos_token": bos, "eos_token": eos}
         try:
-            self._template = jinja.from_string(source)
-        except (TemplateError, RecursionError) as error:
+            with memory_limit(MAX_MEMORY):  # what is constant in it is computed now already
+                self._template = jinja.from_string(source)
+        except (TemplateError, RecursionError, MemoryError) as error:
             raise TemplateInvalid(
                 f"The model's chat template is not valid: {one_line(str(error))}.",
                 mend="Pull the model again, or choose another one.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +103,12 @@ def test_a_hostile_or_unhappy_template_is_one_sentence(source: str) -> None:
         jinja(source).render([say("user", "hi")])
     assert "\n" not in str(caught.value)
     assert caught.value.mend
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded there only")
+def test_a_constant_that_grows_is_bounded_where_it_is_compiled() -> None:
+    with pytest.raises(TemplateInvalid, match="grows without end"):
+        jinja("{{ 'a' | center(2000000000) }}").render([])
 
 
 def test_the_templates_own_words_reach_the_user() -> None:
