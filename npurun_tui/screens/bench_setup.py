@@ -36,7 +36,7 @@ class BenchSetupScreen(ModalScreen[Setup | None]):
     HELP = SET_UP
     BINDINGS = [  # noqa: RUF012 - Textual's way
         Binding("escape", "cancel", "Cancel"),
-        Binding("ctrl+s", "save", "Save", priority=True),
+        Binding("ctrl+s", "save", "Save"),
     ]
 
     def __init__(self, setup: Setup, models: Sequence[str]) -> None:

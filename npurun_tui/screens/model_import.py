@@ -32,7 +32,7 @@ class ImportScreen(ModalScreen[None]):
 
     BINDINGS = [  # noqa: RUF012 - Textual's way
         Binding("escape", "cancel", "Cancel"),
-        Binding("ctrl+s", "begin", "Import", priority=True),
+        Binding("ctrl+s", "begin", "Import"),
     ]
 
     def __init__(self, wish: Wish, fault: str, begin: Callable[[Wish], Import]) -> None:

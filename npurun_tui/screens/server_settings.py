@@ -43,7 +43,7 @@ class ServerSettingsScreen(ModalScreen[Chosen | None]):
     HELP = SET_UP
     BINDINGS = [  # noqa: RUF012 - Textual's way
         Binding("escape", "cancel", "Cancel"),
-        Binding("ctrl+s", "save", "Save", priority=True),
+        Binding("ctrl+s", "save", "Save"),
     ]
 
     def __init__(self, config: ServerConfig, *, running: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -171,10 +172,10 @@ async def test_without_hashes_there_is_nothing_to_compare(
 async def test_hostile_paths_are_shown_harmless(app: WorkbenchApp, store: ModelStore) -> None:
     folder = add_cpu_model(store.root, "alpha")
     manifest = Manifest.read(folder)
-    replace(manifest, sha256={"[red]x.bin": "0" * 64}, licence="\x1b[2J").write(folder)
+    replace(manifest, sha256={"in/[red]x.bin": "0" * 64}, licence="\x1b[2J").write(folder)
     async with app.run_test(size=NARROW) as pilot:
         await on(pilot, app, "alpha")
-        await until(pilot, lambda: "[red]x.bin  missing" in details(app))
+        await until(pilot, lambda: "in/[red]x.bin  missing" in details(app))
         assert "\x1b" not in details(app)
 
 
@@ -225,6 +226,19 @@ async def test_what_is_wrong_is_said_in_the_box_and_nothing_typed_is_lost(
         assert app.screen.query_one("#name").value == "mine"  # type: ignore[attr-defined]
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.main)
+
+
+async def test_a_key_that_follows_at_once_does_not_overtake_what_was_typed(
+    app: WorkbenchApp,
+) -> None:
+    """Over a slow line a path and Ctrl+S arrive in one read."""
+    async with app.run_test(size=NARROW) as pilot:
+        await fill(pilot, app, "")
+        for letter in "/nowhere":
+            app.post_message(Key("slash" if letter == "/" else letter, letter))
+        app.post_message(Key("ctrl+s", None))
+        await until(pilot, lambda: "/nowhere" in line(app))
+        assert "missing" not in line(app)
 
 
 @pytest.mark.parametrize("key", ["c", "escape"])
