@@ -4,6 +4,7 @@ script can read it; with `--json` everything is on stdout, one JSON object to a 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -141,8 +142,9 @@ class TerminalReport(Report):
 
     @staticmethod
     def fits() -> bool:
-        """Whether there is a terminal that a bar can be drawn on."""
-        return sys.stderr.isatty()
+        """Whether there is a terminal that a bar can be drawn on; where the cursor cannot be moved, rich draws none."""
+        dumb = os.environ.get("TERM", "").lower() in {"dumb", "unknown"}
+        return sys.stderr.isatty() and not dumb
 
     def __enter__(self) -> Self:
         from rich.console import Console

@@ -168,6 +168,12 @@ def test_pull_on_a_terminal(
     assert "Traceback" not in shown
 
 
+def test_a_terminal_that_cannot_draw_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    assert not TerminalReport.fits()
+
+
 def test_pull_of_what_is_not_in_the_catalog(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
