@@ -176,10 +176,9 @@ class _Import:
                 f"{shown} leads to its files by links, and what they lead to may be another's.",
                 mend="Use --copy.",
             )
-        if self._how == "move" and root != models and root.is_relative_to(models):
-            top = models / root.relative_to(models).parts[0]
-            if os.path.lexists(top / FILE_NAME):
-                raise UsageError(f"{shown} belongs to the model {top.name}.", mend="Use --copy.")
+        owners = (each for each in (root, *root.parents[:2]) if os.path.lexists(each / FILE_NAME))
+        if self._how == "move" and (owner := next(owners, None)):
+            raise UsageError(f"{shown} belongs to the model {owner.name}.", mend="Use --copy.")
 
     def _check_free(self) -> None:
         """The name must be free, or `force` given. Raises ModelError."""

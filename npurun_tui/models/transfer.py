@@ -138,7 +138,7 @@ class Transfer:
             os.link(item.path, target, follow_symlinks=False)
         except (OSError, NotImplementedError) as error:
             raise ModelError(
-                f"{one_line(item.name, 200)} cannot be linked into the models' folder: {error}.",
+                f"{one_line(item.name, 200)} cannot be linked into the models' folder: {_why(error)}.",
                 mend="Links need one volume that has them; use --copy.",
             ) from error
         return self.hash(replace(item, path=target))
@@ -183,6 +183,11 @@ def _reading(item: Item) -> Iterator[None]:
         raise ModelFileDamaged(
             f"{one_line(item.name, 200)} of the source cannot be read: {error.strerror or error}."
         ) from error
+
+
+def _why(error: OSError | NotImplementedError) -> str:
+    """The system's words alone: an OSError's own text has both paths in it, and its number."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _changed(item: Item) -> ModelFileDamaged:

@@ -93,6 +93,8 @@ def test_a_folder_of_the_rust_program_is_taken_with_what_its_manifest_says(
     for folder in (outside, inside):
         make_bundle(folder / "bundle" / "phi_x", special=())
         (folder / "npurun.json").write_text(json.dumps(RUST))
+    with pytest.raises(UsageError, match="belongs to the model phi"):  # half of it would stay
+        import_model(outside, store, name="other", how="move")
     brought = import_model(outside, store, name="other").manifest
     made = adopt(inside, store, force=True).manifest
     for manifest in (brought, made):
@@ -383,6 +385,22 @@ def test_a_pull_of_that_name_is_not_thrown_away_silently(store: ModelStore, sour
     assert store.partials() == {"source": 700}
     import_model(source, store, quant="w4a16", force=True)
     assert store.partials() == {}
+
+
+def test_a_link_that_cannot_be_made_is_a_sentence(
+    store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*paths: Path, **_more: object) -> None:
+        raise OSError(18, "Invalid cross-device link", str(paths[0]), None, str(paths[1]))
+
+    file = tmp_path / "tiny.gguf"
+    file.write_bytes(build_gguf(tensor_bytes=2 << 20))
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(ModelError, match=r"models' folder: Invalid cross-device link\. Links need"):
+        import_model(file, store, how="link")
+    assert nothing_left(store, "tiny")
+    assert import_model(file, store, how="move").shared == 0
+    assert not file.exists()
 
 
 def test_removing_a_linked_model_frees_only_what_is_its_own(
