@@ -80,9 +80,9 @@ class Report:
     def failed(self, error: NpurunError) -> None:
         """The pull failed; the command line prints the sentence itself."""
 
-    def _due(self, seconds: float) -> bool:
+    def _due(self, seconds: float, *, news: bool) -> bool:
         now = time.monotonic()
-        if now - self._spoken < seconds:
+        if not news and now - self._spoken < seconds:
             return False
         self._spoken = now
         return True
@@ -117,7 +117,7 @@ class PlainReport(Report):
         if self._first and not self.was_here:
             say(self._first)
             self._first = ""
-        if progress.phase is Phase.DONE or (not news and not self._due(PLAIN_SECONDS)):
+        if progress.phase is Phase.DONE or not self._due(PLAIN_SECONDS, news=news):
             return
         if progress.phase is Phase.RESOLVING and not progress.note:
             if self._resolving:
@@ -197,7 +197,7 @@ class JsonReport(Report):
         self._write("start", download_size=entry.download_size, installed_size=entry.installed_size)
 
     def show(self, progress: PullProgress, *, news: bool) -> None:
-        if not news and not self._due(JSON_SECONDS):
+        if not self._due(JSON_SECONDS, news=news):
             return
         self._write(
             "progress",

@@ -128,6 +128,13 @@ def test_a_log_says_once_that_the_file_is_looked_for(capsys: pytest.CaptureFixtu
     assert words == ["resolving", "verifying", "downloading"]
 
 
+def test_what_was_just_said_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
+    report = PlainReport(NAME)
+    for done in (0, 1, 2):
+        report.progress(PullProgress(Phase.DOWNLOADING, done, 10))
+    assert capsys.readouterr().err.splitlines() == ["downloading: 0 B of 10 B"]
+
+
 def test_pull_for_programs(
     index: Index, tiny: TinyModel, store: ModelStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
