@@ -167,6 +167,7 @@ def test_one_bad_source_does_not_keep_the_others(
             "not allowed",
         ),
         (("https://models.example", "--root", __file__), 1, "root of trust"),
+        (("https://xn--a.invalid", "--trust-on-first-use"), 1, "is none."),
         (("http://127.0.0.1:1", "--trust-on-first-use"), 1, "reached: the connection was refused."),
     ],
 )

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from npurun_tui.engine.genie.graphs import read_graphs
-from npurun_tui.errors import DiskFull, HashMismatch, NpurunError, PullFailed
+from npurun_tui.errors import DiskFull, HashMismatch, NetworkUnavailable, NpurunError, PullFailed
 from npurun_tui.models.catalog import CatalogEntry
 from npurun_tui.models.catalog_sources import fault_of_address
 from npurun_tui.models.fields import MAX_ADDRESS
@@ -283,12 +283,26 @@ async def test_a_redirect_to_a_host_that_is_named_has_to_be_https_too(
     assert "not https" in error.message
 
 
+async def test_a_name_in_another_script_is_compared_and_shown_as_it_is_asked_for(
+    index: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    """Decoded, `xn--80ak6aa92e` looks like a name that everybody knows."""
+    index.faults.append(status(302, Location="https://xn--80ak6aa92e.test/tiny.zip"))
+    error = await fail(bundle.at(address(index), hosts=("models.test",)), store, PullFailed)
+    assert "xn--80ak6aa92e.test, which the catalog does not name" in error.message
+    index.always = status(302, Location="https://xn--80ak6aa92e.test:1/tiny.zip")
+    named = bundle.at(address(index), hosts=("xn--80ak6aa92e.test",))
+    error = await fail(named, store, NetworkUnavailable)
+    assert "xn--80ak6aa92e.test:1 cannot be reached" in error.message
+
+
 @pytest.mark.parametrize("host", ["evil.test", "models.test.evil.test", "evilmodels.test", "test"])
+@pytest.mark.parametrize("named", ["models.test", ".models.test"])
 async def test_a_domain_that_is_named_is_no_other_one(
-    index: Index, bundle: TinyBundle, store: ModelStore, host: str
+    index: Index, bundle: TinyBundle, store: ModelStore, host: str, named: str
 ) -> None:
     index.faults.append(status(302, Location=f"https://{host}/tiny.zip"))
-    error = await fail(bundle.at(address(index), hosts=(".models.test",)), store, PullFailed)
+    error = await fail(bundle.at(address(index), hosts=(named,)), store, PullFailed)
     assert "does not name" in error.message
 
 

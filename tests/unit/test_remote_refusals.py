@@ -168,19 +168,26 @@ def test_a_server_that_refuses(scene: Scene, status: int) -> None:
     scene.refuses(faults.CatalogOffline, str(status))
 
 
+LONG = "a" * 70
+
+
 @pytest.mark.parametrize(
-    ("target", "kind"),
+    ("target", "kind", "says"),
     [
-        ("http://models.invalid/timestamp.json", faults.CatalogTampered),
-        ("ftp://127.0.0.1/timestamp.json", faults.CatalogTampered),
-        ("file:///etc/passwd", faults.CatalogTampered),
-        ("/metadata/timestamp.json", faults.CatalogTampered),
-        ("http://127.0.0.1:1/timestamp.json", faults.CatalogOffline),
+        ("http://models.invalid/timestamp.json", faults.CatalogTampered, "127.0.0.1"),
+        ("ftp://127.0.0.1/timestamp.json", faults.CatalogTampered, "cannot be used"),
+        ("file:///etc/passwd", faults.CatalogTampered, "cannot be used"),
+        ("/metadata/timestamp.json", faults.CatalogTampered, "in a circle"),
+        ("http://127.0.0.1:1/timestamp.json", faults.CatalogOffline, "127.0.0.1:1 cannot"),
+        ("https://u:p@models.invalid/t.json", faults.CatalogTampered, "cannot be used"),
+        ("https://xn--a.invalid/t.json", faults.CatalogOffline, "that it leads to, is none"),
+        (f"https://{LONG}.invalid/t.json", faults.CatalogOffline, f"{LONG}.invalid cannot"),
+        ("http://[::1", faults.CatalogOffline, "127.0.0.1"),
     ],
 )
-def test_redirects(scene: Scene, target: str, kind: type[faults.CatalogError]) -> None:
+def test_redirects(scene: Scene, target: str, kind: type[faults.CatalogError], says: str) -> None:
     scene.site.redirects["metadata/timestamp.json"] = target
-    scene.refuses(kind, "127.0.0.1")
+    scene.refuses(kind, says)
 
 
 def test_a_redirect_that_is_followed(scene: Scene) -> None:

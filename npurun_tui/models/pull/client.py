@@ -111,13 +111,11 @@ class Client:
         """Raises PullFailed where a redirect leads to a host that the catalog does not name, or away from https."""
         if self._hosts is None:
             return
-        if not is_safe(
-            urlsplit(str(there)), there.host
-        ):  # from http to this machine, which is allowed
+        host = ascii_host(there)
+        if not is_safe(urlsplit(str(there)), host):  # from http to this machine, which is allowed
             raise _not_https(here)
-        if there.host == here.host:
+        if host == ascii_host(here):
             return
-        host = there.host.lower()
         if not any(host == one or (one[:1] == "." and host.endswith(one)) for one in self._hosts):
             raise PullFailed(
                 f"{shown(here)} redirects to {shown(there)}, which the catalog does not name, so it is not followed."
@@ -135,7 +133,12 @@ def _credentials(
 
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     """What credentials belong to: scheme, host and port."""
-    return url.scheme, url.host, url.port
+    return url.scheme, ascii_host(url), url.port
+
+
+def ascii_host(url: httpx.URL) -> str:
+    """The host's name as the network knows it, in lower case."""
+    return url.raw_host.decode("ascii", "replace").lower()
 
 
 def check_link(page: str, address: str) -> None:
@@ -145,7 +148,7 @@ def check_link(page: str, address: str) -> None:
 
 
 def _check_step(here: httpx.URL, there: httpx.URL) -> None:
-    if not there.host or not 0 <= (there.port or 0) <= 0xFFFF:
+    if not there.raw_host or not 0 <= (there.port or 0) <= 0xFFFF:
         raise PullFailed(f"{shown(here)} leads to an address that is none.")
     if there.scheme not in {"http", "https"} or (here.scheme, there.scheme) == ("https", "http"):
         raise _not_https(here)
@@ -159,8 +162,13 @@ def _not_https(here: httpx.URL) -> PullFailed:
 
 
 def shown(url: httpx.URL) -> str:
-    """The server of `url` for people: no path, no query, no credentials."""
-    host = f"[{url.host}]" if ":" in url.host else url.host
+    """The server of `url` for people: no path, no query, no credentials.
+
+    A name in another script is shown as it is asked for (`xn--…`): decoded it could look like one that is trusted, and
+    not every one can be decoded.
+    """
+    name = ascii_host(url)
+    host = f"[{name}]" if ":" in name else name
     return one_line(f"{host}:{url.port}" if url.port else host, 100)
 
 

@@ -49,6 +49,8 @@ class Fetcher(FetcherInterface):
         config = configured()
         self.last = ""
         """The name of the file that was asked for last."""
+        self._server = "The server"
+        """Who is being asked: after a redirect that is another one."""
         self._limits = limits
         self._deadline = time.monotonic() + limits.whole
         try:
@@ -90,16 +92,20 @@ class Fetcher(FetcherInterface):
 
     def _get(self, url: str, most: int) -> bytes:
         self.last = url.rpartition("/")[2]
-        server = shown(httpx.URL(url))
         try:
             return self._runner.run(self._within_deadline(url, most))
         except httpx.TimeoutException as error:
-            raise CatalogOffline(f"{server} fell silent.", mend=_LATER) from error
+            raise CatalogOffline(f"{self._server} fell silent.", mend=_LATER) from error
         except TimeoutError as error:
-            raise CatalogOffline(f"{server} is too slow.", mend=_LATER) from error
+            raise CatalogOffline(f"{self._server} is too slow.", mend=_LATER) from error
+        except UnicodeError as error:  # httpx lets through what IDNA says of a host's name
+            raise CatalogOffline(
+                f"{self._server} cannot be reached: its name, or the one that it leads to, is none.",
+                mend=_LATER,
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise CatalogOffline(
-                f"{server} cannot be reached: {reason(error)}.", mend=_LATER
+                f"{self._server} cannot be reached: {reason(error)}.", mend=_LATER
             ) from error
 
     async def _within_deadline(self, url: str, most: int) -> bytes:
@@ -108,6 +114,7 @@ class Fetcher(FetcherInterface):
 
     async def _follow(self, url: httpx.URL, most: int) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
+            self._server = shown(url)
             async with self._http.stream("GET", url) as response:
                 if not response.has_redirect_location:
                     return await _body(response, most)
@@ -117,13 +124,15 @@ class Fetcher(FetcherInterface):
 
 def _next(here: httpx.URL, location: str) -> httpx.URL:
     there = here.join(location)
-    downgraded = here.scheme == "https" and there.scheme != "https"
-    if downgraded or fault_of_address(str(there)):
-        raise CatalogTampered(
-            f"{shown(here)} leads to an address that is not https, which is not followed.",
-            mend=_LATER,
-        )
-    return there
+    if here.scheme == "https" and there.scheme != "https":
+        fault = "is not https"
+    elif fault_of_address(str(there)):
+        fault = "cannot be used"
+    else:
+        return there
+    raise CatalogTampered(
+        f"{shown(here)} leads to an address that {fault}, so it is not followed.", mend=_LATER
+    )
 
 
 async def _body(response: httpx.Response, most: int) -> bytes:
