@@ -41,7 +41,7 @@ def add_catalog(commands: argparse._SubParsersAction[P], parser_class: type[P]) 
     )
     adding.set_defaults(command=_add_source)
     removing = actions.add_parser("remove-source", help="forget a signed list and its root")
-    removing.add_argument("name")
+    removing.add_argument("name", help="what `catalog list` calls it")
     removing.set_defaults(command=_remove_source)
     for action in (listing, update, adding, removing):
         action.add_argument("--json", action="store_true", help="JSON on stdout")

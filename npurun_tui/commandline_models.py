@@ -57,13 +57,21 @@ def _add_others(commands: argparse._SubParsersAction[P]) -> None:
     listing = commands.add_parser("list", help="the models that are here, and what can be pulled")
     listing.set_defaults(command=_list)
 
-    show = commands.add_parser("show", help="one model's manifest in words")
-    show.add_argument("name")
-    show.add_argument("--verify", action="store_true", help="hash its files and compare")
+    show = commands.add_parser(
+        "show",
+        help="what a model is, whether it runs here, where it comes from",
+        description="Says what an installed model's manifest holds, or what the catalog knows of one that can be pulled.",
+    )
+    show.add_argument("name", help="an installed model, or a name from the catalog")
+    show.add_argument(
+        "--verify",
+        action="store_true",
+        help="hash an installed model's files and compare; status 1 where one differs",
+    )
     show.set_defaults(command=_show)
 
-    rm = commands.add_parser("rm", help="delete a model")
-    rm.add_argument("name")
+    rm = commands.add_parser("rm", help="delete a model, or what an unfinished pull of it left")
+    rm.add_argument("name", help="an installed or damaged model, or an unfinished download")
     rm.add_argument("--yes", "-y", action="store_true", help="do not ask")
     rm.set_defaults(command=_rm)
 
