@@ -60,7 +60,7 @@ def _add_others(commands: argparse._SubParsersAction[P]) -> None:
     show = commands.add_parser(
         "show",
         help="what a model is, whether it runs here, where it comes from",
-        description="Says what an installed model's manifest holds, or what the catalog knows of one that can be pulled.",
+        description="Says what an installed model's manifest holds, or what the catalog knows of one.",
     )
     show.add_argument("name", help="an installed model, or a name from the catalog")
     show.add_argument(
