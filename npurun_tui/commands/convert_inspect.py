@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from npurun_tui.commands.models import whole_again
 from npurun_tui.commands.tables import write_facts, write_json, write_line
 from npurun_tui.engine.genie.processor import processor_of
 from npurun_tui.engine.spec import BACKEND_LABELS
-from npurun_tui.errors import HashMismatch, ModelNotFound, UsageError
+from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageError
 from npurun_tui.files import from_home
 from npurun_tui.models.describe import Description, examine
 from npurun_tui.models.manifest import FILE_NAME, NO_SDK, Manifest, main_file
 from npurun_tui.models.names import fault_of_name
 from npurun_tui.models.store import InstalledModel, ModelStore
+from npurun_tui.models.transfer import Item, items_below
 from npurun_tui.models.trees import tree_size
 from npurun_tui.models.verify import Verdict, verify
 from npurun_tui.settings import Paths
@@ -39,6 +41,7 @@ def inspect(paths: Paths, target: str, *, check: bool, json: bool) -> int:
         if not target.strip():
             raise UsageError("convert inspect needs a model's name, a folder or a .gguf file.")
         path = from_home(target).absolute()
+        path = path.parent if path.name == FILE_NAME else path
         if not os.path.lexists(path / FILE_NAME):
             return _tell_description(examine(path), json=json)
         model = _lying(path)
@@ -66,11 +69,15 @@ def _installed(store: ModelStore, target: str) -> InstalledModel | None:
 def _lying(folder: Path) -> InstalledModel:
     """The model whose manifest lies in `folder`, wherever that is."""
     manifest = Manifest.read(folder)
-    main = main_file(manifest, folder)
-    place = BACKEND_LABELS[manifest.backend]
+    main_file(manifest, folder)
+    return InstalledModel(manifest, folder, tree_size(folder), _place(manifest, folder))
+
+
+def _place(manifest: Manifest, folder: Path) -> str:
+    """What it is made to run on: a Genie bundle may be one for the CPU."""
     if manifest.backend == "genie":
-        place = f"{processor_of(main)} (Genie)"
-    return InstalledModel(manifest, folder, tree_size(folder), place)
+        return f"{processor_of(folder / manifest.files.main)} (Genie)"
+    return BACKEND_LABELS[manifest.backend]
 
 
 # --- a manifest ----------------------------------------------------------------------------------
@@ -92,7 +99,8 @@ def _tell_model(model: InstalledModel, mend: str, *, check: bool, json: bool) ->
         write_json(document)
     else:
         origin = f"{'an installed model' if mend else 'a model'}, {units.size(model.size)}"
-        _write(_rows(model.manifest, {}), [("folder", str(model.folder)), ("is", origin)])
+        rows = [*_rows(model.manifest, {}, model.place), *_record(model.manifest)]
+        _write(rows, [("folder", str(model.folder)), ("is", origin)])
         _write_files(model, verdicts)
     if faults:
         raise HashMismatch(
@@ -121,6 +129,28 @@ def _write_files(model: InstalledModel, verdicts: dict[str, Verdict] | None) -> 
         except OSError:
             size = "-"
         write_line(f"{verdict or 'not compared':>12}  {size:>8}  {one_line(path, 200)}")
+    for item in _unhashed(model, found):
+        write_line(f"{'no sha256':>12}  {units.size(item.size):>8}  {one_line(item.name, 200)}")
+
+
+def _unhashed(model: InstalledModel, hashed: Collection[str]) -> list[Item]:
+    """Files of the model that its manifest knows nothing of."""
+    try:
+        found = items_below(model.folder)
+    except (OSError, ModelError):  # a link, a pipe: not the model's
+        return []
+    return [item for item in found if item.name not in hashed and item.name != FILE_NAME]
+
+
+def _record(manifest: Manifest) -> list[tuple[str, str]]:
+    """Where it came from, as far as the manifest says so."""
+    facts = [
+        ("parameters", manifest.parameters),
+        ("licence", manifest.licence),
+        ("source", manifest.source),
+        ("hashes", manifest.hash_origin),
+    ]
+    return [(label, one_line(value, 200)) for label, value in facts]
 
 
 # --- what is no model yet --------------------------------------------------------------------------
@@ -143,7 +173,7 @@ def _tell_description(found: Description, *, json: bool) -> int:
         )
         return 0
     words = "a Genie bundle, not a model yet" if found.is_bundle else "a GGUF file"
-    rows = _rows(found.manifest, found.origins)
+    rows = _rows(found.manifest, found.origins, _place(found.manifest, found.root))
     if found.special:
         origin = _said_by(found.origins["special_tokens"])
         rows.append(("special tokens", f"{one_line(found.special, 200)}{origin}"))
@@ -157,12 +187,12 @@ def _tell_description(found: Description, *, json: bool) -> int:
     return 0
 
 
-def _rows(manifest: Manifest, origins: dict[str, str]) -> list[tuple[str, str]]:
+def _rows(manifest: Manifest, origins: dict[str, str], place: str) -> list[tuple[str, str]]:
     template = manifest.template
     sdk = manifest.qnn_sdk if manifest.qnn_sdk != NO_SDK else ""
     rows = [
         ("name", "name", manifest.name),
-        ("backend", "backend", BACKEND_LABELS[manifest.backend]),
+        ("backend", "backend", place),
         ("architecture", "arch", manifest.arch or "?"),
         ("quantisation", "quant", manifest.quant or "?"),
         ("context", "context", units.count(manifest.context, "token")),

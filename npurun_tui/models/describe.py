@@ -23,6 +23,7 @@ from npurun_tui.models.describe_files import Facts, read_facts_file, read_text
 from npurun_tui.models.describe_gguf import SHARD, describe_gguf
 from npurun_tui.models.describe_template import cut_safely, from_affixes, from_tokens
 from npurun_tui.models.describe_values import (
+    GIVEN,
     Values,
     check_given,
     clean_version,
@@ -110,8 +111,10 @@ def examine(
     values = Values({"arch": arch, "quant": quant, "qnn_sdk": clean_version(qnn_sdk)})
     try:
         path = from_home(path).absolute()
+        values.origins["name"] = GIVEN if name else f"the name of {one_line(path.name, 60)}"
         name = normalise(name) if name else _name_of(path)
         file = _gguf_in(path)
+        values.origins["backend"] = bundles.CONFIG if file is None else "its form"
         if file is None:
             return _bundle(path, name, values)
         manifest, special, notes = describe_gguf(file, name, values)

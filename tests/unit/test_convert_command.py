@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,8 @@ from npurun_tui.models.fit import machine_facts
 from npurun_tui.models.layout import CELL, MAP, PART
 from npurun_tui.models.store import ModelStore
 from npurun_tui.settings import Paths
+from tests.support.genie_bundle import config as cpu_config
+from tests.support.genie_bundle import write_bundle
 from tests.support.gguf import build_gguf
 from tests.support.local_bundle import make_bundle
 from tests.support.rust_rules import rust_faults
@@ -253,6 +256,32 @@ def test_inspect_says_what_makes_a_model_whole_again(
         out, error = capsys.readouterr()
         assert "an installed model, " in out
         assert mend in error
+
+
+def test_inspect_of_a_bundle_for_the_processor(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it is made to run on is its config's word and not that of its kind."""
+    document = cpu_config(context=512, vocabulary=300, bos=1, eos=2, model="weights.bin")
+    folder = home / "cpu"
+    write_bundle(folder, document, [], {})
+    (folder / "weights.bin").write_bytes(b"w")
+    assert main(["convert", "inspect", str(folder)]) == 0
+    assert "CPU (Genie)  [genie_config.json]" in capsys.readouterr().out
+
+
+def test_inspect_shows_what_a_manifest_records_and_what_it_knows_nothing_of(
+    store: ModelStore, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["convert", "manifest", str(bundle), "--quant", "w4a16"]) == 0
+    (store.root / "phi" / "bundle" / "added.txt").write_text("mine")
+    for target in ("phi", str(store.root / "phi" / "npurun.json")):
+        capsys.readouterr()
+        assert main(["convert", "inspect", target]) == 0
+        out = capsys.readouterr().out
+        assert re.search(r"no sha256 +4 B +bundle/added\.txt", out)
+        assert re.search(r"source +local", out)
+        assert re.search(r"hashes +recorded", out)
 
 
 def test_inspect_of_what_is_not_there(

@@ -71,6 +71,8 @@ def test_a_bundle_with_all_its_files(tmp_path: Path) -> None:
     assert manifest.template is not None
     assert manifest.template.system_prompt == "You are Qwen."
     assert found.origins == {
+        "name": "the name of Some Bundle (v1)",
+        "backend": "genie_config.json",
         "vocab": "genie_config.json",
         "context": "genie_config.json",
         "arch": "config.json",
@@ -87,7 +89,8 @@ def test_what_is_given_goes_before_what_is_read(tmp_path: Path) -> None:
     manifest = found.manifest
     assert (manifest.name, manifest.arch) == ("mine", "llama")
     assert (manifest.quant, manifest.qnn_sdk) == ("w8a16", "2.43.1")
-    assert {found.origins[key] for key in ("arch", "quant", "qnn_sdk")} == {"given"}
+    given = ("name", "arch", "quant", "qnn_sdk")
+    assert {found.origins[key] for key in given} == {"given"}
 
 
 def test_nothing_is_guessed_from_a_name(tmp_path: Path) -> None:
