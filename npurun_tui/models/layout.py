@@ -4,6 +4,7 @@
     <root>/.partial/<model>/      what a pull has fetched so far, its state, and what it unpacks
     <root>/.partial/<model>.lock  the lock of that model
     <root>/.trash/                what is being deleted
+    <root>/.trash-*/              the same, where the disk was too full for a folder more
 
 All of it is on one volume, so that a rename is atomic. Names must have passed `names.normalise`.
 """
@@ -11,7 +12,9 @@ All of it is on one volume, so that a rename is atomic. Names must have passed `
 from __future__ import annotations
 
 import json
+import os
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +27,8 @@ STATE: Final = "download.json"
 """Beside it: which file that is, and how large it will be."""
 CELL: Final = struct.Struct("<II")
 """How many of a block's bytes are there, and their CRC-32."""
+HIDDEN: Final = ".trash-"
+"""What the name begins with of a folder that is deleted where it lies."""
 _MOST_STATE: Final = 1 << 16
 _MOST_CELLS: Final = 1 << 20
 
@@ -43,6 +48,18 @@ class Layout:
     def trash(self) -> Path:
         """What a removal moves aside before it deletes."""
         return self.root / ".trash"
+
+    def doomed(self) -> list[Path]:
+        """The folders whose deletion was cut short, or runs. What cannot be read counts as none."""
+        found: list[Path] = []
+        for folder, start in ((self.trash, ""), (self.root, HIDDEN)):
+            with suppress(OSError), os.scandir(folder) as entries:
+                found += [
+                    folder / entry.name
+                    for entry in entries
+                    if entry.name.startswith(start) and entry.is_dir(follow_symlinks=False)
+                ]
+        return sorted(found)
 
     def model(self, name: str) -> Path:
         """The folder of an installed model."""

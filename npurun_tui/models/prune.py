@@ -43,7 +43,7 @@ def leftovers(store: ModelStore, known: Collection[str]) -> list[Leftover]:
     installed = {model.name for model in store.scan()[0]}
     found = [
         Leftover(path, "", "a deletion that was cut short", tree_size(path))
-        for path in _folders(store.layout.trash)
+        for path in store.layout.doomed()
     ]
     found += [
         Leftover(path, "", "a record that was cut short while it was written", path.stat().st_size)
@@ -64,11 +64,11 @@ def remove_leftover(store: ModelStore, leftover: Leftover) -> int:
     try:
         if leftover.name:
             return _remove_partial(store, leftover)
-        if leftover.path.parent == store.root:
+        if leftover.path.parent == store.root and not leftover.path.is_dir():
             return remove_half_written(store.root, leftover.path)
         remove_tree(leftover.path)
-        with suppress(OSError):  # there is more in it
-            leftover.path.parent.rmdir()
+        with suppress(OSError):  # there is none, or more in it
+            store.layout.trash.rmdir()
     except OSError as error:
         shown = one_line(str(leftover.path), 300)
         raise ModelError(f"{shown} could not be deleted: {error.strerror or error}.") from error

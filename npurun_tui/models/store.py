@@ -21,8 +21,8 @@ from npurun_tui.errors import (
     ModelFileDamaged,
     ModelNotFound,
 )
-from npurun_tui.files import sync_folder
-from npurun_tui.models.layout import Layout, kept_bytes
+from npurun_tui.files import is_disk_full, patiently, sync_folder
+from npurun_tui.models.layout import HIDDEN, Layout, kept_bytes
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME, Manifest, main_file
 from npurun_tui.models.names import fault_of_name, normalise, not_here, sought
@@ -194,6 +194,13 @@ class ModelStore:
         if fault_of_name(name):  # such a folder can be no pull's, so nobody else locks it either
             yield
             return
+        try:
+            self.layout.partial_root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            yield  # there is no folder of locks, so nobody holds one
+            return
         with model_lock(self.layout.partial_root, name):
             yield
 
@@ -201,13 +208,26 @@ class ModelStore:
         if folder.is_symlink():
             folder.unlink()
         else:
-            self.layout.trash.mkdir(exist_ok=True)
-            doomed = self.layout.trash / os.urandom(8).hex()
-            _move(folder, doomed)
+            doomed = self._hide(folder)
             sync_folder(self.root)
             remove_tree(doomed)
             with suppress(OSError):  # another deletion may be using it
                 self.layout.trash.rmdir()
+
+    def _hide(self, folder: Path) -> Path:
+        """Move `folder` to where nobody lists it; returns the place."""
+        name = os.urandom(8).hex()
+        try:
+            self.layout.trash.mkdir(exist_ok=True)
+            _move(folder, self.layout.trash / name)
+            return self.layout.trash / name
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+        # On a full disk there is no room for a folder to move it to; a new name takes none.
+        doomed = self.root / f"{HIDDEN}{name}"
+        _move(folder, doomed)
+        return doomed
 
     def _drop_partial(self, name: str) -> int:
         partial = self.layout.partial(name)
@@ -221,9 +241,8 @@ class ModelStore:
 
     def _sweep(self) -> None:
         """Finish deletions that were killed in the middle."""
-        if self.layout.trash.is_dir():
-            for doomed in self.layout.trash.iterdir():
-                remove_tree(doomed)
+        for doomed in self.layout.doomed():
+            remove_tree(doomed)
 
 
 def _read(name: str, folder: Path) -> InstalledModel:
@@ -239,7 +258,7 @@ def _read(name: str, folder: Path) -> InstalledModel:
 def _move(folder: Path, target: Path) -> None:
     """Rename, also where the folder is read-only: a move to another parent changes the folder itself."""
     try:
-        folder.rename(target)
+        patiently(lambda: folder.rename(target))
     except PermissionError:
         folder.chmod(0o700)
         folder.rename(target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import sys
 import threading
@@ -17,6 +18,7 @@ import pytest
 from npurun_tui.errors import DiskFull, ModelError
 from npurun_tui.models.catalog import CatalogEntry, UrlSource
 from npurun_tui.models.lock import model_lock
+from npurun_tui.models.prune import leftovers, remove_leftover
 from npurun_tui.models.pull import pull
 from npurun_tui.models.pull.ahead import PartView
 from npurun_tui.models.pull.archive import read_directory
@@ -390,6 +392,40 @@ def test_a_full_disk_does_not_keep_anybody_from_deleting(
     monkeypatch.setattr(Path, "write_text", full)
     with model_lock(tmp_path, "m"):
         assert not (tmp_path / "m.holder").exists()
+
+
+@pytest.mark.parametrize("locks", [True, False])
+async def test_a_model_is_removed_from_a_disk_without_room_for_a_folder(
+    archives: Index, bundle: TinyBundle, store: ModelStore, *, locks: bool
+) -> None:
+    """As on ext4 when it is really full; the Rust program makes no folder of locks beforehand."""
+    await pull_entry(at(archives, bundle), store)
+    if not locks:
+        shutil.rmtree(store.layout.partial_root)
+
+    def full(path: Any, *_: Any, **__: Any) -> None:
+        if not os.path.lexists(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise FileExistsError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.mkdir", full)
+        assert store.remove(NAME) >= 300_000
+    assert store.scan() == ([], [])
+    assert not any(path.name.startswith((".trash", NAME)) for path in store.root.iterdir())
+
+
+def test_a_deletion_that_was_killed_on_a_full_disk_is_finished(
+    store: ModelStore, tmp_path: Path
+) -> None:
+    dead = store.root / ".trash-0123"
+    dead.mkdir(parents=True)
+    (dead / "npurun.json").write_text("{}")
+    assert store.scan() == ([], [])
+    (found,) = leftovers(store, [])
+    assert (found.path, found.size) == (dead, 2)
+    assert remove_leftover(store, found) == 2
+    assert list(store.root.iterdir()) == []
 
 
 def test_recovering_twice_changes_nothing(store: ModelStore) -> None:
