@@ -129,7 +129,16 @@ def test_uv_s_file_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[", "index = 3", "index = [1]", "\xff", 'index-url = ["https://a.test"]']
+    "text",
+    [
+        "[",
+        "index = 3",
+        "index = [1]",
+        "\xff",
+        'index-url = ["https://a.test"]',
+        "a = " + "[" * 9999,
+    ],
+    ids=lambda text: text[:6],
 )
 def test_a_strange_uv_file_does_no_harm(tmp_path: Path, text: str) -> None:
     path = tmp_path / "uv.toml"

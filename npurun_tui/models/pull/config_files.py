@@ -70,7 +70,7 @@ def uv_settings(environ: Mapping[str, str]) -> dict[str, Any]:
             settings |= tomllib.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             continue
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             _log.warning("%s is left out: %s", path, error)
     return settings
 
