@@ -34,8 +34,8 @@ pytestmark = pytest.mark.model
 LIMIT = 1_000_000_000
 GREEDY = Sampler(temperature=0, top_k=1)
 ABOUT = {
-    "A": "I keep bees on a hill above the sea. " * 6,
-    "B": "The old railway to the mountains has nine tunnels. " * 6,
+    "A": "I keep bees on a hill above the sea. " * 4,
+    "B": "The old railway to the mountains has nine tunnels. " * 4,
 }
 ASKED = ("What do you think of it?", "Tell me more.", "And in the winter?")
 
@@ -80,7 +80,7 @@ class Chat:
             if isinstance(event, Piece):
                 pieces.append(event.text)
 
-        options = TurnOptions(GREEDY, max_tokens=12)
+        options = TurnOptions(GREEDY, max_tokens=8)
         finished = await begin_turn(permit, 1024, self.messages, options).run(keep)
         self.messages.append(ChatMessage("assistant", "".join(pieces)))
         return "".join(pieces), finished

@@ -146,7 +146,7 @@ async def test_turn_ten_prefills_only_what_is_new(engine: Engine, spec: ModelSpe
             messages.append(ChatMessage("user", f"Tell me something about the number {number} 👍."))
             new = len(await permit.dialog.tokenize(messages[-1].content))
             pieces: list[str] = []
-            options = TurnOptions(Sampler(temperature=1.2, seed=number), 24)
+            options = TurnOptions(Sampler(temperature=1.2, seed=number), 16)
             finished = await begin_turn(permit, 1024, messages, options).run(
                 lambda event, pieces=pieces: (
                     pieces.append(event.text)  # type: ignore[misc]

@@ -26,21 +26,31 @@ pytestmark = pytest.mark.model
 
 GREEDY = Sampler(temperature=0)
 CONTEXT = 1024
+SMALL = 256
+"""A window that is soon full."""
 SHORT = "Say only the word yes."
 
 
 @pytest.fixture
-async def permit(tmp_path: Path, model_file: Path) -> AsyncIterator[Permit]:
+async def permit(
+    tmp_path: Path, model_file: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Permit]:
+    """With the model loaded; its window is CONTEXT where the test names no other."""
+    window: int = getattr(request, "param", CONTEXT)
     engine = Engine(log=tmp_path / "engine.log", answer_timeout=60)
     folder = model_file.parent
     async with engine.permit("test") as permit:
-        await permit.load(ModelSpec("smollm2", "llama.cpp", folder, model_file, context=CONTEXT))
+        await permit.load(ModelSpec("smollm2", "llama.cpp", folder, model_file, context=window))
         yield permit
     await engine.aclose()
 
 
 async def answer(
-    permit: Permit, prompt: str, limit: int | None = None, stop: tuple[str, ...] = ()
+    permit: Permit,
+    prompt: str,
+    limit: int | None = None,
+    stop: tuple[str, ...] = (),
+    window: int = CONTEXT,
 ) -> tuple[str, Finished]:
     pieces: list[str] = []
 
@@ -49,7 +59,7 @@ async def answer(
             pieces.append(event.text)
 
     messages = [ChatMessage("user", prompt)]
-    finished = await begin_turn(permit, CONTEXT, messages, TurnOptions(GREEDY, limit, stop)).run(
+    finished = await begin_turn(permit, window, messages, TurnOptions(GREEDY, limit, stop)).run(
         on_event
     )
     return "".join(pieces), finished
@@ -71,10 +81,11 @@ async def test_the_finish_reason_is_what_ended_the_answer(permit: Permit) -> Non
         assert finished.stats.completion_tokens == min(limit, count)
 
 
+@pytest.mark.parametrize("permit", [SMALL], indirect=True)
 async def test_a_full_window_tells_cached_from_prefilled(permit: Permit) -> None:
-    prompt = "Repeat for ever: " + "dog " * (CONTEXT - 60)
-    _, first = await answer(permit, prompt, 2)
-    _, full = await answer(permit, prompt, None)
+    prompt = "Repeat for ever: " + "dog " * (SMALL - 50)
+    _, first = await answer(permit, prompt, 2, window=SMALL)
+    _, full = await answer(permit, prompt, None, window=SMALL)
     assert full.stats.note == "the context window is full"
     assert full.reason is FinishReason.LENGTH
     assert full.stats.prefilled_tokens <= 1
