@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from npurun_tui.errors import NpurunError
-from npurun_tui.files import from_home
 from npurun_tui.text import one_line, printable
 
 VERSIONS: Final = ((3, 10), (3, 11), (3, 12), (3, 13))
@@ -105,7 +104,8 @@ def find_interpreter(recipe: str, given: str = "") -> Interpreter:
 def _ask(command: tuple[str, ...], recipe: str) -> Interpreter:
     shown = one_line(" ".join(command), 200)
     none = Interpreter(command, False, False, f"{shown} is no Python that can be run")
-    found = shutil.which(from_home(command[0]))
+    # A text all the while: pathlib takes the dot off `./python`, which would then be looked for on PATH.
+    found = shutil.which(os.path.expanduser(command[0]))  # noqa: PTH111
     if found is None:
         return none
     # Absolute, as the export runs in another folder; links are kept, for they are what makes a virtual environment.

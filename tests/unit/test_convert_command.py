@@ -525,6 +525,9 @@ def test_a_python_named_from_where_one_stands(
     monkeypatch.chdir(home)
     (home / "json.py").write_text("raise SystemExit('a stranger ran')")
     (home / "venv").symlink_to(Path(sys.executable).parent, target_is_directory=True)
+    (home / "mine").symlink_to(sys.executable)
+    assert find_interpreter(MODULE, "./mine").suited
+    assert find_interpreter(MODULE, "~/mine").suited
     python = f"./venv/{Path(sys.executable).name}"
     assert main(["convert", "export", RECIPE, "-o", str(hub), "--python", python]) == 0
 
