@@ -111,7 +111,7 @@ def _prune(options: argparse.Namespace, paths: Paths, settings: Settings) -> int
 
 
 def _list(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
-    from npurun_tui.commands.models import list_models
+    from npurun_tui.commands.listing import list_models
 
     del settings
     return list_models(paths, json=options.json)

@@ -136,7 +136,7 @@ def python(script: str, home: Path, *arguments: str) -> subprocess.CompletedProc
         ("platformdirs", ["list"]),
         ("npurun_tui.commandline", ["list"]),
         ("argparse", ["list"]),
-        ("npurun_tui.commands.models", ["list"]),
+        ("npurun_tui.commands.listing", ["list"]),
         ("npurun_tui.launch", []),
         ("npurun_tui.settings", []),
     ],

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from npurun_tui import units
+from npurun_tui.cli import main
+from npurun_tui.commands import listing
 from npurun_tui.commands import models as commands
 from npurun_tui.commands.pull import PullRequest, pull_entry, run
 from npurun_tui.commands.pull_reports import JsonReport, PlainReport, Report, TerminalReport
@@ -209,7 +212,7 @@ def test_pull_that_fails_says_so_in_json(
 
 
 def test_list_on_an_empty_machine(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    assert commands.list_models(paths, json=False) == 0
+    assert listing.list_models(paths, json=False) == 0
     head, row, *_ = capsys.readouterr().out.splitlines()
     assert head.split() == ["NAME", "SIZE", "BACKEND", "QUANT", "CONTEXT", "STATE"]
     assert row.split() == [KNOWN.name, "98.4", "MB", "CPU", "Q4_1", "8,192", "not", "pulled"]
@@ -223,7 +226,7 @@ def test_list_shows_installed_damaged_and_begun(
     broken.mkdir()
     (broken / "npurun.json").write_text("{")
     capsys.readouterr()
-    commands.list_models(paths, json=False)
+    listing.list_models(paths, json=False)
     out = capsys.readouterr().out
     assert f"{NAME}" in out
     assert "50 % pulled" in out
@@ -249,7 +252,7 @@ def test_list_never_says_more_than_all(
     (folder / MAP).write_bytes(CELL.pack(here, 0))
     if announced:
         (folder / STATE).write_text(json.dumps({"total": here * announced}))
-    assert commands.list_models(paths, json=False) == 0
+    assert listing.list_models(paths, json=False) == 0
     assert words in capsys.readouterr().out
 
 
@@ -258,17 +261,17 @@ def test_list_and_show_tell_what_is_being_pulled(
 ) -> None:
     add_partial(store, KNOWN.name, KNOWN.download_size // 2)
     with model_lock(store.layout.partial_root, KNOWN.name):
-        assert commands.list_models(paths, json=False) == 0
+        assert listing.list_models(paths, json=False) == 0
         assert "50 %, being pulled" in capsys.readouterr().out
         assert commands.show(paths, KNOWN.name, json=False, verify=False) == 0
         assert f"are here; process {os.getpid()} is pulling it" in capsys.readouterr().out
-        assert commands.list_models(paths, json=True) == 0
+        assert listing.list_models(paths, json=True) == 0
         document = json.loads(capsys.readouterr().out)["available"][0]
         assert (document["state"], document["pulling"]) == ("partial", True)
     # What a killed pull leaves behind: the file that says who held the lock.
     holder = store.layout.partial_root / f"{KNOWN.name}.holder"
     holder.write_text("1")
-    assert commands.list_models(paths, json=False) == 0
+    assert listing.list_models(paths, json=False) == 0
     assert "50 % pulled" in capsys.readouterr().out
     assert not holder.exists()
 
@@ -280,18 +283,43 @@ def test_list_shows_downloads_that_have_no_row(
     add_partial(installed, "gone", 5_000_000)
     add_partial(installed, NAME, 2_000_000)
     capsys.readouterr()
-    commands.list_models(paths, json=False)
+    listing.list_models(paths, json=False)
     out = capsys.readouterr().out
     assert "gone: 5 MB of a download that no catalog knows are here. `npurun-tui rm gone`" in out
     assert f"{NAME}: 2 MB of a download that no catalog knows are here. `npurun-tui prune" in out
     monkeypatch.setattr("npurun_tui.models.builtin.CATALOG", (tiny.entry,))
-    commands.list_models(paths, json=True)
+    listing.list_models(paths, json=True)
     document = json.loads(capsys.readouterr().out)
     assert [each["name"] for each in document["unfinished"]] == ["gone", NAME]
-    commands.list_models(paths, json=False)
+    listing.list_models(paths, json=False)
     assert (
         f"2 MB of a new copy are here. `npurun-tui pull {NAME} --force`" in capsys.readouterr().out
     )
+
+
+def test_list_says_how_what_lies_there_becomes_a_model(
+    installed: ModelStore, paths: Paths, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """As other programs find it: a file put into the folder, and a bundle unpacked there."""
+    file = installed.root / "Some Model.gguf"
+    (installed.get(NAME).folder / "Tiny.Q4_1.gguf").rename(file)
+    for folder in ("phi", "notes", ".hidden"):
+        (installed.root / folder).mkdir()
+    for folder in ("phi", ".hidden"):
+        (installed.root / folder / "genie_config.json").write_text("{}")
+    capsys.readouterr()
+    assert listing.list_models(paths, json=True) == 0
+    found = json.loads(capsys.readouterr().out)["convertible"]
+    assert [Path(each["path"]).name for each in found] == ["Some Model.gguf", "phi"]
+    listing.list_models(paths, json=False)
+    out = capsys.readouterr().out
+    assert "phi is no model yet. To make it one:\n  npurun-tui convert manifest " in out
+    assert f"{installed.root / 'phi'} --in-place\n" in out
+    monkeypatch.setenv("NPURUN_MODELS_DIR", str(installed.root))
+    assert main(shlex.split(found[0]["command"])[1:]) == 0
+    assert not file.exists()
+    assert "some-model" in {model.name for model in installed.scan()[0]}
 
 
 def test_a_long_name_is_whole_as_it_has_to_be_typed(
@@ -300,7 +328,7 @@ def test_a_long_name_is_whole_as_it_has_to_be_typed(
     name = "a-bundle-w4a16-qualcomm_snapdragon_x_elite_2"
     installed.get(NAME).folder.rename(installed.root / name)
     capsys.readouterr()
-    commands.list_models(paths, json=False)
+    listing.list_models(paths, json=False)
     assert name in capsys.readouterr().out.split()
 
 
@@ -311,9 +339,9 @@ def test_list_shows_the_variant_that_would_be_pulled(
     variant = Variant("v81", source, 2_000_000_000, 3_000_000_000, "2.43.1")
     entry = replace(KNOWN, name="two-kinds", hexagon="v73", variants=(variant,), source=source)
     machine = replace(machine_facts(), hexagons=("v81",))
-    monkeypatch.setattr(commands, "known_catalog", lambda _: [entry])
-    monkeypatch.setattr(commands, "machine_facts", lambda: machine)
-    assert commands.list_models(paths, json=False) == 0
+    monkeypatch.setattr(listing, "known_catalog", lambda _: [entry])
+    monkeypatch.setattr(listing, "machine_facts", lambda: machine)
+    assert listing.list_models(paths, json=False) == 0
     assert "≈3 GB" in capsys.readouterr().out
 
 
@@ -323,7 +351,7 @@ def test_list_for_programs(
     (installed.root / "b").mkdir()
     (installed.root / "b" / "npurun.json").write_text("{")
     capsys.readouterr()
-    commands.list_models(paths, json=True)
+    listing.list_models(paths, json=True)
     document = json.loads(capsys.readouterr().out)
     (model,) = document["models"]
     assert (model["name"], model["backend"], model["quantisation"], model["context"]) == (
@@ -393,7 +421,7 @@ def test_a_file_that_was_cut_is_damage_and_is_replaced(
     file = installed.get(NAME).folder / "Tiny.Q4_1.gguf"
     os.truncate(file, 100_000)
     capsys.readouterr()
-    assert commands.list_models(paths, json=False) == 0
+    assert listing.list_models(paths, json=False) == 0
     assert "tiny-test is damaged" in capsys.readouterr().out
     with pytest.raises(ModelError, match="--force"):
         pull_entry(tiny.entry, installed, JsonReport(NAME), PullRequest(NAME))
