@@ -14,10 +14,12 @@ from tuf.api.metadata import MetaFile
 from npurun_tui.models import catalog_json
 from npurun_tui.models.catalog import UrlSource, Variant
 from npurun_tui.models.remote import faults
-from npurun_tui.models.remote.fetcher import Fetcher, Limits
+from npurun_tui.models.remote.fetcher import Limits
 from scripts.catalog_tool.repository import Days, Repository
-from tests.support.catalog_repo import entry, new_repository, publish, serve
+from tests.support.catalog_repo import Site, entry, new_repository, publish, serve
 from tests.support.catalog_scene import Scene, scene_in
+from tests.support.certificate import self_signed
+from tests.support.pulling import only_index
 
 
 @pytest.fixture
@@ -206,27 +208,51 @@ def test_a_server_that_is_gone(scene: Scene, tmp_path: Path) -> None:
     assert scene.remote() == ("one",)
 
 
+@pytest.fixture
+def elsewhere(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """The same catalog behind https, with a certificate that nobody knows."""
+    only_index(monkeypatch, "https://index.invalid")
+    certificate = self_signed(tmp_path / "certificate.pem")
+    with serve(scene.repository.folder, certificate) as site:
+        scene.source = replace(scene.source, url=site.url)
+        yield site
+
+
+def test_a_certificate_that_is_not_trusted(scene: Scene, elsewhere: Site) -> None:
+    scene.refuses(faults.CatalogOffline, "The certificate of 127.0.0.1")
+    with pytest.raises(faults.CatalogOffline) as caught:
+        scene.update()
+    assert "SSL_CERT_FILE" in caught.value.mend
+    assert elsewhere.requests == []
+
+
+@pytest.fixture
+def trusted(tmp_path: Path, elsewhere: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """`elsewhere`, with a certificate that is known."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    return elsewhere
+
+
+def test_https_is_not_left(scene: Scene, trusted: Site) -> None:
+    local = trusted.url.replace("https", "http")  # which alone would be allowed
+    trusted.redirects["metadata/timestamp.json"] = f"{local}/metadata/timestamp.json"
+    scene.refuses(faults.CatalogTampered, "is not https")
+    trusted.redirects.clear()
+    assert scene.update().changed
+
+
 def test_a_catalog_from_elsewhere_cannot_have_this_machine_asked(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, trusted: Site
 ) -> None:
     here = UrlSource("http://127.0.0.1:8080/x.zip")
     there = replace(entry("one"), source=UrlSource("https://models.example/x.zip"))
     variant = Variant("v81", here, 1, 1, "2.45.0")
-    bad = (replace(there, source=here), replace(there, variants=(variant,)))
-    local = scene.source
-    get = Fetcher._get
-
-    def elsewhere(fetcher: Fetcher, url: str, most: int) -> bytes:
-        return get(fetcher, url.replace("https://models.example", local.url), most)
-
-    monkeypatch.setattr(Fetcher, "_get", elsewhere)
-    for each in bad:
+    for each in (replace(there, source=here), replace(there, variants=(variant,))):
         scene.repository.build(catalog_json.dump([each]))
-        scene.source = replace(local, url="https://models.example")
         scene.refuses(faults.CatalogUnusable, "on this machine itself for one")
-    scene.source = local
+    scene.source = replace(scene.source, url=scene.site.url)
     scene.update()
-    assert scene.remote() == ("one",), "its own server is on this machine too"
+    assert scene.remote() == ("one",), "that server is on this machine too"
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,18 @@ def _server(error: httpx.HTTPError) -> str:
         return "The server"
 
 
-def _transport_trouble(error: httpx.TransportError, proxy: str) -> Exception:
+def told(error: httpx.TransportError, proxy: str) -> tuple[str, str]:
+    """What is said of `error`, and the mend; none where trying again later is one.
+
+    `proxy` is the one that pip is configured with.
+    """
+    trouble = _transport_trouble(error, proxy)
+    if isinstance(trouble, Trouble):
+        return trouble.error.message, ""
+    return trouble.message, trouble.mend
+
+
+def _transport_trouble(error: httpx.TransportError, proxy: str) -> Trouble | PullFailed:
     server, causes = _server(error), list(_causes(error))
     certificate = next((c for c in causes if isinstance(c, ssl.SSLCertVerificationError)), None)
     if certificate is not None:

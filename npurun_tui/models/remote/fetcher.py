@@ -20,7 +20,7 @@ from tuf.ngclient import FetcherInterface
 
 from npurun_tui import __version__
 from npurun_tui.models.catalog_sources import fault_of_address
-from npurun_tui.models.pull.client import reason, shown
+from npurun_tui.models.pull.client import reason, shown, told
 from npurun_tui.models.pull.index import configured
 from npurun_tui.models.pull.tls import tls_context
 from npurun_tui.models.remote.faults import CatalogOffline, CatalogTampered
@@ -51,6 +51,7 @@ class Fetcher(FetcherInterface):
         """The name of the file that was asked for last."""
         self._server = "The server"
         """Who is being asked: after a redirect that is another one."""
+        self._proxy = config.proxy
         self._limits = limits
         self._deadline = time.monotonic() + limits.whole
         try:
@@ -94,8 +95,9 @@ class Fetcher(FetcherInterface):
         self.last = url.rpartition("/")[2]
         try:
             return self._runner.run(self._within_deadline(url, most))
-        except httpx.TimeoutException as error:
-            raise CatalogOffline(f"{self._server} fell silent.", mend=_LATER) from error
+        except httpx.TransportError as error:
+            message, mend = told(error, self._proxy)
+            raise CatalogOffline(message, mend=mend or _LATER) from error
         except TimeoutError as error:
             raise CatalogOffline(f"{self._server} is too slow.", mend=_LATER) from error
         except UnicodeError as error:  # httpx lets through what IDNA says of a host's name
