@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from npurun_tui.services import Services
 from npurun_tui.widgets.status_bar import StatusBar
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from npurun_tui.models.jobs import PullJob, PullManager
     from npurun_tui.server.control import ServerControl
     from npurun_tui.server.state import ServerStatus
+
+PROGRESS: Final = 0.25
+"""Seconds between two looks at the pulls."""
 
 
 class Reports:
@@ -38,11 +42,14 @@ class Reports:
         self._models_changed = models_changed
         self._place = ""
         self._following: list[Callable[[], None]] = []
+        self._pulls_due: asyncio.TimerHandle | None = None
 
     def end(self) -> None:
         """Nothing reports any more."""
         for unsubscribe in self._following:
             unsubscribe()
+        if self._pulls_due is not None:
+            self._pulls_due.cancel()
 
     # --- who reports ---------------------------------------------------------------------------
 
@@ -116,9 +123,24 @@ class Reports:
         for bar in self._bars():
             bar.show_bench(bar_words(self._services.bench.state))
 
-    def _pull_changed(self, _job: PullJob) -> None:
+    def _pull_changed(self, job: PullJob) -> None:
+        """What becomes of a pull is shown at once, its progress a few times a second: each tells of it ten times."""
+        if job.state != "running" or job.progress is None:
+            self._show_pulls()
+        elif self._pulls_due is None:
+            self._show_pulls_soon()
+
+    def _show_pulls_soon(self) -> None:
+        self._pulls_due = asyncio.get_running_loop().call_later(PROGRESS, self._show_pulls)
+
+    def _show_pulls(self) -> None:
         from npurun_tui.widgets.status_text import describe_pulls
 
+        if self._pulls_due is not None:
+            self._pulls_due.cancel()
+            self._pulls_due = None
         jobs = list(self._services.pulls.jobs.values())
         for bar in self._bars():
             bar.show_pulls(describe_pulls(jobs), describe_pulls(jobs, short=True))
+        if any(job.state == "running" for job in jobs):
+            self._show_pulls_soon()  # a server that falls silent tells nobody, and the speed goes down all the same

@@ -14,8 +14,13 @@ def size(count: float) -> str:
 
 
 def speed(bytes_per_second: float) -> str:
-    """A transfer rate (`11.2 MB/s`)."""
-    return f"{size(bytes_per_second)}/s"
+    """A transfer rate (`11.2 MB/s`, `8.0 MB/s`): a decimal that comes and goes would flicker."""
+    value, names = float(bytes_per_second), ["GB", "MB", "kB", "B"]
+    while value >= 999.5 and len(names) > 1:
+        value /= 1000
+        names.pop()
+    decimals = 0 if names[-1] == "B" or value >= 99.95 else 1
+    return f"{value:.{decimals}f} {names[-1]}/s"
 
 
 def duration(seconds: float) -> str:

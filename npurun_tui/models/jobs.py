@@ -75,6 +75,14 @@ class PullJob:
             return None
         return (progress.total - progress.done) / speed if speed else None
 
+    @property
+    def still(self) -> float:
+        """Seconds for which the download has brought nothing; 0 in every other phase."""
+        progress = self.progress
+        if progress is None or progress.phase is not Phase.DOWNLOADING:
+            return 0.0
+        return self._meter.still if self.state is JobState.RUNNING else 0.0
+
     def advance(self, progress: PullProgress) -> None:
         """Take up what the pull says of itself."""
         self._meter.add(progress.phase, progress.done)
@@ -154,6 +162,12 @@ class PullManager:
     def cancel(self, name: str) -> None:
         """Stop the pull of `name` and throw away what it fetched. Nothing happens where none runs."""
         self._stop(name, JobState.CANCELLED)
+
+    def forget(self, name: str) -> None:
+        """Take the pull of `name` off `jobs` where it has ended: it failed, say, and nobody wants it any more."""
+        job = self._jobs.get(name)
+        if job is not None and not job.state.open:
+            del self._jobs[name]
 
     def _stop(self, name: str, state: JobState) -> None:
         task = self._tasks.get(name)

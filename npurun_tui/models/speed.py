@@ -20,6 +20,7 @@ class SpeedMeter:
         self._clock = clock
         self._phase = ""
         self._samples: deque[tuple[float, int]] = deque()
+        self._grew = 0.0
 
     def add(self, phase: str, done: int) -> None:
         """`done` bytes of `phase` are there now."""
@@ -27,6 +28,8 @@ class SpeedMeter:
             self._samples.clear()
         self._phase = phase
         now = self._clock()
+        if not self._samples or done > self._samples[-1][1]:
+            self._grew = now
         self._samples.append((now, done))
         while len(self._samples) > 2 and self._samples[1][0] <= now - WINDOW:
             self._samples.popleft()
@@ -39,3 +42,8 @@ class SpeedMeter:
         (then, before), (_, done) = self._samples[0], self._samples[-1]
         elapsed = self._clock() - then
         return (done - before) / elapsed if elapsed >= _LEAST else 0.0
+
+    @property
+    def still(self) -> float:
+        """Seconds for which nothing has come; 0 before the first report."""
+        return self._clock() - self._grew if self._samples else 0.0

@@ -41,6 +41,8 @@ class InstalledModel:
     """What it is made to run on, in words: `NPU (Genie)`, `CPU (Genie)`, `CPU (llama.cpp)`."""
     shared: int = 0
     """Bytes of `size` that are another folder's too (hard links): removing the model does not free them."""
+    written: int = 0
+    """When its manifest was written, which every program does last; in nanoseconds of the volume's clock."""
 
     @property
     def name(self) -> str:
@@ -246,13 +248,22 @@ class ModelStore:
 
 
 def _read(name: str, folder: Path) -> InstalledModel:
+    written = manifest_written(folder)
     manifest = Manifest.read(folder)
     main = main_file(manifest, folder)
     place = BACKEND_LABELS[manifest.backend]
     if manifest.backend == "genie":
         place = f"{processor_of(main)} (Genie)"
     size, shared = tree_sizes(folder)
-    return InstalledModel(replace(manifest, name=name), folder, size, place, shared)
+    return InstalledModel(replace(manifest, name=name), folder, size, place, shared, written)
+
+
+def manifest_written(folder: Path) -> int:
+    """`InstalledModel.written` of the model in `folder` at this moment; 0 where there is none any more."""
+    try:
+        return (folder / FILE_NAME).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _move(folder: Path, target: Path) -> None:

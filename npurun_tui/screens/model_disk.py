@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from npurun_tui import units
 from npurun_tui.errors import NpurunError
+from npurun_tui.models.lock import holder_of
 from npurun_tui.models.verify import hashed_files
 from npurun_tui.screens.model_words import bar
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _MAX_FILES: Final = 40
 """Files of one model whose sizes are asked for: a bundle has a dozen, a hostile manifest ten thousand."""
 _BAR: Final = 8
+_LITTLE: Final = 500_000_000
+"""Free bytes below which a disk counts as nearly full: hardly a model fits, and systems begin to complain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,21 @@ class Disk:
     total: int
 
 
+class FileSeen(NamedTuple):
+    """One file of a model: its size in bytes, None where it is missing, and its hash where the manifest has one."""
+
+    size: int | None
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesSeen:
+    """The files of one model, by their path in its folder, and how many there are besides."""
+
+    files: Mapping[str, FileSeen] = field(default_factory=dict)
+    more: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Scan:
     """What one look at the disk has found."""
@@ -39,11 +58,15 @@ class Scan:
     installed: Sequence[InstalledModel]
     broken: Sequence[BrokenModel]
     partials: Mapping[str, int]
-    files: Mapping[str, Mapping[str, int | None]]
+    files: Mapping[str, FilesSeen]
     catalog: Sequence[CatalogEntry]
     disk: Disk | None
     error: NpurunError | None = None
     """Why the models' folder, or the catalog, could not be read."""
+    marks: tuple[int, int] = (0, 0)
+    """As `marks_of` had them before."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """The models that another program works on -> its process id, empty where that cannot be read."""
 
     @property
     def used(self) -> int:
@@ -61,6 +84,7 @@ def look(store: ModelStore, catalog: Callable[[], Sequence[CatalogEntry]]) -> Sc
     installed: list[InstalledModel] = []
     broken: list[BrokenModel] = []
     entries: Sequence[CatalogEntry] = ()
+    marks = marks_of(store)  # before the look: what changes during it is seen by the next one
     try:
         entries = catalog()
         installed, broken = store.scan()
@@ -74,13 +98,47 @@ def look(store: ModelStore, catalog: Callable[[], Sequence[CatalogEntry]]) -> Sc
         entries,
         measure(store.root),
         error,
+        marks,
+        _elsewhere(store),
     )
 
 
-def _files(model: InstalledModel) -> dict[str, int | None]:
+def _elsewhere(store: ModelStore) -> dict[str, str]:
+    """Costs a look at one folder, and one more at each lock that is held."""
+    root = store.layout.partial_root
+    try:
+        held = [file.stem for file in root.glob("*.holder")]
+    except OSError:
+        return {}
+    holders = {name: holder_of(root, name) for name in held}
+    return {
+        name: pid for name, pid in holders.items() if pid is not None and pid != str(os.getpid())
+    }
+
+
+def marks_of(store: ModelStore) -> tuple[int, int]:
+    """What is another one when a model has come or gone, or a pull has begun or ended, in whatever program. Blocking,
+    but only on two questions to the file system."""
+    return _changed(store.root), _changed(store.layout.partial_root)
+
+
+def _changed(folder: Path) -> int:
+    """When a name in it came or went; 0 where it is not there."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _files(model: InstalledModel) -> FilesSeen:
+    hashes = hashed_files(model)
     named = [path for path in asdict(model.manifest.files).values() if path]
-    paths = dict.fromkeys([*named, *hashed_files(model)])
-    return {path: _size(model.folder / path) for path in islice(paths, _MAX_FILES)}
+    paths = dict.fromkeys([*named, *hashes])
+    seen = {
+        path: FileSeen(_size(model.folder / path), hashes.get(path, ""))
+        for path in islice(paths, _MAX_FILES)
+    }
+    return FilesSeen(seen, len(paths) - len(seen))
 
 
 def _size(file: Path) -> int | None:
@@ -126,13 +184,15 @@ def disk_line(
     models = f"models {units.size(used)}"
     if disk is None:
         return models, False
-    short = needed > disk.free
+    short = needed > disk.free or disk.free < _LITTLE
     need = f"pulls need {units.size(needed)}" if needed else ""
-    if short:
+    if needed > disk.free:
         need = f"✗ {need}, {units.size(needed - disk.free)} too much"
+    elif short:
+        need = f"✗ nearly full  {need}".rstrip()
     gauge = bar(1 - disk.free / disk.total if disk.total else 0, _BAR)
     room = f"{units.size(disk.free)} free of {units.size(disk.total)}"
-    rate = f"limit {units.speed(limit)}" if limit else ""
+    rate = f"limit {units.size(limit)}/s" if limit else ""
     for parts in ((models, gauge, room, need, rate), (models, room, need, rate)):
         line = "  ".join(part for part in parts if part)
         if len(line) <= width:

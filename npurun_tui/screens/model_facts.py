@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from npurun_tui import units
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from npurun_tui.models.fit import Fit
     from npurun_tui.models.manifest import Manifest
     from npurun_tui.models.store import InstalledModel
+    from npurun_tui.screens.model_disk import FilesSeen
     from npurun_tui.screens.model_local import Check
 
 Facts = tuple[tuple[str, str], ...]
@@ -114,30 +115,23 @@ def installed_facts(model: InstalledModel, entry: CatalogEntry | None, fit: Fit 
     )
 
 
-def sections(
-    model: InstalledModel, files: Mapping[str, int | None], check: Check | None
-) -> Sections:
+def sections(model: InstalledModel, seen: FilesSeen, check: Check | None) -> Sections:
     """Files with their sizes and hashes, the reasons of the config's flags, the template's first lines."""
-    about_files = ("Files", tuple(_file_lines(model, files, check)))
+    about_files = ("Files", tuple(_file_lines(seen, check)))
     flags = tuple(f"· {one_line(flag.words, 300)}" for flag in model.manifest.flags)
     parts = [("Settings, and why", flags), ("Template", tuple(_template_lines(model.manifest)))]
     parts.insert(0 if check and check.verdicts else 1, about_files)
     return tuple((heading, lines) for heading, lines in parts if lines)
 
 
-def _file_lines(
-    model: InstalledModel, files: Mapping[str, int | None], check: Check | None
-) -> Iterable[str]:
-    from npurun_tui.models.verify import hashed_files
-
-    hashes = hashed_files(model)
-    for path, count in files.items():
-        size = "missing" if count is None else units.size(count)
+def _file_lines(seen: FilesSeen, check: Check | None) -> Iterable[str]:
+    for path, file in seen.files.items():
+        size = "missing" if file.size is None else units.size(file.size)
         verdict = _VERDICTS[check.verdicts[path]] if check and path in check.verdicts else ""
-        parts = (one_line(path, 120), size, _short(hashes.get(path, "")), verdict)
+        parts = (one_line(path, 120), size, _short(file.sha256), verdict)
         yield "  ".join(part for part in parts if part)
-    if len(hashes) > len(files):
-        yield f"and {len(hashes) - len(files):,} more"
+    if seen.more:
+        yield f"and {seen.more:,} more"
 
 
 def _template_lines(manifest: Manifest) -> Iterable[str]:

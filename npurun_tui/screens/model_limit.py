@@ -28,7 +28,7 @@ class LimitScreen(ModalScreen[int | None]):
 
     def compose(self) -> ComposeResult:
         """One field, with its help, or what is wrong with it, below."""
-        now = units.speed(self._rate) if self._rate else "no limit"
+        now = f"{units.size(self._rate)}/s" if self._rate else "no limit"
         with Vertical(classes="dialog-box"):
             yield Static("Bandwidth limit", classes="dialog-title")
             yield Static(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from npurun_tui.models.speed import SpeedMeter
+from npurun_tui.models.store import manifest_written
 
 if TYPE_CHECKING:
     from npurun_tui.models.store import InstalledModel, ModelStore
@@ -26,6 +27,10 @@ How = Literal["copy", "link", "move"]
 
 class Stopped(Exception):
     """Raised inside the thread once somebody has asked it to stop."""
+
+
+class Replaced(Stopped):
+    """Raised where the model is gone, or another one has taken its place, since the work began."""
 
 
 class LocalJob:
@@ -94,8 +99,11 @@ class Check(LocalJob):
         return [path for path, verdict in self.verdicts.items() if verdict != "same"]
 
     async def hash(self) -> None:
-        """Do it. Raises Stopped."""
-        self.verdicts = await self.run(self._hash)
+        """Do it. Raises Stopped and Replaced."""
+        verdicts = await self.run(self._hash)
+        if await asyncio.to_thread(manifest_written, self.model.folder) != self.model.written:
+            raise Replaced
+        self.verdicts = verdicts
 
     def _hash(self) -> dict[str, Verdict]:
         from npurun_tui.models.verify import hashed_files, verify

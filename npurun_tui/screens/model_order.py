@@ -24,6 +24,9 @@ _KEYS: Final[dict[str, _Key]] = {
 }
 """Column title -> what it is sorted by. The first one is the order at the start."""
 
+COLUMNS: Final = tuple(_KEYS)
+"""What the table can be sorted by, in the order of the columns but for the first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -39,8 +42,7 @@ class Order:
 
     def next(self) -> Order:
         """By the next column."""
-        columns = list(_KEYS)
-        return Order(columns[(columns.index(self.column) + 1) % len(columns)])
+        return Order(COLUMNS[(COLUMNS.index(self.column) + 1) % len(COLUMNS)])
 
     def reversed(self) -> Order:
         """The other way round."""

@@ -23,7 +23,8 @@ class Kind(StrEnum):
     AVAILABLE = "available"
 
 
-_PULLABLE: Final = frozenset({Kind.AVAILABLE, Kind.PAUSED, Kind.FAILED})
+PULLS: Final = ("Pull", "Resume", "Retry", "Replace")
+"""What `ModelRow.pull` may be."""
 _ON_ITS_WAY: Final = frozenset({Kind.PULLING, Kind.QUEUED})
 
 
@@ -58,8 +59,12 @@ class ModelRow:
     """Bytes that removing it frees."""
     checking: bool = False
     """Its files are being hashed."""
-    damaged: bool = False
-    """Its files are not what its manifest says, and a pull can mend that."""
+    pull: str = ""
+    """What a pull would do, one word of `PULLS`; empty where none can be begun."""
+    replaces: bool = False
+    """That pull takes the place of what is here: it is broken, damaged, or a new copy of it was begun."""
+    part: int = 0
+    """Bytes of an unfinished download."""
     command: str = ""
     """What comes next for it, as a command line."""
 
@@ -71,7 +76,17 @@ class ModelRow:
     @property
     def pullable(self) -> bool:
         """A pull can be begun or gone on with."""
-        return self.kind in _PULLABLE or self.damaged
+        return bool(self.pull)
+
+    @property
+    def damaged(self) -> bool:
+        """It is installed, and its files are not what its manifest says."""
+        return self.kind is Kind.INSTALLED and self.state.startswith("✗")
+
+    @property
+    def resumable(self) -> bool:
+        """A pull of it was begun, and goes on from there."""
+        return self.pull in {"Resume", "Retry"}
 
     @property
     def on_its_way(self) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from npurun_tui import units
 from npurun_tui.models.names import fault_of_name
+from npurun_tui.screens.model_disk import FilesSeen
 from npurun_tui.screens.model_facts import (
     entry_facts,
     installed_facts,
@@ -28,6 +29,7 @@ from npurun_tui.screens.model_words import (
     pace,
     progress_line,
     pull_cell,
+    pull_pace,
 )
 from npurun_tui.text import one_line
 
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
     from npurun_tui.screens.model_local import Check, Import
 
 _SHORT_BACKENDS: Final = {"llama.cpp": "CPU", "genie": "NPU"}
+_TOLD: Final = frozenset({"queued", "running", "failed"})
+"""The states of a pull that its model's row tells of."""
+TRY_AGAIN: Final = "Press p to try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,8 @@ class Known:
     broken: Sequence[BrokenModel] = ()
     partials: Mapping[str, int] = field(default_factory=dict)
     """Bytes that unfinished pulls have left."""
-    files: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
-    """Of each installed model: paths in its folder, with their sizes; None where one is missing."""
+    files: Mapping[str, FilesSeen] = field(default_factory=dict)
+    """Of each installed model."""
     catalog: Sequence[CatalogEntry] = ()
     jobs: Mapping[str, PullJob] = field(default_factory=dict)
     fits: Mapping[str, Fit] = field(default_factory=dict)
@@ -58,6 +63,8 @@ class Known:
     checks: Mapping[str, Check] = field(default_factory=dict)
     """The last hashing of each installed model."""
     imports: Sequence[Import] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """What another program works on -> its process id, or nothing."""
     kept: KeptRows = field(default_factory=KeptRows)
     """Rows from before, of what is not on its way."""
 
@@ -67,7 +74,18 @@ def model_rows(known: Known) -> list[ModelRow]:
     rows: dict[str, ModelRow] = {}
     for row in _all_rows(known):
         rows.setdefault(row.name, row)
+    for name, process in known.elsewhere.items():
+        if name in rows and not rows[name].on_its_way:
+            rows[name] = _elsewhere(rows[name], process)
     return list(rows.values())
+
+
+def _elsewhere(row: ModelRow, process: str) -> ModelRow:
+    """One that another program pulls, removes or imports at this moment."""
+    who = f"Another program (process {process})" if process else "Another program"
+    line = f"{who} works on it right now; what comes of that is shown here."
+    state = row.state if row.kind is Kind.INSTALLED else "↓ elsewhere"
+    return replace(row, state=state, progress=line, pull="")
 
 
 def _all_rows(known: Known) -> Iterator[ModelRow]:
@@ -77,7 +95,7 @@ def _all_rows(known: Known) -> Iterator[ModelRow]:
     for job in known.imports:
         yield _importing(job)
     for broken in sorted(known.broken, key=lambda model: model.name):
-        yield _broken(broken, known.partials.get(broken.name, 0))
+        yield _broken(broken, known, entries.get(broken.name))
     for entry in known.catalog:
         yield _available(entry, known)
     for name, size in sorted(known.partials.items()):
@@ -87,7 +105,7 @@ def _all_rows(known: Known) -> Iterator[ModelRow]:
 def _installed(model: InstalledModel, known: Known, entry: CatalogEntry | None) -> ModelRow:
     name = model.name
     check, job = known.checks.get(name), known.jobs.get(name)
-    fit, files = known.fits.get(name), known.files.get(name, {})
+    fit, files = known.fits.get(name), known.files.get(name, FilesSeen())
     part = known.partials.get(name, 0)
     if check is None:
         row = known.kept.row(
@@ -97,17 +115,17 @@ def _installed(model: InstalledModel, known: Known, entry: CatalogEntry | None) 
             lambda: _here(model, entry, fit, files, part, None),
         )
     else:
-        row = _here(model, entry, fit, files, part, check)
-    if job is not None and job.state.open:
-        return _on_its_way(row, job)
-    return _checked(row, check, entry) if check is not None else row
+        row = _checked(_here(model, entry, fit, files, part, check), check, entry)
+    if entry is None:
+        return row
+    return _replaced(row, entry, job) if job is not None and job.state in _TOLD else row
 
 
 def _here(
     model: InstalledModel,
     entry: CatalogEntry | None,
     fit: Fit | None,
-    files: Mapping[str, int | None],
+    files: FilesSeen,
     part: int,
     check: Check | None,
 ) -> ModelRow:
@@ -128,7 +146,30 @@ def _here(
         facts=installed_facts(model, entry, fit),
         sections=sections(model, files, check),
         on_disk=model.size - model.shared + part,
+        part=part,
+        progress=_kept(entry, part) if entry and part else "",
+        pull="Resume" if entry and part else "",
+        replaces=bool(entry and part),
         command=f"npurun-tui run {model.name}",
+    )
+
+
+def _kept(entry: CatalogEntry, part: int) -> str:
+    """How far the pull of a new copy came."""
+    whole = entry.about(entry.download_size)
+    return f"A pull of a new copy was begun: {units.size(part)} of {whole} are here."
+
+
+def _replaced(row: ModelRow, entry: CatalogEntry, job: PullJob) -> ModelRow:
+    """One that is here, damaged or broken, while a new copy of it is pulled, or where that has failed."""
+    if job.state.open:
+        return _on_its_way(row, job)
+    return replace(
+        row,
+        progress=_kept(entry, row.part) if row.part else "",
+        note=one_line(f"Pulling it anew failed. {_failure(job)}", 400),
+        pull="Retry",
+        replaces=True,
     )
 
 
@@ -149,7 +190,8 @@ def _checked(row: ModelRow, check: Check, entry: CatalogEntry | None) -> ModelRo
         row,
         state="✗ damaged",
         note=f"{faults} not as the manifest says. {mend(row.name, pullable=entry is not None)}",
-        damaged=entry is not None,
+        pull=row.pull or ("Replace" if entry else ""),
+        replaces=entry is not None,
         command=f"npurun-tui pull {row.name} --force" if entry else f"npurun-tui rm {row.name}",
     )
 
@@ -175,19 +217,30 @@ def _importing(job: Import) -> ModelRow:
     )
 
 
-def _broken(model: BrokenModel, part: int) -> ModelRow:
-    valid = not fault_of_name(model.name)
-    return ModelRow(
-        name=model.name,
+def _broken(model: BrokenModel, known: Known, entry: CatalogEntry | None) -> ModelRow:
+    name = model.name
+    part, job = known.partials.get(name, 0), known.jobs.get(name)
+    command = f"npurun-tui pull {name} --force" if entry else f"npurun-tui rm {shlex.quote(name)}"
+    row = ModelRow(
+        name=name,
         kind=Kind.BROKEN,
         state="✗ broken",
         size=units.size(model.size),
         count=model.size,
-        note=one_line(model.reason, 300),
+        note=one_line(
+            f"{model.reason} {mend(name, pullable=True)}" if entry else model.reason, 400
+        ),
         facts=said((("On disk", units.size(model.size)), ("Folder", str(model.folder)))),
         on_disk=model.size + part,
-        command=f"npurun-tui rm {shlex.quote(model.name)}" if valid else "",
+        part=part,
+        progress=_kept(entry, part) if entry and part else "",
+        pull="" if entry is None else "Resume" if part else "Replace",
+        replaces=entry is not None,
+        command="" if fault_of_name(name) else command,
     )
+    if entry is None or job is None or job.state not in _TOLD:
+        return row
+    return _replaced(row, entry, job)
 
 
 def _orphan(name: str, size: int) -> ModelRow:
@@ -201,6 +254,7 @@ def _orphan(name: str, size: int) -> ModelRow:
         note="A download that was never finished, of a model that can no longer be pulled.",
         facts=(("On disk", units.size(size)),),
         on_disk=size,
+        part=size,
         command=f"npurun-tui rm {name}",
     )
 
@@ -214,7 +268,7 @@ def _available(entry: CatalogEntry, known: Known) -> ModelRow:
     if job is not None and job.state.open:
         return _on_its_way(row, job)
     if job is not None and job.state == "failed":
-        return _stopped(row, entry, here, str(job.error))
+        return _stopped(row, entry, here, _failure(job))
     return row
 
 
@@ -236,21 +290,30 @@ def _offered(entry: CatalogEntry, fit: Fit | None, here: int) -> ModelRow:
         progress=verdict(fit),
         facts=entry_facts(entry),
         on_disk=here,
+        part=here,
+        pull="Pull",
         command=f"npurun-tui pull {entry.name}",
     )
     return _stopped(row, entry, here, "") if here else row
 
 
+def _failure(job: PullJob) -> str:
+    """Why it failed, and what to do."""
+    mend = job.error.mend if job.error else ""
+    return str(job.error) if mend else f"{job.error} {TRY_AGAIN}"
+
+
 def _on_its_way(row: ModelRow, job: PullJob) -> ModelRow:
     if job.state == "queued":
         waits = "Queued: it begins when one of those before it has ended."
-        return replace(row, kind=Kind.QUEUED, state="… queued", progress=waits)
+        return replace(row, kind=Kind.QUEUED, state="… queued", progress=waits, pull="")
     return replace(
         row,
         kind=Kind.PULLING,
         state=pull_cell(job),
         progress=progress_line(job),
-        pace=pace(job),
+        pace=pull_pace(job),
+        pull="",
     )
 
 
@@ -263,11 +326,12 @@ def _stopped(row: ModelRow, entry: CatalogEntry, here: int, failure: str) -> Mod
             row,
             kind=Kind.FAILED,
             state=f"✗ failed{share if here else ''}",
-            progress=kept if here else "",
-            note=one_line(failure, 300),
+            progress=f"{kept}; trying again goes on from there." if here else "",
+            note=one_line(failure, 400),
+            pull="Retry",
         )
     line = f"Paused: {kept}; pulling goes on from there."
-    return replace(row, kind=Kind.PAUSED, state=f"‖ paused{share}", progress=line)
+    return replace(row, kind=Kind.PAUSED, state=f"‖ paused{share}", progress=line, pull="Resume")
 
 
 def _runs(fit: Fit | None) -> str:

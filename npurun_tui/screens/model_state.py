@@ -57,7 +57,7 @@ class ModelsState:
         """Bytes of all models and of the parts of others; of those on their way what is here by now, not when the disk
         was last looked at."""
         before = self.seen.partials
-        names = [job.name for job in self.pulls.open_jobs if job.name in self.entries]
+        names = [job.name for job in self.pulls.open_jobs]
         return self.seen.used + sum(self.arrived(name) - before.get(name, 0) for name in names)
 
     def suit(self) -> None:
@@ -85,17 +85,20 @@ class ModelsState:
     def make_rows(self) -> list[ModelRow]:
         """Every model's row, as things stand now."""
         seen = self.seen
+        # A pull goes on where the catalog that it was begun from no longer has its model.
+        others = [job.entry for job in self.pulls.open_jobs if job.name not in self.entries]
         rows = model_rows(
             Known(
                 seen.installed,
                 seen.broken,
                 seen.partials,
                 seen.files,
-                tuple(self.entries.values()),
+                (*self.entries.values(), *others),
                 self.pulls.jobs,
                 {**self.others, **self.fits},
                 self.checks,
                 tuple(self.imports.values()),
+                seen.elsewhere,
                 self.kept,
             )
         )
@@ -106,9 +109,13 @@ class ModelsState:
         """Bytes of an unfinished pull that are here."""
         job = self.pulls.jobs.get(name)
         progress = job.progress if job is not None and job.state.open else None
-        if progress is None or progress.phase == "resolving":
+        if job is None or progress is None or progress.phase == "resolving":
             return self.seen.partials.get(name, 0)
-        return progress.done if progress.phase == "downloading" else self._whole(name)
+        return progress.done if progress.phase == "downloading" else job.entry.download_size
 
-    def _whole(self, name: str) -> int:
-        return self.entries[name].download_size
+    def drop_old_checks(self) -> None:
+        """What was found of a model's files says nothing of those that have taken their place since."""
+        now = {model.name: model.written for model in self.seen.installed}
+        for name, check in list(self.checks.items()):
+            if not check.running and now.get(name) != check.model.written:
+                del self.checks[name]

@@ -8,6 +8,7 @@ from typing import Final
 from textual.binding import Binding
 
 from npurun_tui.screens.model_row import Kind, ModelRow
+from npurun_tui.screens.model_words import WAITING
 from npurun_tui.widgets.row_table import Cell, Column
 from npurun_tui.widgets.safe_input import SafeInput
 
@@ -21,7 +22,7 @@ WITH_PACE: Final = (
     Column("Quant", 6, rank=4),
     Column("Context", 7, right=True, rank=5),
 )
-"""For a wide terminal, while something is on its way."""
+"""While something is on its way; in 80 columns these are the first five."""
 WITHOUT_PACE: Final = (*WITH_PACE[:2], Column("Pace", 0), *WITH_PACE[3:])
 
 _LOOKS: Final = {
@@ -34,15 +35,16 @@ _LOOKS: Final = {
     Kind.PAUSED: "warning",
     Kind.AVAILABLE: "quiet",
 }
+_STATES: Final = {"✗": "error", WAITING: "warning"}
 _SIGNS: Final = {"✓": "good", "✗": "error"}
 
 
 def cells(row: ModelRow) -> tuple[Cell, ...]:
     """One for each column."""
-    look = "error" if row.state.startswith("✗") else _LOOKS[row.kind]
+    look = next((look for start, look in _STATES.items() if row.state.startswith(start)), "")
     return (
         Cell(row.label, "strong" if row.kind is Kind.INSTALLED else ""),
-        Cell(row.state, look),
+        Cell(row.state, look or _LOOKS[row.kind]),
         Cell(row.pace),
         Cell(row.runs, _SIGNS.get(row.runs[:1], "")),
         Cell(row.size),

@@ -22,7 +22,7 @@ def removal_question(row: ModelRow, *, in_use: bool = False) -> str:
     what = "the part that has arrived" if row.kind in {Kind.PAUSED, Kind.FAILED} else "the model"
     loaded = "The engine has this model loaded; it is unloaded first. " if in_use else ""
     size = units.size(row.on_disk)
-    return f"{loaded}This deletes {what} and frees {size} ({row.on_disk:,} bytes)."
+    return f"{loaded}This deletes {what} and frees {size} ({units.count(row.on_disk, 'byte')})."
 
 
 def cancel_question(row: ModelRow, lost: int) -> str:

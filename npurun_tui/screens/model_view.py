@@ -19,6 +19,7 @@ from textual.geometry import Size
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
+from textual.worker import Worker
 
 from npurun_tui.screens import model_disk
 from npurun_tui.screens.model_disk import disk_line
@@ -51,6 +52,12 @@ REFRESH: Final = 0.25
 """Seconds between two redraws while something is pulled."""
 MEASURE: Final = 1.0
 """Seconds between two looks at the free space while something is pulled: microseconds of a thread."""
+WATCH: Final = 2.0
+"""Seconds between two looks whether another program has brought or removed a model, while the tab is seen."""
+
+
+def _is_over(worker: Worker[None] | None) -> bool:
+    return worker is None or worker.is_finished
 
 
 class ModelsView(Widget):
@@ -89,8 +96,11 @@ class ModelsView(Widget):
         self._details: bool | None = None  # None: the person has not said whether they want them
         self._card = ""
         self._paced = False
+        self._complained = ""
         self._redraw: Timer | None = None
         self._measuring: Timer | None = None
+        self._measured: Worker[None] | None = None
+        self._watched: Worker[None] | None = None
         self._scanned = asyncio.Event()
         self._stale = True
 
@@ -130,8 +140,9 @@ class ModelsView(Widget):
 
     async def on_mount(self) -> None:
         """Have the rows in the first paint, unless the disk is slow: then they come when they are there."""
-        self._fit(self.app.size)
+        self._fit()
         self._measuring = self.set_interval(MEASURE, self._measure, pause=True)
+        self.set_interval(WATCH, self._watch)
         self.scan()
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_PAINT):
@@ -140,15 +151,21 @@ class ModelsView(Widget):
 
     def on_resize(self) -> None:
         """Follow the terminal."""
-        self._fit(self.app.size)
+        self._fit()
         self._show_disk()
 
-    def _fit(self, size: Size) -> None:
+    @property
+    def _room(self) -> Size:
+        """Cells across the tab, of which the help takes some, and lines of the terminal."""
+        return Size(self.size.width or self.app.size.width, self.app.size.height)
+
+    def _fit(self) -> None:
         """Details beside the table or below it, and the table's columns in what is left."""
+        size = self._room
         wide = size.width >= WIDE
         beside = min(MAX_DETAILS, size.width * 34 // 100) if wide else 0
         self._panel.styles.width = beside or None
-        self.table.fit(WITH_PACE if wide and self._paced else WITHOUT_PACE, size.width - beside)
+        self.table.fit(WITH_PACE if self._paced else WITHOUT_PACE, size.width - beside)
         shown = size.height >= TALL if self._details is None else self._details
         self.set_class(not shown, "-no-details")
         if wide != self.has_class("-wide"):
@@ -182,13 +199,30 @@ class ModelsView(Widget):
         self._stale = False
         self._scanned.set()
         self.state.suit()
-        if seen.error is not None:
+        self.state.drop_old_checks()
+        if seen.error is not None and str(seen.error) != self._complained:
             complain(self, seen.error)
+        self._complained = str(seen.error or "")
         self.show()
 
-    @work(exclusive=True, group="measure")
-    async def _measure(self) -> None:
+    def _watch(self) -> None:
+        """Other programs write to the models' folder as well."""
+        if self.is_on_screen and not self._stale and _is_over(self._watched):
+            self._watched = self._look_for_changes()
+
+    @work(group="watch")
+    async def _look_for_changes(self) -> None:
+        marks = await asyncio.to_thread(model_disk.marks_of, self._store)
+        if marks != self.state.seen.marks and not self._stale:
+            self.scan()
+
+    def _measure(self) -> None:
         """While something is written, the free space is looked at again and again."""
+        if _is_over(self._measured):  # a network drive may take its time
+            self._measured = self._look_at_space()
+
+    @work(group="measure")
+    async def _look_at_space(self) -> None:
         disk = await asyncio.to_thread(model_disk.measure, self._store.root)
         self.state.seen = replace(self.state.seen, disk=disk)
         self._show_disk()
@@ -205,7 +239,7 @@ class ModelsView(Widget):
         self.table.mark(self._order.column, self._order.sign)
         self.table.show(self._cells.of(shown))
         self._show_count(len(shown), len(rows))
-        card = first_model_card(rows)
+        card = str(self.state.seen.error or first_model_card(rows))
         if card != self._card:  # an update lays out the whole screen
             self._card = card
             self._beginners.update(Content(card))
@@ -218,7 +252,7 @@ class ModelsView(Widget):
         busy = self.state.busy
         if busy != self._paced:
             self._paced = busy
-            self._fit(self.app.size)
+            self._fit()
         if self._measuring is not None:
             (self._measuring.resume if busy else self._measuring.pause)()
 
@@ -229,7 +263,7 @@ class ModelsView(Widget):
     def _show_disk(self) -> None:
         state, limit = self.state, self._pulls.limiter.rate
         line, warns = disk_line(
-            state.seen.disk, state.used, state.needed, limit, self.app.size.width - 2
+            state.seen.disk, state.used, state.needed, limit, self._room.width - 2
         )
         self._disk.update(Content(line), layout=False)
         self._disk.set_class(warns, "-warns")
@@ -240,7 +274,7 @@ class ModelsView(Widget):
             self._panel.say(row.label, row.title, row.progress, row.note, row.facts, row.sections)
         elif self.wanted:
             self._panel.say("No model matches.", note="Escape shows all of them again.")
-        offer = row and (row.kind, row.removable, row.pullable, row.checking)
+        offer = row and (row.kind, row.removable, row.pull, row.checking)
         if (offer, self.wanted) != self._offer:
             self._offer = (offer, self.wanted)
             self.refresh_bindings()
@@ -252,17 +286,22 @@ class ModelsView(Widget):
 
     def redraw(self) -> None:
         """Draw progress. Not while the disk is looked at: what has just ended would be shown as it never was."""
+        if self._redraw is not None:
+            self._redraw.stop()
         self._redraw = None
-        if self.is_on_screen and not self._stale:
+        if not self.is_on_screen:
+            return  # `on_show` goes on
+        if not self._stale:
             self.show()
-        if self.state.local:
-            self.redraw_soon()  # these tell nobody when they go on
+        if self.state.busy:
+            self.redraw_soon()  # a thread tells nobody that it goes on, and a server not that it is silent
 
     def on_show(self) -> None:
         """What changed behind another tab was not drawn, and others write to the disk as well."""
         if self._scanned.is_set():
-            self.show()
+            self.redraw()
             self._measure()
+            self._watch()
 
     @on(RowTable.Moved)
     def _moved(self) -> None:
@@ -272,7 +311,11 @@ class ModelsView(Widget):
 
     @on(RowTable.HeaderClicked)
     def _header_clicked(self, event: RowTable.HeaderClicked) -> None:
-        self.sort(self._order.clicked(event.title))
+        self.sort_by(event.title)
+
+    def sort_by(self, column: str) -> None:
+        """Sort by a column; once more reverses."""
+        self.sort(self._order.clicked(column))
 
     def sort(self, order: Order) -> None:
         """Sort by another column, or the other way round."""

@@ -12,8 +12,15 @@ if TYPE_CHECKING:
     from npurun_tui.screens.model_local import LocalJob
 
 BAR_WIDTH: Final = 6
-DETAIL_BAR_WIDTH: Final = 16
+DETAIL_BAR_WIDTH: Final = 10
+"""With this one the amounts, the speed and the time left of a large pull are one line of a terminal of 80 columns."""
+STILL: Final = 5.0
+"""Seconds without a byte after which that is said, long before the pull gives the connection up."""
 
+WAITING: Final = "… waiting"
+"""How the State column begins where nothing comes."""
+_SPEED: Final = 9
+"""Cells that a speed takes: `11.2 MB/s`."""
 _PHASES: Final = {
     "resolving": "looking up",
     "downloading": "downloading",
@@ -35,9 +42,17 @@ def bar(share: float, width: int) -> str:
 def pull_cell(job: PullJob) -> str:
     """A running pull in the State column."""
     progress = job.progress
-    if progress is None or progress.phase != "downloading" or not progress.total:
+    measured = progress is not None and progress.phase == "downloading" and bool(progress.total)
+    if waits(job):
+        return f"{WAITING} {_percent(job):>2} %" if measured else f"{WAITING}…"
+    if progress is None or not measured:
         return f"↓ {_phase(job)}…"
-    return f"{bar(progress.done / progress.total, BAR_WIDTH)} {_percent(job):>3} %"
+    return f"{bar(progress.done / (progress.total or 1), BAR_WIDTH)} {_percent(job):>3} %"
+
+
+def waits(job: PullJob) -> bool:
+    """It runs, and nothing comes: the server is silent, or the pull waits to ask it again."""
+    return bool(job.progress and job.progress.note) or job.still >= STILL
 
 
 def progress_line(job: PullJob) -> str:
@@ -48,17 +63,26 @@ def progress_line(job: PullJob) -> str:
     if progress is None or not progress.total:
         return f"{_phase(job).capitalize()}…"
     lines = _bar_lines(_phase(job), progress.done, progress.total)
-    if progress.phase == "downloading" and job.speed > 0:
+    if waits(job):
+        lines.append(f"Nothing has come for {units.whole_seconds(job.still)}.")
+    elif progress.phase == "downloading" and job.speed > 0:
         lines.append(_speed_line(job.speed, job.eta))
     return "\n".join(lines)
 
 
+def pull_pace(job: PullJob) -> str:
+    """As `pace`; of one that waits, how long nothing has come."""
+    if waits(job):
+        return f"silent for {_short_time(job.still)}" if job.still >= STILL else ""
+    return pace(job)
+
+
 def pace(job: PullJob | LocalJob) -> str:
-    """Speed and time left in as few cells as a column has; empty where they are not known."""
+    """Speed and time left in as few cells as a column has, the time always at one place; empty while not known."""
     if not job.speed:
         return ""
     left = f"  {_short_time(job.eta)}" if job.eta is not None else ""
-    return f"{units.speed(job.speed)}{left}"
+    return f"{units.speed(job.speed):>{_SPEED}}{left}"
 
 
 def _percent(job: PullJob) -> int:

@@ -16,7 +16,7 @@ from npurun_tui import units
 from npurun_tui.errors import NpurunError
 from npurun_tui.screens import model_texts
 from npurun_tui.screens.model_facts import integrity
-from npurun_tui.screens.model_local import Check, Import, Stopped, Wish
+from npurun_tui.screens.model_local import Check, Import, Replaced, Stopped, Wish
 from npurun_tui.screens.model_row import Kind, ModelRow
 from npurun_tui.screens.model_rows import mend
 from npurun_tui.screens.model_view import ModelsView
@@ -96,15 +96,20 @@ class LocalModels(ModelsView):
         except NpurunError as error:
             complain(self, error)
         else:
+            self._pulls.forget(row.name)
             say(self, f"{row.label} was removed; {units.size(freed)} are free again.")
         self.scan()
 
     # --- verifying -----------------------------------------------------------------------------
 
     def action_verify(self) -> None:
-        """Hash the files of the model under the cursor; again: stop that."""
+        """Hash the files of the model under the cursor."""
         if self.row is not None:
             self.verify(self.row.name)
+
+    def action_stop_verifying(self) -> None:
+        """Stop hashing the files of the model under the cursor."""
+        self.action_verify()
 
     def verify(self, name: str) -> None:
         """Begin hashing, or stop it."""
@@ -123,10 +128,14 @@ class LocalModels(ModelsView):
         self.call_later(self.redraw)
         try:
             await check.hash()
-        except Stopped:
+        except Stopped as why:
             if self.state.checks.get(check.name) is check:
                 del self.state.checks[check.name]
-            say(self, f"{check.name} was not compared to the end.")
+            changed = isinstance(why, Replaced)
+            how = "was changed while it was compared" if changed else "was not compared to the end"
+            say(self, f"{check.name} {how}.")
+            if changed:
+                self.scan()
         else:
             manifest = check.model.manifest
             how = mend(check.name, pullable=check.name in self.state.entries)

@@ -18,7 +18,7 @@ from textual.events import Mount
 from npurun_tui.errors import NpurunError
 from npurun_tui.screens import model_texts
 from npurun_tui.screens.messages import UseModel
-from npurun_tui.screens.model_row import Kind, ModelRow
+from npurun_tui.screens.model_row import PULLS, Kind, ModelRow
 from npurun_tui.screens.model_work import LocalModels
 from npurun_tui.widgets.copying import copy_from
 from npurun_tui.widgets.notices import complain, say
@@ -28,8 +28,12 @@ if TYPE_CHECKING:
     from npurun_tui.models.jobs import PullJob
 
 
+_OF_THE_TAB: Final = frozenset({"filter", "details", "escape"})
 _ABOUT_A_MODEL: Final = frozenset(
-    {"use", "pull", "pause", "cancel", "remove", "verify", "copy_command"}
+    {
+        *("use", "pull", "pause", "resume", "cancel", "remove", "verify", "stop_verifying"),
+        "copy_command",
+    }
 )
 
 
@@ -40,23 +44,26 @@ class ModelsPane(LocalModels):
     What is **installed** comes first, then what can be **pulled**. *On* is what it runs on, NPU or CPU; *Runs* says
     whether it can run here. Sizes with ≈ are estimates.
 
-    **Enter** does what is next: it pulls, resumes, or opens the model in the chat. Several pulls run at once.
-    **Space** pauses one and goes on with it; **c** cancels it and throws away what has arrived. Quitting or a power
-    cut only pauses them. **b** limits the bandwidth until the program ends.
+    **Enter** does what is next: it pulls, resumes, tries again, or opens the model in the chat. Two pulls run at once,
+    the others wait. **Space** pauses one and goes on with it; **c** cancels it and throws away what has arrived.
+    Quitting, a closed terminal or a power cut only pauses them. **b** limits the bandwidth until the program ends.
 
-    **v** compares an installed model's files with their hashes. **o** imports a model from a folder. **y** copies
-    what comes next as a command line.
+    **v** compares an installed model's files with their hashes. Where they are damaged, or a model is broken that can
+    be pulled, **p** pulls it anew; the old one stays until the new one is whole. **o** imports a model from a folder.
+    **y** copies what comes next as a command line.
 
     **/** filters, **s** and **S** sort, as does a click on a header. **d** shows or hides the details.
     """
 
     BINDINGS = [  # noqa: RUF012 - Textual's way
         Binding("u", "use", "Chat"),
-        Binding("p", "pull", "Pull"),
+        *(Binding("p", f"pull({word!r})", word) for word in PULLS),
         Binding("space", "pause", "Pause", key_display="space"),
+        Binding("space", "resume", "Resume", key_display="space", show=False),
         Binding("c", "cancel", "Cancel"),
         Binding("r,delete", "remove", "Remove", key_display="r"),
         Binding("v", "verify", "Verify"),
+        Binding("v", "stop_verifying", "Stop verifying"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("o", "import", "Import"),
         Binding("s", "sort", "Sort"),
@@ -88,7 +95,8 @@ class ModelsPane(LocalModels):
             return
         self.scan()  # what is on the disk has changed; until that is known the row stays as it is
         if job.state == "done":
-            self.state.checks.pop(job.name, None)
+            if (check := self.state.checks.pop(job.name, None)) is not None:
+                check.stop()
             say(self, f"{job.name} is installed. Press u to chat with it.")
         elif job.state == "failed" and job.error is not None:
             complain(self, job.error)
@@ -98,24 +106,31 @@ class ModelsPane(LocalModels):
     def check_action(
         self,
         action: str,
-        parameters: tuple[object, ...],  # noqa: ARG002 - Textual calls it by position
+        parameters: tuple[object, ...],
     ) -> bool | None:
-        """The footer offers only what the model under the cursor allows."""
+        """The footer offers only what the model under the cursor allows, and calls it what it is."""
         row = self.row
-        if action in {"details", "escape"}:
-            return not self.has_class("-wide") if action == "details" else self.escapable
+        if action in _OF_THE_TAB:
+            return self._allows(action)
         if row is None:
             return action not in _ABOUT_A_MODEL
         allowed = {
             "use": row.kind is Kind.INSTALLED,
-            "pull": row.pullable,
-            "pause": row.on_its_way or row.kind in {Kind.PAUSED, Kind.FAILED},
-            "cancel": row.on_its_way or row.kind in {Kind.IMPORTING, Kind.PAUSED},
+            "pull": row.pull in parameters,
+            "pause": row.on_its_way,
+            "resume": row.resumable,
+            "cancel": row.on_its_way or row.resumable or row.kind is Kind.IMPORTING,
             "remove": row.removable,
-            "verify": row.kind is Kind.INSTALLED,
+            "verify": row.kind is Kind.INSTALLED and not row.checking,
+            "stop_verifying": row.checking,
             "copy_command": bool(row.command),
         }
         return allowed.get(action, True)
+
+    def _allows(self, action: str) -> bool:
+        if action == "filter":  # there `/` is a letter
+            return not self._filter.has_focus
+        return not self.has_class("-wide") if action == "details" else self.escapable
 
     @on(RowTable.Selected)
     def _selected(self) -> None:
@@ -123,16 +138,17 @@ class ModelsPane(LocalModels):
         row = self.row
         if row is None:
             return
-        if row.pullable:
-            self.pull(row.name)
-        elif row.kind is Kind.INSTALLED:
+        if row.kind is Kind.INSTALLED and not row.damaged:
             self.post_message(UseModel(row.name))
+        elif row.pullable and row.kind is not Kind.BROKEN:
+            self.pull(row.name)
         elif row.on_its_way:
             say(self, f"{row.name} is being pulled; space pauses it, c cancels it.")
         elif row.kind is Kind.IMPORTING:
             say(self, f"{row.label} is being imported; c stops that.")
         else:
-            say(self, f"{row.note} Press r to remove it.", severity="warning")
+            mend = "" if row.pullable else " Press r to remove it."
+            say(self, f"{row.note}{mend}", severity="warning")
 
     def action_use(self) -> None:
         """Chat with the model under the cursor."""
@@ -141,36 +157,39 @@ class ModelsPane(LocalModels):
 
     # --- pulls ---------------------------------------------------------------------------------
 
-    def action_pull(self) -> None:
-        """Pull, or go on pulling, the model under the cursor."""
+    def action_pull(self, _word: str) -> None:
+        """Pull, or go on pulling, the model under the cursor; `_word` is what the footer calls that."""
         if self.row is not None:
             self.pull(self.row.name)
 
     @work(group="pull")
     async def pull(self, name: str) -> None:
         """Begin or resume a download, after a question where the model cannot run here."""
-        entry = self.state.entries[name]
-        if entry.backend == "genie" and not self._asked.is_set():
+        entry = self.state.entries.get(name)
+        if entry is not None and entry.backend == "genie" and not self._asked.is_set():
             say(self, "This machine is still being asked whether it can run that.")
             await self._asked.wait()
-            entry = self.state.entries[name]
-        row, fit = self.state.rows[name], self.state.fits.get(name)
+            entry = self.state.entries.get(name)
+        row, fit = self.state.rows.get(name), self.state.fits.get(name)
+        if entry is None or row is None:  # the catalog is another one since this was asked for
+            say(self, f"{name} can no longer be pulled.", severity="warning")
+            return
         if fit is not None and not fit.runs and row.kind is Kind.AVAILABLE:
             question = model_texts.unsuited_question(entry, fit)
             if not await self.ask(f"Pull {row.label}?", question, yes="Pull", no="No"):
                 return
-        self._pulls.start(entry, force=row.damaged)
+        self._pulls.start(entry, force=row.replaces)
         self.show()
 
     def action_pause(self) -> None:
-        """Stop the download of the model under the cursor, keeping what has arrived; or go on with it."""
-        row = self.row
-        if row is None:
-            return
-        if row.on_its_way:
-            self.pause(row.name)
-        elif row.pullable:
-            self.pull(row.name)
+        """Stop the download of the model under the cursor, keeping what has arrived."""
+        if self.row is not None:
+            self.pause(self.row.name)
+
+    def action_resume(self) -> None:
+        """Go on with the download of the model under the cursor."""
+        if self.row is not None:
+            self.pull(self.row.name)
 
     def pause(self, name: str) -> None:
         """Stop a download; what has arrived is kept."""
@@ -183,7 +202,7 @@ class ModelsPane(LocalModels):
 
     @work(group="cancel")
     async def cancel(self, row: ModelRow) -> None:
-        """Cancel a pull or an import; a question comes first where much would be lost."""
+        """Cancel a pull or an import, or put one aside that failed; a question comes first where much would be lost."""
         if row.kind is Kind.IMPORTING:
             self._stop_import(row.name)
             return
@@ -199,6 +218,8 @@ class ModelsPane(LocalModels):
             await asyncio.to_thread(self._store.discard_partial, row.name)
         except NpurunError as error:
             complain(self, error)
+        else:
+            self._pulls.forget(row.name)
         self.scan()
 
     def action_limit(self) -> None:
@@ -255,6 +276,7 @@ class ModelsPane(LocalModels):
 
     def action_refresh(self) -> None:
         """Look at the disk again."""
+        self._complained = ""
         self.scan()
 
     def action_runtime(self) -> None:

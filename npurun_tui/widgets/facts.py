@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
@@ -73,6 +74,8 @@ class FactsPanel(VerticalScroll, inherit_bindings=False):
     def _draw(self) -> None:
         heading, title, progress, note, facts, sections = self._said
         width = self.scrollable_content_region.width
+        if not width:
+            return  # it has no place yet: `on_resize` draws, and a first paint in columns of no width is saved
         wide = width >= _TWO_COLUMNS
         head = Content.styled(heading, "bold")
         lines = [head]
@@ -93,12 +96,21 @@ class FactsPanel(VerticalScroll, inherit_bindings=False):
         self._text.update(Content("\n").join(lines))
 
 
+def _wrap(text: str, width: int, indent: str = "") -> list[str]:
+    """`text` in lines of at most `width` cells, which are as many letters only in some languages; all lines but the
+    first one begin with `indent`."""
+    width = max(8, width)
+    if text.isascii():
+        return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    first, *others = [line.plain.rstrip() for line in Content(text).wrap(width - len(indent))]
+    return [first, *(indent + line for line in others)]
+
+
 def _entry(width: int) -> Callable[[str], Content]:
     """How a line of a section is drawn: one that is too long goes on a little to the right."""
 
     def draw(text: str) -> Content:
-        lines = textwrap.wrap(text, max(8, width), subsequent_indent="    ") or [""]
-        return Content("\n".join(lines))
+        return Content("\n".join(_wrap(text, width, "    ")))
 
     return draw
 
@@ -106,7 +118,7 @@ def _entry(width: int) -> Callable[[str], Content]:
 def _table(facts: Facts, width: int, *, columns: int) -> list[Content]:
     """Pairs in rows; a value too long for its column gets a row of its own at the end."""
     room = width // columns
-    short = [pair for pair in facts if columns == 1 or _LABEL + len(pair[1]) < room - 1]
+    short = [pair for pair in facts if columns == 1 or _LABEL + cell_len(pair[1]) < room - 1]
     long = [pair for pair in facts if pair not in short]
     rows = []
     for start in range(0, len(short), columns):
@@ -118,10 +130,8 @@ def _table(facts: Facts, width: int, *, columns: int) -> list[Content]:
 
 def _pair(label: str, value: str, room: int) -> Content:
     """Label and value; a value longer than the room goes on below itself, and a very long one below its label."""
-    lines = textwrap.wrap(value, max(8, room - _LABEL), break_on_hyphens=False) or [""]
+    lines = _wrap(value, room - _LABEL)
     hanging = f"\n{' ' * _LABEL}".join(lines)
     if len(lines) > _TALL:
-        hanging = "\n  " + "\n  ".join(
-            textwrap.wrap(value, max(8, room - 2), break_on_hyphens=False)
-        )
+        hanging = "\n  " + "\n  ".join(_wrap(value, room - 2))
     return Content.assemble(Content.styled(f"{label:<{_LABEL}}", "dim"), Content(hanging))

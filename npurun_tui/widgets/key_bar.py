@@ -89,6 +89,8 @@ class KeyBar(Widget):
 
     async def on_click(self, event: Click) -> None:
         """Do what the key under the pointer would do."""
+        if event.button != 1:
+            return
         for position, key in self._places:
             if position <= event.x < position + key.width:
                 await self.app.run_action(key.action, key.node)

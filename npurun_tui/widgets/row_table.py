@@ -24,6 +24,8 @@ from textual.strip import Strip
 
 _HEADER: Final = 1
 _GAP: Final = 2
+_LEFT: Final = 1
+"""The left mouse button."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._places: tuple[int, ...] = ()
         """Of each column that is shown: which cell of a row is in it."""
         self._mark = ("", "")
+        self._clicked = ""
+        """The row that the last click was on."""
 
     # --- what is in it -------------------------------------------------------------------------
 
@@ -174,12 +178,19 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Redraw two lines, bring the row into view, tell."""
         self.refresh_line(before + _HEADER)
         self.refresh_line(now + _HEADER)
-        top, height = self.scroll_offset.y, self.size.height - _HEADER
-        if now < top:
-            self.scroll_to(y=now, animate=False)
-        elif now >= top + height > 0:
-            self.scroll_to(y=now - height + 1, animate=False)
+        self._show_cursor()
         self._tell()
+
+    def on_resize(self) -> None:
+        """A table that has become lower would have its cursor below its last line."""
+        self._show_cursor()
+
+    def _show_cursor(self) -> None:
+        row, top, height = self.cursor, self.scroll_offset.y, self.size.height - _HEADER
+        if row < top:
+            self.scroll_to(y=row, animate=False)
+        elif row >= top + height > 0:
+            self.scroll_to(y=row - height + 1, animate=False)
 
     def watch_hover(self, before: int, now: int) -> None:
         """Redraw two lines."""
@@ -218,13 +229,18 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         return ""
 
     def on_click(self, event: Click) -> None:
-        """One click moves the cursor, a double click selects; a click on a header is told."""
+        """One click moves the cursor, a double click selects; a click on a header is told. Other buttons do nothing."""
+        if event.button != _LEFT:
+            return
         if event.y < _HEADER:
             if title := self._title_at(event.x):
                 self.post_message(self.HeaderClicked(title))
         elif (index := self._row_at(event.y)) >= 0:
+            # Two clicks at one place are on two rows where the rows have moved between them.
+            again = self._keys[index] == self._clicked
+            self._clicked = self._keys[index]
             self.cursor = index
-            if event.chain == 2:
+            if event.chain == 2 and again:
                 self.action_select()
 
     def on_mouse_move(self, event: MouseMove) -> None:

@@ -63,7 +63,7 @@ def describe_pulls(jobs: Iterable[PullJob], *, short: bool = False) -> str:
     if not jobs:
         return ""
     speed = sum(job.speed for job in running)
-    rate = f"  {units.speed(speed)}" if speed else ""
+    rate = f"  {units.speed(speed):>9}" if speed else ""  # what stands before it must not jump
     queued = f", {len(jobs) - len(running)} queued" if len(jobs) > len(running) else ""
     if len(running) != 1:
         return f"↓ {units.count(len(running), 'pull')}{queued}{rate}"

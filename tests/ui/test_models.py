@@ -113,7 +113,7 @@ async def test_a_running_pull_shows_how_far_it_is_and_space_pauses_it(
         await until(pilot, lambda: "━" in cells(app, NAME)[1])
         await until(pilot, lambda: "Downloading" in details(app) and "% " in details(app))
         assert "on its way" in str(app.query_one("#first-model").render())
-        assert f"↓ {NAME} " in status(app)
+        await until(pilot, lambda: f"↓ {NAME} " in status(app))
 
         await pilot.press("space")
 
@@ -288,7 +288,8 @@ async def test_every_command_is_in_the_palette(
             "Import a model from a folder",
             "Limit the bandwidth of pulls",
             "Filter the models",
-            "Sort the models by the next column",
+            "Sort the models by name",
+            "Sort the models by what they run on",
             "Reverse the order of the models",
             "Show or hide the details",
             "Refresh the models",
@@ -322,6 +323,18 @@ async def test_the_table_fits_and_loses_no_column(
         await started(pilot, app)
         assert str(app.query_one("#models-body", Container).styles.layout) == f"<{layout}>"
         assert len(table(app).columns) == 6
+        assert needed(app) <= table(app).size.width
+
+
+async def test_the_table_fits_beside_the_help(index: Index, app: WorkbenchApp) -> None:
+    async with app.run_test(size=WIDE) as pilot:
+        await started(pilot, app)
+        await pilot.press("f1")
+        await until(pilot, lambda: table(app).size.width < 100)
+        await until(pilot, lambda: needed(app) <= table(app).size.width)
+        assert len(table(app).columns) == 6
+        await pilot.press("escape")
+        await until(pilot, lambda: app.query_one("#models-body", Container).size.width == 120)
         assert needed(app) <= table(app).size.width
 
 

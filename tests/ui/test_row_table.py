@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from textual.app import App, ComposeResult
+from textual.events import Click
 
 from npurun_tui.widgets.row_table import Cell, Column, RowTable
 
@@ -127,6 +128,41 @@ async def test_a_click_below_the_last_row_or_on_the_header_is_nothing(app: Table
         assert app.selected == []
         await pilot.double_click(RowTable, offset=(2, 1))
         assert app.selected == ["a"]
+
+
+async def test_a_table_that_becomes_lower_keeps_its_cursor_in_view(app: TableApp) -> None:
+    async with app.run_test() as pilot:
+        app.table.fit(COLUMNS, 19)
+        app.table.show(rows(*MANY))
+        app.table.go_to("row 04")
+        await pilot.pause()
+        app.table.styles.height = 4
+        await pilot.pause()
+        assert "row 04" in "\n".join(app.table.render_line(y).text for y in range(4))
+
+
+async def test_two_clicks_at_one_place_are_no_double_click_where_the_rows_have_moved(
+    app: TableApp,
+) -> None:
+    async with app.run_test() as pilot:
+        app.table.fit(COLUMNS, 19)
+        app.table.show(rows("a", "b"))
+        await pilot.click(RowTable, offset=(2, 1))
+        app.table.show(rows("b", "a"))
+        second = Click(app.table, 2, 1, 0, 0, 1, False, False, False, chain=2)
+        app.screen._forward_event(second)
+        await pilot.pause()
+        assert (app.table.cursor_key, app.selected) == ("b", [])
+        await pilot.double_click(RowTable, offset=(2, 1))
+        assert app.selected == ["b"]
+
+
+async def test_only_the_left_button_acts(app: TableApp) -> None:
+    async with app.run_test() as pilot:
+        app.table.fit(COLUMNS, 19)
+        app.table.show(rows("a", "b"))
+        await pilot.click(RowTable, offset=(2, 2), button=3, times=2)
+        assert (app.table.cursor_key, app.selected) == ("a", [])
 
 
 async def test_the_row_under_the_pointer_is_marked(app: TableApp) -> None:

@@ -118,17 +118,17 @@ def test_an_available_model_s_row(store: ModelStore) -> None:
         (
             PullProgress(Phase.DOWNLOADING, 41, 100),
             "━━────  41 %",
-            "Downloading  ━━━━━━────────── 41 %\n41 B of 100 B",
+            "Downloading  ━━━━────── 41 %\n41 B of 100 B",
         ),
         (
             PullProgress(Phase.VERIFYING, 100, 100),
             "↓ verifying…",
-            f"Verifying  {'━' * 16} 100 %\n100 B of 100 B",
+            f"Verifying  {'━' * 10} 100 %\n100 B of 100 B",
         ),
         (PullProgress(Phase.UNPACKING), "↓ unpacking…", "Unpacking…"),
         (
             PullProgress(Phase.DOWNLOADING, 41, 100, note="No answer; trying again."),
-            "━━────  41 %",
+            "… waiting 41 %",
             "No answer; trying again.",
         ),
     ],
@@ -149,7 +149,7 @@ def test_speed_and_remaining_time_once_they_are_known(store: ModelStore) -> None
 
     running = Measured(ENTRY, force=False)
     running.progress = PullProgress(Phase.DOWNLOADING, 40_000_000, 100_000_000)
-    assert progress_line(running).endswith("40 MB of 100 MB\n2 MB/s  30 s left")
+    assert progress_line(running).endswith("40 MB of 100 MB\n2.0 MB/s  30 s left")
     Measured.eta = 130.0
     assert progress_line(running).endswith("2 min 10 s left")
 
@@ -280,6 +280,8 @@ def test_the_pace_in_few_cells() -> None:
     assert pace(running) == "11.2 MB/s  2 h"
     Measured.eta = None
     assert pace(running) == "11.2 MB/s"
+    Measured.speed, Measured.eta = 8_000_000.0, 20.0
+    assert pace(running) == " 8.0 MB/s  20 s", "the time stands where it stood"
 
 
 async def test_damage_is_said_with_its_mend(store: ModelStore) -> None:

@@ -43,6 +43,13 @@ def test_duration(seconds: float, text: str) -> None:
 
 def test_rates_and_counts() -> None:
     assert units.speed(11_200_000) == "11.2 MB/s"
+    assert units.speed(7_990_000) == units.speed(8_000_000) == "8.0 MB/s"
+    assert units.speed(111_600_000) == "112 MB/s"
+    assert (units.speed(500), units.speed(999.7), units.speed(2e12)) == (
+        "500 B/s",
+        "1.0 kB/s",
+        "2000 GB/s",
+    )
     assert units.rate(14.94) == "14.9 tok/s"
     assert units.count(1, "token") == "1 token"
     assert units.count(1024, "token") == "1,024 tokens"
