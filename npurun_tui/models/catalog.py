@@ -18,6 +18,10 @@ from npurun_tui.text import one_line
 _MOST_LIKE: Final = 3
 _MOST_LISTED: Final = 12
 """Names in one sentence."""
+_BY_HAND: Final = (
+    "Names are pulled, no addresses and no files; "
+    "`npurun-tui convert manifest FILE` makes a model of a GGUF file that is on this disk."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,7 @@ def find(name: str, entries: Sequence[CatalogEntry] | None = None) -> CatalogEnt
         if entry.name == bare:
             return entry
     raise ModelNotFound(
-        f"There is no model called {one_line(bare, 100)} in the catalog.",
+        f"There is no model called {one_line(bare, 100) or repr(bare)} in the catalog.",
         mend=_meant(bare, [entry.name for entry in entries]),
     )
 
@@ -185,6 +189,8 @@ def _meant(wrong: str, names: list[str]) -> str:
     from difflib import get_close_matches  # only who mistypes needs it
 
     wrong = wrong.lower()[:100]
+    if "/" in wrong or "\\" in wrong or wrong.endswith((".gguf", ".zip")):
+        return _BY_HAND
     core = _letters(wrong)
     like = [name for name in names if len(core) > 2 and core in _letters(name)]
     like = (like or get_close_matches(wrong, names, _MOST_LIKE, 0.75))[:_MOST_LIKE]

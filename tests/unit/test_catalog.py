@@ -92,6 +92,14 @@ def test_a_name_that_is_nearly_right() -> None:
         find("qwen3")
 
 
+@pytest.mark.parametrize(
+    "wrong", ["https://x.test/m.gguf", "hf.co/a/B-GGUF", "C:\\m.gguf", "m.gguf"]
+)
+def test_an_address_or_a_file_is_told_what_can_be_done_with_it(wrong: str) -> None:
+    with pytest.raises(ModelNotFound, match="convert manifest FILE"):
+        find(wrong)
+
+
 def test_a_long_catalog_is_not_a_sentence() -> None:
     entries = [replace(CATALOG[0], name=f"model-{i}") for i in range(50)]
     with pytest.raises(ModelNotFound, match="`npurun-tui list` shows what it has"):
