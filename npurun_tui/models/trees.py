@@ -28,7 +28,12 @@ def tree_sizes(folder: Path | str, depth: int = 0) -> tuple[int, int]:
                     below = tree_sizes(entry.path, depth + 1) if depth < _MAX_DEPTH else (0, 0)
                     total, shared = total + below[0], shared + below[1]
                     continue
-                facts = os.lstat(entry.path)  # Windows leaves the links out of what scandir gives
+                try:
+                    facts = os.lstat(
+                        entry.path
+                    )  # Windows leaves the links out of what scandir gives
+                except OSError:
+                    continue
                 total += facts.st_size
                 shared += facts.st_size if facts.st_nlink > 1 else 0
     except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import shutil
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from npurun_tui.errors import DiskFull, ModelError
+from npurun_tui.errors import DiskFull, ModelBusy, ModelError
 from npurun_tui.models.catalog import CatalogEntry, UrlSource
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.prune import leftovers, remove_leftover
@@ -288,6 +289,37 @@ async def test_a_sync_that_fails_is_told_and_nothing_is_shown(
     await pull_entry(entry, store)
     assert store.get(NAME)
     assert archives.sent - before == len(bundle.archive) - kept
+
+
+async def test_a_stop_while_the_disk_syncs_waits_for_it_under_the_lock(
+    archives: Index, bundle: TinyBundle, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else may write to the folder as long as a thread of ours still does."""
+    entry, fsync = at(archives, bundle), os.fsync
+    syncing, gate = threading.Event(), threading.Event()
+
+    def slow(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode) and os.fstat(descriptor).st_size > 100_000:
+            syncing.set()
+            gate.wait(8)
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", slow)
+    task = asyncio.create_task(pull_entry(entry, store))
+    await asyncio.to_thread(syncing.wait, 8)
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=0.2)
+    assert not done
+    with pytest.raises(ModelBusy):
+        await pull_entry(entry, store)
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not (store.layout.partial(NAME) / "unpacked").exists()
+    before = archives.sent
+    await pull_entry(entry, store)
+    assert store.get(NAME)
+    assert archives.sent == before
 
 
 async def test_a_part_that_has_to_go_makes_room_for_the_new_file(

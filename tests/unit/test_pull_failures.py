@@ -8,9 +8,10 @@ from functools import partial
 import pytest
 
 from npurun_tui.errors import HashMismatch, NetworkUnavailable, PullFailed
-from npurun_tui.models.pull.policy import Patience
+from npurun_tui.models.pull.policy import Patience, Policy
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import (
+    Handler,
     Index,
     chunked,
     close_after,
@@ -65,6 +66,20 @@ async def test_a_server_that_never_recovers_is_given_up(
     index.always = status(503)
     error = await fail(tiny, store, PullFailed)
     assert "503" in error.message
+    assert len(index.downloads) == QUICK.attempts
+
+
+async def test_a_server_that_sends_nothing_of_what_it_announces_is_not_asked_for_ever(
+    index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    def next_to_nothing(handler: Handler) -> None:
+        body = handler.begin_file(Transfer_Encoding="chunked")
+        handler.send_chunk(body[:1])
+        handler.wfile.write(b"0\r\n\r\n")
+
+    index.always = next_to_nothing
+    error = await fail(tiny, store, NetworkUnavailable)
+    assert "less than it announced" in error.message
     assert len(index.downloads) == QUICK.attempts
 
 
@@ -213,3 +228,11 @@ async def test_a_server_that_does_not_speak_http(
         port = server.sockets[0].getsockname()[1]
         only_index(monkeypatch, f"http://127.0.0.1:{port}/simple")
         await fail(tiny, store, NetworkUnavailable)
+
+
+def test_the_waits_double_up_to_a_limit_and_no_two_clients_wait_alike() -> None:
+    policy = Policy(first_delay=1.0, max_delay=10.0)
+    for failures, full in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 10.0), (60, 10.0)):
+        waits = {policy.delay(failures) for _ in range(50)}
+        assert len(waits) > 40
+        assert full / 2 <= min(waits) <= max(waits) <= full

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from npurun_tui.errors import PullFailed
+from npurun_tui.errors import ModelError, PullFailed
 from npurun_tui.models.names import fault_of_relative_path
 from npurun_tui.models.pull.archive import read_directory
 from npurun_tui.models.pull.blocking import Worker
@@ -226,6 +226,18 @@ def test_what_says_two_things_is_refused(tmp_path: Path, kind: str) -> None:
     with pytest.raises(PullFailed, match=r"^The archive x\.zip cannot be used: [^\n]+$"):
         extract(REFUSED[kind](), target)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its limit is another one, and can be switched off")
+def test_a_path_that_the_system_does_not_take(tmp_path: Path) -> None:
+    """The archive is as it should be; the models' folder lies too deep for it."""
+    deep = tmp_path.joinpath(*["d" * 250] * 13)
+    deep.mkdir(parents=True)
+    with pytest.raises(
+        ModelError, match=r"^'[^\n]+ would have a path of 4,\d+ characters"
+    ) as caught:
+        extract(of_names("/".join(["n" * 240] * 4))(), deep / "out")
+    assert not isinstance(caught.value, PullFailed)
 
 
 def test_names_that_are_like_but_not_the_same(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import struct
 import zipfile
 import zlib
@@ -10,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from npurun_tui.errors import PullFailed
+from npurun_tui.errors import ModelError, PullFailed
 from npurun_tui.models.pull.archive import DEFLATE64, Entry, Readable, Unfit, root_of
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.progress import Meter
@@ -20,6 +22,8 @@ from npurun_tui.text import one_line
 _BLOCK: Final = 1 << 20
 _PIECE: Final = 1 << 14
 """Compressed bytes that are inflated at once where the inflater cannot bound what comes out: some 16 MB at most."""
+_SHORT: Final = 248
+"""Characters that Windows takes in the path of a folder; 12 more in that of a file."""
 _HEADER: Final = struct.Struct("<4s5H3I2H")
 _MAGIC: Final = b"PK\x03\x04"
 _DAMAGE: Final = (Unfit, zlib.error, EOFError, ValueError, struct.error)
@@ -32,6 +36,7 @@ def unpack(
 
     Raises:
         PullFailed: the archive is damaged, or holds something else than its directory announces.
+        ModelError: a path is too long for this system.
         OSError: `target` could not be written.
     """
     hashes: dict[str, str] = {}
@@ -39,9 +44,8 @@ def unpack(
     with Syncer() as syncer:
         for entry in entries:
             path = root_of(target, entry)
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                with path.open("xb") as out:
+                with _create(path, entry) as out:
                     blocks = _content(file, entry)
                     hashes[entry.path] = _write(blocks, entry, out, syncer, worker, meter)
             except _DAMAGE as error:
@@ -52,6 +56,23 @@ def unpack(
                     mend="It was thrown away. Pull again; if it stays so, its publisher has to mend it.",
                 ) from error
     return hashes
+
+
+def _create(path: Path, entry: Entry) -> BinaryIO:
+    """The new file at `path`. Raises ModelError where it is too long for the system: another folder may mend that."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
+    except OSError as error:
+        length = len(str(path))
+        # Windows calls what is too long missing, unless long paths were switched on.
+        windows = os.name == "nt" and isinstance(error, FileNotFoundError) and length >= _SHORT
+        if error.errno != errno.ENAMETOOLONG and not windows:
+            raise
+        raise ModelError(
+            f"{one_line(repr(entry.path), 80)} would have a path of {length:,} characters, too many for this system.",
+            mend="NPURUN_MODELS_DIR can name a folder with a shorter path.",
+        ) from error
 
 
 def _write(
