@@ -26,6 +26,8 @@ _MOST: Final = 9_000
 _DEEPEST: Final = 16
 _LINKED: Final = 1 << 20
 """Bytes from which a file is linked; smaller ones are copied, as configs may be changed here or there."""
+_SURROGATE: Final = 0x20000000
+"""The bit of a reparse tag that says so (`IsReparseTagNameSurrogate` in the Windows SDK)."""
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _BINARY: Final = getattr(os, "O_BINARY", 0)
 
@@ -86,8 +88,12 @@ def _walk(folder: Path, prefix: str, depth: int) -> Iterator[Item]:
 def is_link(folder: Path) -> bool:
     """Whether `folder` stands for another one: a link, or a junction, which Python calls a folder on Windows."""
     facts = folder.lstat()
-    tag: int = getattr(facts, "st_reparse_tag", 0)
-    return tag != 0 or stat.S_ISLNK(facts.st_mode)
+    return stat.S_ISLNK(facts.st_mode) or stands_for_another(getattr(facts, "st_reparse_tag", 0))
+
+
+def stands_for_another(tag: int) -> bool:
+    """Whether Windows's reparse `tag` is a link's or a junction's: one in OneDrive has one too."""
+    return bool(tag & _SURROGATE)
 
 
 def _item(path: Path, name: str, facts: os.stat_result) -> Item:

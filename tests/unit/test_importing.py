@@ -21,6 +21,7 @@ from npurun_tui.models.layout import CELL, MAP, PART
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import Manifest
 from npurun_tui.models.store import ModelStore
+from npurun_tui.models.transfer import stands_for_another
 from npurun_tui.models.verify import Verdict, verify
 from tests.support.gguf import build_gguf
 from tests.support.local_bundle import make_bundle
@@ -471,6 +472,15 @@ def test_a_linked_folder_is_refused(store: ModelStore, source: Path) -> None:
     with pytest.raises(ModelFileDamaged, match="is a link"):
         import_model(source, store, quant="w4a16")
     assert nothing_left(store)
+
+
+@pytest.mark.parametrize(
+    ("tag", "link"),
+    [(0, False), (0x9000001A, False), (0xA0000003, True), (0xA000000C, True)],
+    ids=["folder", "OneDrive", "junction", "link"],
+)
+def test_what_stands_for_another_folder_on_windows(tag: int, link: bool) -> None:
+    assert stands_for_another(tag) is link
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")

@@ -150,7 +150,8 @@ def check_place(layout: Layout, name: str, *, force: bool) -> None:
         if any(folder.iterdir()):
             raise ModelError(
                 f"{shown} holds no {FILE_NAME}, so it is no model and is left alone.",
-                mend="Move it away and pull again.",
+                mend="Move it away and pull again. If a whole bundle lies in it, "
+                f"`npurun-tui convert manifest {shown} --in-place` makes a model of it.",
             )
     elif not force:
         raise ModelError(
