@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final
 
 from npurun_tui import units
@@ -13,7 +14,7 @@ from npurun_tui.models.remote.faults import CatalogError
 from npurun_tui.models.remote.known import known_catalog
 from npurun_tui.models.remote.sources import all_sources
 from npurun_tui.models.remote.stored import SourceState, read_state
-from npurun_tui.models.remote.updating import Update, update_all
+from npurun_tui.models.remote.updating import Update, update_one
 from npurun_tui.settings import Paths
 from npurun_tui.text import one_line
 
@@ -124,7 +125,10 @@ def update(paths: Paths, *, json: bool) -> int:
         CatalogError: at least one was refused or not reached; the others are updated all the same.
     """
     updates = []
-    for each in update_all(paths, all_sources(paths)):
+    for source in all_sources(paths):
+        if sys.stderr.isatty():  # it may take minutes
+            sys.stderr.write(f"Asking {one_line(source.url, 200)} ...\n")
+        each = update_one(paths, source)
         updates.append(each)
         if not json:
             write_line(_update_line(each, paths))

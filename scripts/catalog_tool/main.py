@@ -53,6 +53,7 @@ def _init(options: argparse.Namespace) -> None:
             f"{options.root_keys} root keys cannot give {options.threshold} signatures.",
             mend="Choose a smaller --threshold.",
         )
+    _repository(options, "").check_new()  # before keys lie about that are of no use
     passphrase = _make_keys(options)
     _repository(options, passphrase).init(options.threshold)
     _say(f"The root of trust is {options.dir / 'root.json'}; {options.keys} has the private keys.")

@@ -63,12 +63,16 @@ class Repository:
 
     def init(self, threshold: int) -> None:
         """Write the first root of trust, of all root keys in `keys`; `threshold` of them have to sign the next one."""
-        if self._versions("root"):
-            raise ToolError(f"{self.folder} has a catalog already.", mend="Name another folder.")
+        self.check_new()
         signers = root_signers(self.keys, self.passphrase)
         root = Root(version=1, expires=self._expiry("root"), consistent_snapshot=True)
         self._appoint(root, signers, threshold)
         self._write_root(root, signers)
+
+    def check_new(self) -> None:
+        """Refuse a folder that has a catalog already."""
+        if self._versions("root"):
+            raise ToolError(f"{self.folder} has a catalog already.", mend="Name another folder.")
 
     def rotate(self, old: Path, old_passphrase: str, threshold: int) -> None:
         """Hand over from the keys in `old` to the ones in `keys`, all of them, and sign the same list again."""

@@ -318,6 +318,32 @@ def test_keys_stay_out_of_what_others_see(
         assert not keys.exists()
 
 
+def test_a_folder_that_has_a_catalog_gets_no_other_keys(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys, public = tmp_path / "more", str(scene.repository.folder)
+    assert tool.main(["init", public, "--keys", str(keys), "--no-passphrase"]) == 1
+    assert "has a catalog already" in capsys.readouterr().err
+    assert not keys.exists()
+
+
+def test_what_a_timer_needs_to_renew_the_dates(scene: Scene) -> None:
+    for pem in scene.repository.keys.glob("*.pem"):
+        if pem.stem not in {"snapshot", "timestamp"}:
+            pem.unlink()
+    where = [str(scene.repository.folder), "--keys", str(scene.repository.keys)]
+    assert tool.main(["refresh", *where]) == 0
+    assert tool.main(["build", *where]) == 1
+    assert scene.update().changed
+
+
+def test_the_example_in_the_docs_is_a_list(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "catalog.md").read_text("utf-8")
+    example = text.partition("```json\n")[2].partition("```")[0]
+    (one,) = catalog_json.load(example.encode(), "the example")
+    assert (one.backend, one.pinned, one.exact) == ("llama.cpp", True, True)
+
+
 def test_entries_from_a_file(scene: Scene, tmp_path: Path) -> None:
     where = [str(scene.repository.folder), "--keys", str(scene.repository.keys)]
     file = tmp_path / "entries.json"

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tuf.api.metadata import TargetFile, Targets
 
 from npurun_tui.errors import ModelBusy
 from npurun_tui.models import catalog_json
@@ -117,6 +118,38 @@ def test_keys_are_handed_over(scene: Scene, tmp_path: Path) -> None:
     assert scene.remote() == ("two",)
     with pytest.raises(ToolError):
         publish(scene.repository, ["forged"])
+
+
+def test_who_was_away_for_several_keys_follows_all_of_them(scene: Scene, tmp_path: Path) -> None:
+    repository = scene.repository
+    for number in range(4):
+        after = new_keys(tmp_path / str(number), repository)
+        after.rotate(repository.keys, "", 1)
+        repository = after
+    publish(repository, ["five"])
+    assert scene.update().changed
+    assert scene.remote() == ("five",)
+
+
+class OtherHashes(Repository):
+    """As a maintainer with another tool may publish."""
+
+    def build(self, data: bytes) -> int:
+        targets = self._next(Targets)
+        file = TargetFile.from_data("catalog.json", data, ["sha512"])
+        targets.targets = {"catalog.json": file}
+        (self.folder / "targets" / f"{file.hashes['sha512']}.catalog.json").write_bytes(data)
+        self._sign_and_write(targets, f"{targets.version}.targets.json")
+        self.refresh()
+        return targets.version
+
+
+def test_a_list_that_is_known_by_another_hash_is_news_only_once(scene: Scene) -> None:
+    repository = OtherHashes(scene.repository.folder, scene.repository.keys)
+    for names, news in ((("one",), True), (("one",), False), (("two",), True), (("two",), False)):
+        publish(repository, names)
+        assert scene.update().changed is news
+        assert scene.remote() == names
 
 
 def test_keys_that_the_old_ones_did_not_sign_are_refused(scene: Scene, tmp_path: Path) -> None:

@@ -55,15 +55,12 @@ class Update:
     error: NpurunError | None = None
 
 
-def update_all(
-    paths: Paths, sources: tuple[CatalogSource, ...], limits: Limits | None = None
-) -> Iterator[Update]:
-    """Update each of `sources` in turn; one that fails does not keep the others from it. Blocking: use a thread."""
-    for source in sources:
-        try:
-            yield update_source(paths, source, limits)
-        except NpurunError as error:
-            yield Update(source, error=error)
+def update_one(paths: Paths, source: CatalogSource, limits: Limits | None = None) -> Update:
+    """As `update_source`, with what it raises in the answer. Blocking: use a thread."""
+    try:
+        return update_source(paths, source, limits)
+    except NpurunError as error:
+        return Update(source, error=error)
 
 
 def update_source(paths: Paths, source: CatalogSource, limits: Limits | None = None) -> Update:
