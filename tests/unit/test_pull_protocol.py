@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from npurun_tui.errors import HashMismatch, NetworkUnavailable, PullFailed
+from npurun_tui.errors import HashMismatch, NetworkUnavailable, NpurunError, PullFailed
 from npurun_tui.models.catalog import CatalogEntry
 from npurun_tui.models.pull import pull
+from npurun_tui.models.pull.recorded import recorded
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import Handler, Index, pause_after, status
 from tests.support.pulling import QUICK, assert_installed, begin, fail, part_size, pull_all
@@ -281,6 +282,31 @@ async def test_an_old_server_that_ends_the_body_by_closing(
     index.data = tiny.gguf
     await pull_entry(unpinned(index), store)
     assert (store.get(NAME).folder / "model.gguf").read_bytes() == tiny.gguf
+
+
+@pytest.mark.parametrize("name", ["m.gguf", "m.zip"])
+async def test_a_body_of_unknown_length_that_was_cut_is_no_model(
+    index: Index, tiny: TinyModel, store: ModelStore, name: str
+) -> None:
+    """HTTP/1.0 tells nobody that it was cut: what is in the file has to."""
+    bundle = build_tiny_bundle()
+    data = tiny.gguf if name.endswith(".gguf") else bundle.archive
+
+    def cut(handler: Handler) -> None:
+        handler.protocol_version = "HTTP/1.0"
+        handler.send_response(200)
+        handler.end_headers()
+        handler.send_body(data[:-1000])
+        handler.hang_up()
+
+    index.always = cut
+    entry = unpinned(index) if name == "m.gguf" else bundle.at(f"{index.origin}/files/{name}")
+    with pytest.raises(NpurunError, match=r"damaged: it has|cannot be used") as caught:
+        await pull_entry(entry, store)
+    assert "thrown away" in caught.value.mend
+    assert store.scan() == ([], [])
+    assert store.partials() == {}
+    assert recorded(store.root, str(entry.source)) is None
 
 
 # --- when to ask again -------------------------------------------------------------------------

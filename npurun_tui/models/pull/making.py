@@ -41,7 +41,7 @@ def make_model(
         name = PurePosixPath(source.member).name
         member = Member(file, source.filename, source.member, entry.installed_size, entry.sha256)
         extract_member(member, folder / name, worker, meter)
-        write_manifest(entry, folder, name, entry.sha256)
+        _describe(entry, folder, name, entry.sha256)
     elif source.packed:
         hashes = hashes or _unpack(entry, file, folder, worker, meter)
         worker.check()
@@ -55,9 +55,18 @@ def make_model(
             )
         target = folder / GGUF
         _link(file, target)
-        write_manifest(entry, folder, target.name, sha256)
+        _describe(entry, folder, target.name, sha256)
         meter.done = meter.total or 0
     _read_back(folder)
+
+
+def _describe(entry: CatalogEntry, folder: Path, name: str, sha256: str) -> None:
+    """As `write_manifest`; there is no model yet that somebody could remove and pull again."""
+    try:
+        write_manifest(entry, folder, name, sha256)
+    except ModelFileDamaged as error:
+        error.mend = "It was thrown away. Pull again; if it stays so, its publisher has to mend it."
+        raise
 
 
 def _read_back(folder: Path) -> None:
