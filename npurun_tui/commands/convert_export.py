@@ -11,6 +11,7 @@ import time
 from dataclasses import asdict, dataclass
 from itertools import chain, count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from npurun_tui.commands import convert_recipes
@@ -125,7 +126,10 @@ def _compile(
 ) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with handed_over(token, os.environ) as more:
+        # The package keeps most of what it makes among the temporary files, for which the disk of `out` was looked at.
+        scratch = TemporaryDirectory(dir=out, prefix=".tmp-", ignore_cleanup_errors=True)
+        with handed_over(token, os.environ) as more, scratch as place:
+            more.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), place))
             status = run_python(
                 found, [*command, *options], folder=out, secret=token.text, more=more
             )

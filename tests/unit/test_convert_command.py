@@ -53,6 +53,8 @@ def main(options):
     if ini.is_file():
         print("mode", oct(ini.stat().st_mode & 0o077), "in", ini, flush=True)
         print(ini.read_text(), "\\u2713 \\x1b[2J", os.environ["PYTHONUTF8"], flush=True)
+    import tempfile
+    print("temporary", tempfile.mkdtemp(), flush=True)
     print("10 %\\r50 %\\r100 %\\r\\ndone", file=sys.stderr, flush=True)
     if os.environ.get("STAND_IN") == "fail":
         sys.exit(3)
@@ -397,6 +399,9 @@ def test_an_export_from_end_to_end(
     ]
     manifest = store.get(RECIPE).manifest
     assert (manifest.arch, manifest.quant, manifest.qnn_sdk) == ("phi3", "w4a16", "2.45.0")
+    (line,) = [line for line in error.splitlines() if line.startswith("temporary ")]
+    assert Path(line.removeprefix("temporary ")).is_relative_to(hub)  # the disk that was checked
+    assert [entry.name for entry in hub.iterdir()] == [RECIPE]
 
     assert main(export(hub, "--json")) == 1  # the name is taken now
     document = json.loads(capfd.readouterr().out)

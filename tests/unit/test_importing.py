@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from npurun_tui.errors import DiskFull, ModelBusy, ModelError, ModelFileDamaged, UsageError
+from npurun_tui.models import transfer
 from npurun_tui.models.importing import How, adopt, import_model
 from npurun_tui.models.layout import CELL, MAP, PART
 from npurun_tui.models.lock import model_lock
@@ -481,6 +482,25 @@ def test_a_linked_folder_is_refused(store: ModelStore, source: Path) -> None:
 )
 def test_what_stands_for_another_folder_on_windows(tag: int, link: bool) -> None:
     assert stands_for_another(tag) is link
+
+
+def test_a_folder_that_is_no_model_s(
+    store: ModelStore, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody's whole disk below a bundle is not copied."""
+    monkeypatch.setattr(transfer, "_MOST", len(snapshot(source)))
+    assert import_model(source, store, name="all", quant="w4a16").name == "all"
+    monkeypatch.setattr(transfer, "_MOST", len(snapshot(source)) - 1)
+    with pytest.raises(ModelFileDamaged, match="holds more than"):
+        import_model(source, store, quant="w4a16")
+    monkeypatch.undo()
+    deep = source.joinpath(*"abcdefghijklmnop")
+    deep.mkdir(parents=True)
+    assert import_model(source, store, name="deep", quant="w4a16").name == "deep"
+    (deep / "q").mkdir()
+    with pytest.raises(ModelFileDamaged, match="nested too deeply"):
+        import_model(source, store, quant="w4a16")
+    assert [model.name for model in store.scan()[0]] == ["all", "deep"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
