@@ -51,14 +51,36 @@ def test_a_bundle_names_its_address_and_what_it_needs(entry: CatalogEntry) -> No
     assert not entry.pinned  # Qualcomm publishes no hashes: the screens must not say that there are
 
 
-def test_the_six_bundles_are_there() -> None:
-    assert {entry.name for entry in BUNDLES} == {
-        "phi-3.5-mini",
-        "llama-v3-1-8b-instruct",
-        "qwen-2-5-7b",
-        "qwen3-4b-instruct-2507",
-        "qwen3-4b",
-        "qwen-2-5-vl-7b-instruct",
+KNOWN = {
+    ("phi-3.5-mini", "v73"): ("phi_3_5_mini_instruct", "v0.52.0", "2.43.1", 2.08),
+    ("llama-v3-1-8b-instruct", "v73"): ("llama_v3_1_8b_instruct", "v0.52.0", "2.43.1", 4.5),
+    ("qwen-2-5-7b", "v73"): ("qwen2_5_7b_instruct", "v0.52.0", "2.43.1", 4.3),
+    ("qwen3-4b-instruct-2507", "v73"): ("qwen3_4b_instruct_2507", "v0.52.0", "2.45.0", 2.53),
+    ("qwen3-4b-instruct-2507", "v81"): ("qwen3_4b_instruct_2507", "v0.56.0", "2.45.0", 3.1),
+    ("qwen3-4b", "v73"): ("qwen3_4b", "v0.52.0", "2.45.0", 2.53),
+    ("qwen3-4b", "v81"): ("qwen3_4b", "v0.50.2", "2.42.0", 3.1),
+    ("qwen-2-5-vl-7b-instruct", "v73"): ("qwen2_5_vl_7b_instruct", "v0.52.0", "2.45.0", 4.9),
+}
+"""Of each bundle: its id at Qualcomm, its release, its QAIRT, and its size in GB."""
+PLACE = "https://qaihub-public-assets.s3.us-west-2.amazonaws.com/qai-hub-models/models"
+CHIPS = {"v73": "x_elite", "v81": "x2_elite"}
+
+
+def test_the_bundles_are_those_that_are_known() -> None:
+    found = {}
+    for entry in BUNDLES:
+        for hexagon in entry.hexagons:
+            one = entry.suited([hexagon])
+            found[entry.name, hexagon] = (str(one.source), one.qnn_sdk, one.download_size)
+            assert (one.quant, one.context) == ("w4a16", 4096)
+    assert found == {
+        (name, hexagon): (
+            f"{PLACE}/{model}/releases/{release}/{model}-genie-w4a16-qualcomm_snapdragon_"
+            f"{CHIPS[hexagon]}.zip",
+            qairt,
+            round(size * 1e9),
+        )
+        for (name, hexagon), (model, release, qairt, size) in KNOWN.items()
     }
 
 
