@@ -25,7 +25,7 @@ _MAX_FILES: Final = 40
 """Files of one model whose sizes are asked for: a bundle has a dozen, a hostile manifest ten thousand."""
 _BAR: Final = 8
 _LITTLE: Final = 500_000_000
-"""Free bytes below which a disk counts as nearly full: hardly a model fits, and systems begin to complain."""
+"""Free bytes below which a disk counts as having little room: hardly a model fits, and systems begin to complain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def disk_line(
     if needed > disk.free:
         need = f"✗ {need}, {units.size(needed - disk.free)} too much"
     elif short:
-        need = f"✗ nearly full  {need}".rstrip()
+        need = f"✗ little room  {need}".rstrip()
     gauge = bar(1 - disk.free / disk.total if disk.total else 0, _BAR)
     room = f"{units.size(disk.free)} free of {units.size(disk.total)}"
     rate = f"limit {units.size(limit)}/s" if limit else ""

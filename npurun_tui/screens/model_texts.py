@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from npurun_tui.models.fit import Fit
     from npurun_tui.screens.model_local import Check
 
+_NO: Final = "✗ no"
+"""`ModelRow.runs` of what cannot run here."""
 CHEAP: Final = 10_000_000
 """Bytes that may be thrown away without a question."""
 
@@ -49,13 +51,20 @@ def check_notice(check: Check, integrity: str, mend: str) -> str:
     return f"{check.name} is not what its manifest says: {shown}. {mend}"
 
 
+def arrived(name: str, fit: Fit | None) -> str:
+    """A model is there. What cannot run here is not recommended; `fit` is None where that is not known."""
+    if fit is not None and not fit.runs:
+        return f"{name} is installed. It cannot run here: {fit.words}"
+    return f"{name} is installed. Press u to chat with it."
+
+
 def first_model_card(rows: Sequence[ModelRow]) -> str:
     """What somebody without any model should do; empty where there is one."""
     if not rows or any(row.kind is Kind.INSTALLED for row in rows):
         return ""
-    if pulling := [row.name for row in rows if row.on_its_way]:
+    if pulling := [row.name for row in rows if row.on_its_way and row.runs != _NO]:
         return f"{pulling[0]} is on its way. When it is here, press u to chat with it."
-    offered = next((row for row in rows if row.pullable and row.runs != "✗ no"), None)
+    offered = next((row for row in rows if row.pullable and row.runs != _NO), None)
     if offered is None:
         return "No model is here yet, and none can be pulled that runs here."
     if offered.kind is Kind.PAUSED:

@@ -178,7 +178,11 @@ class LocalModels(ModelsView):
             job.fault = str(error)
         else:
             self._wish = Wish()
-            say(self, f"{model.name} is installed. Press u to chat with it.")
+            from npurun_tui.models.fit import fit_of_installed  # by now it is long there
+
+            machine = self.state.machine
+            fit = fit_of_installed(model, machine) if machine else None
+            say(self, model_texts.arrived(model.name, fit))
         finally:
             del self.state.imports[job.name]
         if job.fault and job.left:  # the box that could show it is gone

@@ -97,7 +97,7 @@ class ModelsPane(LocalModels):
         if job.state == "done":
             if (check := self.state.checks.pop(job.name, None)) is not None:
                 check.stop()
-            say(self, f"{job.name} is installed. Press u to chat with it.")
+            say(self, model_texts.arrived(job.name, self.state.fits.get(job.name)))
         elif job.state == "failed" and job.error is not None:
             complain(self, job.error)
 
