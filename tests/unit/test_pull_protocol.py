@@ -251,6 +251,23 @@ async def test_the_whole_of_the_same_version_costs_nothing_that_is_here(
     assert index.sent == len(tiny.gguf)
 
 
+async def test_a_server_that_serves_no_ranges_any_more_is_taken_at_its_word(
+    index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    """From the fifth request on it sends the whole file for every part of it."""
+    index.data = tiny.gguf
+
+    def whole(handler: Handler) -> None:
+        if len(index.downloads) > 4:
+            index.ranges = False
+        handler.serve_file()
+
+    index.always = whole
+    await pull_entry(unpinned(index), store)
+    assert (store.get(NAME).folder / "model.gguf").read_bytes() == tiny.gguf
+    assert len(index.downloads) < 15
+
+
 @pytest.mark.parametrize("size", [1, (1 << 15) - 1, 1 << 15, (1 << 15) + 1, 2 << 15])
 async def test_sizes_at_the_border_of_a_block(
     index: Index, tiny: TinyModel, store: ModelStore, size: int

@@ -165,12 +165,13 @@ class Download:
         if self._is_fluke(response):
             self._wholes += 1
             error = PullFailed(f"{server} sends the whole file where a part of it was asked for.")
-            raise Trouble(error, busy=True)
+            raise Trouble(error, busy=self._wholes > _FLUKES)
         if self._lanes.others:
             raise StartOver(
                 Trouble(PullFailed(f"{server} has another version of the file by now."))
             )
         self._wholes = _FLUKES
+        self._lanes.hold_back()
         total = length_of(response)
         total = self._pinned if total is None else total
         await self._begin(response, total)

@@ -78,6 +78,10 @@ class Lanes:
         self._limit = self._most
         self.hire()
 
+    def hold_back(self) -> None:
+        """The server sends the whole file: one request at a time, until it serves a range again."""
+        self._limit = 1
+
     def close_down(self) -> None:
         """One request at a time from now on: several did not fit together."""
         self._most = self._limit = 1
