@@ -36,9 +36,15 @@ from npurun_tui.models.names import MAX_NAME, fault_of_name, normalise
 from npurun_tui.text import one_line
 
 _FACT_FILES: Final = ("config.json", "metadata.json", "metadata.yaml", "tool-versions.yaml")
-_AFFIXES: Final = tuple(
-    f"{role}_{side}" for role in ("system", "user", "assistant") for side in ("prefix", "suffix")
+_AFFIXES: Final = (
+    "global_prefix",
+    *(
+        f"{role}_{side}"
+        for role in ("system", "user", "assistant")
+        for side in ("prefix", "suffix")
+    ),
 )
+"""As in the `metadata.json` of qai_hub_models (`GenieChatTemplate`)."""
 
 _WHAT: Final = {"--arch": "architecture", "--quant": "quantisation"}
 _SUCH_AS: Final = {"--arch": "qwen3", "--quant": "w4a16"}

@@ -72,7 +72,8 @@ def cut(source: str, bos: str = "", eos: str = "") -> SimpleTemplate | None:
 
 
 def from_affixes(values: dict[str, str], system_prompt: str) -> SimpleTemplate | None:
-    """The template that `system_prefix`, `system_suffix`, `user_prefix` ... `assistant_suffix` in `values` make.
+    """The template that `system_prefix`, `system_suffix`, `user_prefix` ... `assistant_suffix` in `values` make, behind
+    `global_prefix` (the BOS token, where the model has one).
 
     None where the user's or the assistant's turn has no marks, or a mark has a hole's name in it.
     """
@@ -86,7 +87,7 @@ def from_affixes(values: dict[str, str], system_prompt: str) -> SimpleTemplate |
     system = values["system_prefix"] + values["system_suffix"]
     head = f"{values['system_prefix']}{{system}}{values['system_suffix']}" if system else ""
     return SimpleTemplate(
-        template=head + user,
+        template=values["global_prefix"] + head + user,
         system_prompt=system_prompt,
         assistant_turn=f"{{assistant}}{values['assistant_suffix']}",
         next_user_turn=user,

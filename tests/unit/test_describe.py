@@ -130,6 +130,37 @@ def test_the_publishers_pieces(tmp_path: Path, metadata: dict[str, Any]) -> None
     assert found.origins["chat_template"] == "metadata.json"
 
 
+def test_the_metadata_of_an_export(tmp_path: Path) -> None:
+    """As qai_hub_models 0.65 writes it for Llama 3, cut: every prompt begins with the global prefix."""
+    header = "<|start_header_id|>{}<|end_header_id|>\n\n".format
+    marks = {"global_prefix": "<|begin_of_text|>", "vision_start": "", "think_start": ""}
+    for role in ("system", "user", "assistant"):
+        marks |= {f"{role}_prefix": header(role), f"{role}_suffix": "<|eot_id|>"}
+    tensor = {"shape": [1, 128], "dtype": "int32", "precision": "float"}
+    metadata = {
+        "model_id": "llama_v3_2_3b_instruct",
+        "runtime": "genie",
+        "precision": "w4a16",
+        "tool_versions": {"qairt": "2.45.0.260326154327", "ai_hub_models": "0.65.0"},
+        "model_files": {"part_1_of_2.bin": {"inputs": {"input_ids": tensor}, "outputs": {}}},
+        "supplementary_files": {"genie_config.json": "Genie SDK configuration."},
+        "genie": {
+            "chat_template": {**marks, "default_system_prompt": "You are helpful."},
+            "context_lengths": [512, 4096],
+        },
+        "chipset_attributes": {"name": "qualcomm-snapdragon-x-elite", "htp_version": 73},
+    }
+    root = make_bundle(tmp_path / "b", special=(), files={"metadata.json": metadata})
+    manifest = describe(root, arch="llama").manifest
+    assert (manifest.quant, manifest.qnn_sdk) == ("w4a16", "2.45.0")
+    assert manifest.template is not None
+    assert manifest.template.system_prompt == "You are helpful."
+    expected = JinjaTemplate(LLAMA, bos="<|begin_of_text|>", eos="", defuse=str).render(
+        CONVERSATION
+    )
+    assert ManifestTemplate(manifest.template, str).render(CONVERSATION) == expected
+
+
 def test_the_publishers_pieces_in_yaml(tmp_path: Path) -> None:
     text = "# made by a tool\ngenie:\n  precision: w8a16  # eight\n  chat_template:\n" + "".join(
         f"    {key}: {json.dumps(value)}\n" for key, value in CHATML.items()
