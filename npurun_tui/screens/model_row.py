@@ -57,6 +57,8 @@ class ModelRow:
     sections: Sections = ()
     on_disk: int = 0
     """Bytes that removing it frees."""
+    elsewhere: bool = False
+    """Another program works on it."""
     checking: bool = False
     """Its files are being hashed."""
     pull: str = ""
@@ -97,7 +99,8 @@ class ModelRow:
     def removable(self) -> bool:
         """Something of it is on the disk, and nothing writes there."""
         here = self.on_disk > 0 or self.kind in {Kind.INSTALLED, Kind.BROKEN}
-        return here and not self.on_its_way and self.kind is not Kind.IMPORTING
+        busy = self.on_its_way or self.elsewhere or self.kind is Kind.IMPORTING
+        return here and not busy
 
     @property
     def label(self) -> str:

@@ -85,7 +85,7 @@ def _elsewhere(row: ModelRow, process: str) -> ModelRow:
     who = f"Another program (process {process})" if process else "Another program"
     line = f"{who} works on it right now; what comes of that is shown here."
     state = row.state if row.kind is Kind.INSTALLED else "↓ elsewhere"
-    return replace(row, state=state, progress=line, pull="")
+    return replace(row, state=state, progress=line, pull="", elsewhere=True)
 
 
 def _all_rows(known: Known) -> Iterator[ModelRow]:

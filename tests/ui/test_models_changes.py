@@ -20,6 +20,7 @@ from npurun_tui.models.manifest import Manifest
 from npurun_tui.models.store import ModelStore
 from npurun_tui.screens import model_local, model_view, model_words
 from npurun_tui.screens.confirm import ConfirmScreen
+from npurun_tui.widgets.key_bar import KeyBar
 from tests.support.index_server import Index, pause_after, serve
 from tests.support.index_server import status as answer
 from tests.support.models import add_cpu_model
@@ -122,6 +123,25 @@ async def test_the_keys_are_called_what_they_do(
         assert "slash" not in keys(app), "here it is a letter"
 
 
+async def test_a_click_on_the_footer_does_what_it_says(
+    gate: threading.Event, app: WorkbenchApp
+) -> None:
+    async def click(pilot: Pilot[None], words: str) -> None:
+        await until(pilot, lambda: words in app.main.query_one(KeyBar).render().plain)
+        place = app.main.query_one(KeyBar).render().plain.index(words)
+        await pilot.click(KeyBar, offset=(place, 0))
+
+    async with app.run_test(size=NARROW) as pilot:
+        await on(pilot, app)
+        await click(pilot, "p Pull")
+        await until(pilot, lambda: "━" in state(app))
+        await click(pilot, "space Pause")
+        await until(pilot, lambda: state(app).startswith("‖ paused"))
+        gate.set()
+        await click(pilot, "p Resume")
+        await until(pilot, lambda: state(app) == "✓ installed")
+
+
 async def test_what_failed_stays_in_sight_until_it_is_put_aside(
     index: Index, app: WorkbenchApp
 ) -> None:
@@ -215,7 +235,7 @@ async def test_what_another_program_works_on_is_not_said_to_be_paused(
         other = await asyncio.create_subprocess_exec(*command, stdin=PIPE)
         await until(pilot, lambda: state(app) == "↓ elsewhere")
         assert f"(process {other.pid})" in details(app)
-        assert "p" not in keys(app)
+        assert not {"p", "space", "c", "r"} & set(keys(app))
         await other.communicate(b"")
         await until(pilot, lambda: state(app) == "· available")
         assert keys(app)["p"] == "Pull"

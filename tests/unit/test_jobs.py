@@ -18,8 +18,8 @@ from npurun_tui.models.pull import Phase, PullProgress
 from npurun_tui.models.pull.install import install
 from npurun_tui.models.speed import SpeedMeter
 from npurun_tui.models.store import ModelStore
-from tests.support.index_server import Index, pause_after
-from tests.support.pulling import assert_installed
+from tests.support.index_server import Index, pause_after, status
+from tests.support.pulling import QUICK, assert_installed
 from tests.support.tiny_model import NAME, TinyModel, build_tiny_model
 
 SOME = 200_000
@@ -274,6 +274,37 @@ def test_the_speed_forgets_what_is_long_ago() -> None:
     assert meter.speed == 0.0
     meter.add("unpacking", 5)
     assert meter.speed == 0.0
+
+
+def test_how_long_nothing_has_come() -> None:
+    now = 0.0
+    meter = SpeedMeter(lambda: now)
+    assert meter.still == 0.0
+    meter.add("downloading", 10)
+    now = 4.0
+    meter.add("downloading", 10)  # a report that brings nothing
+    assert meter.still == 4.0
+    meter.add("downloading", 11)
+    assert meter.still == 0.0
+    now = 9.0
+    meter.add("verifying", 0)
+    assert meter.still == 0.0
+
+
+async def test_a_pull_that_has_ended_can_be_forgotten_and_one_that_runs_cannot(
+    index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    index.always = status(404)
+    manager = PullManager(store, policy=QUICK)
+    manager.start(tiny.entry)
+    manager.forget(NAME)
+    assert NAME in manager.jobs
+    await manager.wait(NAME)
+    assert manager.jobs[NAME].state is JobState.FAILED
+    manager.forget(NAME)
+    manager.forget(NAME)
+    assert not manager.jobs
+    await manager.aclose()
 
 
 def test_the_first_moments_have_no_speed() -> None:
