@@ -22,7 +22,7 @@ CHEAP: Final = 10_000_000
 def removal_question(row: ModelRow, *, in_use: bool = False) -> str:
     """What is lost, and exactly how much room it frees; `in_use` where the engine has it loaded."""
     what = "the part that has arrived" if row.kind in {Kind.PAUSED, Kind.FAILED} else "the model"
-    loaded = "The engine has this model loaded; it is unloaded first. " if in_use else ""
+    loaded = "The engine has this model loaded; unless an answer runs, it is unloaded first. " if in_use else ""
     size = units.size(row.on_disk)
     return f"{loaded}This deletes {what} and frees {size} ({units.count(row.on_disk, 'byte')})."
 
