@@ -20,7 +20,7 @@ from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME
 from npurun_tui.models.pull.install import UNPACKED, check_place, install, recover
 from npurun_tui.models.store import InstalledModel, ModelStore
-from npurun_tui.models.transfer import Item, Transfer, items_below, sync_folders
+from npurun_tui.models.transfer import Item, Transfer, items_below
 
 _LINKED: Final = 1 << 20
 """Bytes from which a file is linked; configs are copied, as they may be changed here or there."""
@@ -73,7 +73,6 @@ def _bring(source: InstalledModel, unpacked: Path, check: Callable[[], None]) ->
         if not _linked(item, unpacked / item.name):
             _make_room(item, unpacked)
             work.copy(item, unpacked / item.name)
-    sync_folders(unpacked)
 
 
 def _linked(item: Item, target: Path) -> bool:

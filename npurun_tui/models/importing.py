@@ -31,7 +31,6 @@ from npurun_tui.models.transfer import (
     is_link,
     item_of,
     items_below,
-    sync_folders,
 )
 from npurun_tui.text import one_line
 
@@ -229,7 +228,6 @@ class _Import:
             flags = set_flags(unpacked / BUNDLE, found.graphs)
             for name in {prefix + flag.file for flag in flags if flag.value is True}:
                 hashes[name] = Transfer(0, _unwatched, _unstopped).hash(item_of(unpacked / name))
-        sync_folders(unpacked)
         _write(_complete(found, prefix, hashes, flags), unpacked)
 
     def _bring_one(self, work: Transfer, item: Item, target: Path) -> str:
