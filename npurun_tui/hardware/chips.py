@@ -23,7 +23,7 @@ class Chip:
 
 
 _CHIPS: Final = (
-    (r"\bX2[ -]?(elite|plus|E\d)|glymur", Chip("Snapdragon X2", "v81")),
+    (r"\bX2[ -]?(elite|plus|[EP]\d)|Snapdragon.{0,4} X2\b|glymur", Chip("Snapdragon X2", "v81")),
     (r"\bX1[EP][ -]?\d|Snapdragon.{0,4} X\b|hamoa|purwa", Chip("Snapdragon X", "v73", 60)),
     (r"8cx Gen 3|sc8280xp", Chip("Snapdragon 8cx Gen 3", "v68")),
 )

@@ -188,6 +188,8 @@ def test_a_command_that_fails_is_silent_with_the_reason(
         ("Snapdragon(R) X 12-core X1E80100 @ 3.40 GHz", "v73"),
         ("Lenovo Yoga Slim 7x (qcom,x1e80100)", "v73"),
         ("Snapdragon(R) X2 Elite - X2E94100 - Qualcomm(R) Hexagon(TM) NPU", "v81"),
+        ("Snapdragon(R) X2 - X2P42100 - Qualcomm(R) Hexagon(TM) NPU", "v81"),
+        ("Snapdragon(R) X2 18-core @ 4.00 GHz", "v81"),
         ("Snapdragon X Elite CRD", "v73"),
         ("Snapdragon X2 Elite CRD", "v81"),
         ("Snapdragon (TM) 8cx Gen 3", "v68"),
