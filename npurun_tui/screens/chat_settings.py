@@ -14,6 +14,7 @@ from textual.widgets import Button, Input, Label, Select, Static, TextArea
 
 from npurun_tui.chat.fields import FIELDS, as_texts, parse_all
 from npurun_tui.chat.model import ChatSettings
+from npurun_tui.text import one_line
 from npurun_tui.widgets.safe_input import SafeInput, SafeTextArea
 
 
@@ -52,7 +53,7 @@ class ChatSettingsScreen(ModalScreen[Chosen | None]):
                 with Horizontal(classes="field"):
                     yield Label("Model", classes="field-label")
                     yield Select(
-                        [(name, name) for name in self._models],
+                        [(Content(one_line(name, 60)), name) for name in self._models],
                         value=self._model or Select.NULL,
                         allow_blank=not self._model,
                         prompt="none is installed",
