@@ -145,8 +145,6 @@ def _unhashed(model: InstalledModel, hashed: Collection[str]) -> list[Item]:
 def _record(manifest: Manifest) -> list[tuple[str, str]]:
     """Where it came from, as far as the manifest says so."""
     facts = [
-        ("parameters", manifest.parameters),
-        ("licence", manifest.licence),
         ("source", manifest.source),
         ("hashes", manifest.hash_origin),
     ]
@@ -195,6 +193,8 @@ def _rows(manifest: Manifest, origins: dict[str, str], place: str) -> list[tuple
         ("backend", "backend", place),
         ("architecture", "arch", manifest.arch or "?"),
         ("quantisation", "quant", manifest.quant or "?"),
+        ("parameters", "parameters", manifest.parameters),
+        ("licence", "licence", manifest.licence),
         ("context", "context", units.count(manifest.context, "token")),
         ("vocabulary", "vocab", units.count(manifest.vocab, "token")),
         ("QAIRT", "qnn_sdk", sdk),

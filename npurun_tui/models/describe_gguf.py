@@ -51,6 +51,8 @@ def describe_gguf(file: Path, name: str, values: Values) -> tuple[Manifest, str,
         notes.append(f"The file's own chat template is used as it is: {why.rstrip('.')}.")
     else:
         notes.append("The file has no chat template: it may be a model that is not made for chats.")
+    values.offer("parameters", header.size_label, shown)
+    values.offer("licence", header.licence, shown)
     for key in ("vocab", "context", "special_tokens"):
         values.origins[key] = shown
     manifest = Manifest(
@@ -64,7 +66,9 @@ def describe_gguf(file: Path, name: str, values: Values) -> tuple[Manifest, str,
         backend="llama.cpp",
         qnn_sdk=values["qnn_sdk"] or NO_SDK,
         template=template,
+        licence=values["licence"],
         source=LOCAL,
+        parameters=values["parameters"],
     )
     return manifest, _special(header), notes
 

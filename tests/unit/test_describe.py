@@ -200,10 +200,13 @@ def test_a_gguf_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arch", ["llama", "qwen2", "qwen3", "phi3", "gemma3"])
 def test_the_architecture_is_the_headers_and_not_the_names(tmp_path: Path, arch: str) -> None:
     file = tmp_path / "Llama-3-8B.F16.gguf"
-    special = {"tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.eos_token_id": 2}
-    file.write_bytes(build_gguf(architecture=arch, template=LLAMA, more=special))
+    more = {"tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.eos_token_id": 2}
+    said = {"general.size_label": "4B", "general.license": "apache-2.0"}
+    file.write_bytes(build_gguf(architecture=arch, template=LLAMA, more={**more, **said}))
     found = describe(file)
     assert (found.manifest.arch, found.manifest.quant) == (arch, "Q4_1")
+    assert (found.manifest.parameters, found.manifest.licence) == ("4B", "apache-2.0")
+    assert found.origins["parameters"] == found.origins["licence"] == file.name
     assert found.special == "BOS 1 token1, EOS 2 token2"
     assert found.origins["special_tokens"] == file.name
     assert found.manifest.template is not None

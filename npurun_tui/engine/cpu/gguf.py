@@ -64,6 +64,10 @@ class GgufInfo:
     """Id -> text of the control tokens, BOS, EOS and EOT; empty unless asked for."""
     kind: str = ""
     """`general.type`: `model`, `adapter`, `mmproj`, `imatrix`; "" in older files, most of which are models."""
+    size_label: str = ""
+    """The number of its parameters as people write it: `135M`, `8x7B`."""
+    licence: str = ""
+    """As its converter found it in the model's card: `apache-2.0`."""
     parts: int = 0
     """The number of files that the model was split into; 0 where it was not."""
     pooling: int = -1
@@ -128,6 +132,8 @@ def read_gguf(path: Path, *, vocabulary: bool = False) -> GgufInfo:
         control_tokens=control,
         texts=texts,
         kind=view.text("general.type"),
+        size_label=view.text("general.size_label"),
+        licence=view.text("general.license"),
         parts=view.number("split.count"),
         pooling=view.number(f"{architecture}.pooling_type", -1),
     )
