@@ -13,9 +13,9 @@ from urllib.parse import unquote, urlsplit
 from npurun_tui import units
 from npurun_tui.engine.spec import Backend, SimpleTemplate
 from npurun_tui.errors import ModelNotFound
+from npurun_tui.models.names import likely
 from npurun_tui.text import one_line
 
-_MOST_LIKE: Final = 3
 _MOST_LISTED: Final = 12
 """Names in one sentence."""
 _BY_HAND: Final = (
@@ -186,21 +186,11 @@ def find(name: str, entries: Sequence[CatalogEntry] | None = None) -> CatalogEnt
 
 def _meant(wrong: str, names: list[str]) -> str:
     """What to say to who asked for `wrong`: the names that are like it, else all, unless they are a page."""
-    from difflib import get_close_matches  # only who mistypes needs it
-
-    wrong = wrong.lower()[:100]
-    if "/" in wrong or "\\" in wrong or wrong.endswith((".gguf", ".zip")):
+    if "/" in wrong or "\\" in wrong or wrong.lower().endswith((".gguf", ".zip")):
         return _BY_HAND
-    core = _letters(wrong)
-    like = [name for name in names if len(core) > 2 and core in _letters(name)]
-    like = (like or get_close_matches(wrong, names, _MOST_LIKE, 0.75))[:_MOST_LIKE]
+    like = likely(wrong, names)
     if like:
         return f"Did you mean {' or '.join(like)}?"
     if len(names) > _MOST_LISTED:
         return "`npurun-tui list` shows what it has."
     return f"It has: {', '.join(names)}."
-
-
-def _letters(name: str) -> str:
-    """Letters and digits alone: `phi3.5` is `phi-3.5`."""
-    return "".join(letter for letter in name if letter.isalnum())

@@ -7,12 +7,14 @@ names something inside the models' folder on every platform; everything else is 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from npurun_tui.errors import ModelError, ModelNotFound
 from npurun_tui.text import one_line
 
 MAX_NAME: Final = 100
+_MOST_LIKE: Final = 3
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _DEVICES: Final = re.compile(
@@ -70,6 +72,20 @@ def not_here(
     """The refusal of a name that no model on this machine has. It may be anybody's text."""
     shown = one_line(name, 100) if name.strip() else repr(name)[:100]
     return ModelNotFound(f"There is no model called {shown} on this machine.", mend=mend)
+
+
+def likely(wrong: str, names: Iterable[str]) -> list[str]:
+    """Up to three of `names` that may be meant by `wrong`, which is anybody's text: `phi3.5` is `phi-3.5-mini`."""
+    from difflib import get_close_matches  # only who mistypes needs it
+
+    wrong, names = wrong.lower()[:MAX_NAME], list(names)
+    core = _letters(wrong)
+    like = [name for name in names if len(core) > 2 and core in _letters(name)]
+    return (like or get_close_matches(wrong, names, _MOST_LIKE, 0.75))[:_MOST_LIKE]
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name if letter.isalnum())
 
 
 def fault_of_relative_path(path: str) -> str:

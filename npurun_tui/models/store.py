@@ -25,7 +25,7 @@ from npurun_tui.files import is_disk_full, patiently, sync_folder
 from npurun_tui.models.layout import HIDDEN, Layout, kept_bytes
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME, Manifest, main_file
-from npurun_tui.models.names import fault_of_name, normalise, not_here, sought
+from npurun_tui.models.names import fault_of_name, likely, normalise, not_here
 from npurun_tui.models.trees import remove_tree, tree_size, tree_sizes
 from npurun_tui.text import one_line
 
@@ -94,7 +94,7 @@ class ModelStore:
             ModelNotFound: it is not here.
             ManifestInvalid, ModelFileDamaged: it is here and broken.
         """
-        name = sought(name)
+        name = self._sought(name)
         folder = self.layout.model(name)
         if not os.path.lexists(folder / FILE_NAME):
             raise self._not_found(name)
@@ -111,12 +111,12 @@ class ModelStore:
             ModelError: its folder holds no `npurun.json`, or could not be deleted.
         """
         folder = dict(self._folders(with_manifest=False)).get(name) or self._folder_or_none(
-            sought(name)
+            self._sought(name)
         )
         if folder is None:
             freed = self.discard_partial(name)
             if not freed:
-                raise self._not_found(sought(name))
+                raise self._not_found(self._sought(name))
             return freed
         if not os.path.lexists(folder / FILE_NAME):
             raise ModelError(
@@ -180,15 +180,30 @@ class ModelStore:
         except (ManifestInvalid, ModelFileDamaged) as error:
             return BrokenModel(name, folder, str(error), tree_size(folder))
 
+    def _sought(self, name: str) -> str:
+        """`normalise`; a name that no model of ours can have is one that is not here, too. Raises ModelNotFound."""
+        try:
+            return normalise(name)
+        except ModelError:
+            raise self._not_found(name) from None
+
     def _not_found(self, name: str) -> ModelNotFound:
+        """`name` may be anybody's text."""
         from npurun_tui.models.builtin import CATALOG  # only who asks for what is not here needs it
 
+        known = [entry.name for entry in CATALOG]
         if self.partials().get(name):
             return not_here(
                 name, f"A pull of it was begun; `npurun-tui pull {name}` goes on with it."
             )
-        if any(entry.name == name for entry in CATALOG):
+        if name in known:
             return not_here(name, f"`npurun-tui pull {name}` fetches it.")
+        if like := likely(name, sorted(folder for folder, _ in self._folders())):
+            return not_here(name, f"Did you mean {' or '.join(like)}?")
+        if like := likely(name, known):
+            return not_here(
+                name, f"Did you mean {like[0]}? `npurun-tui pull {like[0]}` fetches it."
+            )
         return not_here(name)
 
     @contextmanager

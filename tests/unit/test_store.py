@@ -136,6 +136,18 @@ def test_a_name_of_another_program_is_one_that_is_not_here(store: ModelStore, na
         assert str(caught.value).startswith(f"There is no model called {name} on this machine. ")
 
 
+def test_a_name_that_is_nearly_right_is_answered_with_the_one_that_is_here(
+    store: ModelStore,
+) -> None:
+    with pytest.raises(ModelNotFound, match=r"mean smollm2-135m-instruct\? `npurun-tui pull smol"):
+        store.get("SmolLM2:135m")
+    add_model(store, "smollm2-mine")
+    with pytest.raises(ModelNotFound, match=r"Did you mean smollm2-mine\?$"):
+        store.remove("smollm2")
+    with pytest.raises(ModelNotFound, match="`npurun-tui list` shows"):
+        store.get("mistral")
+
+
 def test_a_scan_reads_one_small_file_for_each_model(store: ModelStore) -> None:
     """The models' own files are looked at from outside only, however large they are."""
     folders = [add_model(store, f"model-{number:02d}") for number in range(20)]
