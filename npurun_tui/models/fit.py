@@ -103,6 +103,7 @@ def _on_npu(entry: CatalogEntry, machine: MachineFacts) -> Fit:
         return Fit(
             runs=True,
             words=f"It is made for the NPU here, but with QAIRT {entry.qnn_sdk}, newer than the {older} found.",
+            sure=False,
         )
     return Fit(runs=True, words=f"It runs here, on the NPU (Hexagon {entry.hexagon}).")
 

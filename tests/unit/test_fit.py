@@ -95,6 +95,17 @@ def test_machines_without_an_npu_say_why(tmp_path: Path) -> None:
     assert all(not facts(each).hexagons for each in (none, silent, bare, empty))
 
 
+def test_an_older_runtime_than_the_bundle_was_made_with_promises_nothing(tmp_path: Path) -> None:
+    found = laptop(tmp_path)
+    assert found.runtime is not None
+    old = replace(found, runtime=replace(found.runtime, qairt="2.43.1"))
+    _, fits = chosen(facts(old))
+    assert (fits.runs, fits.sure) == (True, False)
+    assert fits.words.endswith("with QAIRT 2.45.0, newer than the 2.43.1 found.")
+    patch = replace(found, runtime=replace(found.runtime, qairt="2.45.9"))
+    assert chosen(facts(patch))[1].sure
+
+
 def test_memory_and_the_cpus_engine(tmp_path: Path) -> None:
     found = laptop(tmp_path)
     assert fit(SMALL, facts(found)).words == "It runs here, on the CPU."
