@@ -83,7 +83,12 @@ class ModelRow:
     @property
     def damaged(self) -> bool:
         """It is installed, and its files are not what its manifest says."""
-        return self.kind is Kind.INSTALLED and self.state.startswith("✗")
+        return self.kind is Kind.INSTALLED and self.failed
+
+    @property
+    def failed(self) -> bool:
+        """Something is wrong with it, and its state says so."""
+        return self.state.startswith("✗")
 
     @property
     def resumable(self) -> bool:

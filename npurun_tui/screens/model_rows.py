@@ -204,6 +204,10 @@ def mend(name: str, *, pullable: bool) -> str:
 
 
 def _importing(job: Import) -> ModelRow:
+    facts = said((("From", str(job.wish.path)), ("Way", job.wish.how)))
+    if job.fault:
+        note = one_line(f"{job.fault} Press o to try again, c to put it aside.", 500)
+        return ModelRow(job.name, Kind.IMPORTING, "✗ not imported", "", note=note, facts=facts)
     return ModelRow(
         name=job.name,
         kind=Kind.IMPORTING,
@@ -213,7 +217,7 @@ def _importing(job: Import) -> ModelRow:
         pace=pace(job),
         progress=local_line(job, "importing"),
         note="Press c to stop; what was copied so far is then taken away again.",
-        facts=said((("From", str(job.wish.path)), ("Way", job.wish.how))),
+        facts=facts,
     )
 
 

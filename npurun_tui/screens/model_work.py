@@ -155,9 +155,10 @@ class LocalModels(ModelsView):
         """What the dialog box begins; its worker is this pane's, so it goes on when the box is closed."""
         self._wish, self._wish_fault = wish, ""
         job = Import(wish)
-        if job.name in self.state.imports:
+        other = self.state.imports.get(job.name)
+        if other is not None and not other.fault:
             job.fault = f"{job.name} is being imported already."
-            if self.state.imports[job.name].wish.path != wish.path:
+            if other.wish.path != wish.path:
                 job.fault = (
                     f"Another {job.name} is being imported; give this one a name of its own."
                 )
@@ -170,10 +171,11 @@ class LocalModels(ModelsView):
     @work(group="import")
     async def _bring(self, job: Import) -> None:
         self.call_later(self.redraw)
+        stopped = False
         try:
             model = await job.bring(self._store)
         except Stopped:
-            job.fault = "Stopped. Nothing was changed."
+            stopped, job.fault = True, "Stopped. Nothing was changed."
         except NpurunError as error:
             job.fault = str(error)
         else:
@@ -184,7 +186,10 @@ class LocalModels(ModelsView):
             fit = fit_of_installed(model, machine) if machine else None
             say(self, model_texts.arrived(model.name, fit))
         finally:
-            del self.state.imports[job.name]
+            if stopped or not (job.fault and job.left):
+                del self.state.imports[
+                    job.name
+                ]  # else its row says why, until it is put aside or tried again
         if job.fault and job.left:  # the box that could show it is gone
             self._wish_fault = job.fault
             say(self, f"{job.fault} Press o to try again.", severity="warning")

@@ -144,6 +144,8 @@ class ModelsPane(LocalModels):
             self.pull(row.name)
         elif row.on_its_way:
             say(self, f"{row.name} is being pulled; space pauses it, c cancels it.")
+        elif row.kind is Kind.IMPORTING and row.failed:
+            self.action_import()
         elif row.kind is Kind.IMPORTING:
             say(self, f"{row.label} is being imported; c stops that.")
         else:
@@ -257,8 +259,12 @@ class ModelsPane(LocalModels):
             self._stop_import(row.name)
 
     def _stop_import(self, name: str) -> None:
-        """The row may be older than the import's end."""
-        if (job := self.state.imports.get(name)) is not None:
+        """Or put one aside that failed. The row may be older than the import's end."""
+        job = self.state.imports.get(name)
+        if job is not None and job.fault:
+            del self.state.imports[name]
+            self.show()
+        elif job is not None:
             job.stop()
 
     def action_sort(self) -> None:

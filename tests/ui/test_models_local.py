@@ -270,6 +270,31 @@ async def test_an_import_shows_how_far_it_is_and_can_be_stopped(
     assert store.scan() == ([], [])
 
 
+async def test_an_import_that_fails_behind_its_box_says_why_until_it_is_tried_again(
+    gate: threading.Event, app: WorkbenchApp, store: ModelStore, tmp_path: Path
+) -> None:
+    bundle = make_bundle(tmp_path / "some-bundle")
+    last = max(bundle.iterdir())
+    text = last.read_bytes()
+    async with app.run_test(size=NARROW) as pilot:
+        await fill(pilot, app, str(bundle), "mine")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: app.screen is app.main)
+        await until(pilot, lambda: "mine" in table(app).keys and "%" in state(app, "mine"))
+        last.unlink()
+        gate.set()
+        await until(pilot, lambda: state(app, "mine") == "✗ not imported")
+        await on(pilot, app, "mine")
+        assert last.name in details(app)
+        assert "Press o to try again, c to put it aside." in " ".join(details(app).split())
+        last.write_bytes(text)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ImportScreen))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: state(app, "mine") == "✓ installed")
+    assert [model.name for model in store.scan()[0]] == ["mine"]
+
+
 async def test_another_folder_of_the_same_name_is_told_apart(
     gate: threading.Event, app: WorkbenchApp, tmp_path: Path
 ) -> None:
