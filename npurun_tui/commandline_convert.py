@@ -83,6 +83,12 @@ def _add_export(actions: argparse._SubParsersAction[P]) -> None:
         metavar="PYTHON",
         help="an x86-64 Python 3.10 to 3.13 that has qai_hub_models (default: one on PATH)",
     )
+    export.add_argument(
+        "--device",
+        default="",
+        metavar="NAME",
+        help="AI Hub's name of the machine to compile for (default: Snapdragon X Elite CRD)",
+    )
     _add_values(export)
     export.add_argument(
         "--skip-compile", action="store_true", help="install what an earlier export left in DIR"
@@ -123,7 +129,7 @@ def _inspect(options: argparse.Namespace, paths: Paths, settings: Settings) -> i
 
 def _export(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
     from npurun_tui.commands.convert_export import Request, export
-    from npurun_tui.commands.convert_recipes import write_recipes
+    from npurun_tui.commands.convert_recipes import DEVICE, write_recipes
 
     del settings
     if options.slug in {"list", "?"}:
@@ -135,5 +141,6 @@ def _export(options: argparse.Namespace, paths: Paths, settings: Settings) -> in
         options.quant,
         options.qnn_sdk,
         options.skip_compile,
+        options.device or DEVICE,
     )
     return export(paths, request, json=options.json)

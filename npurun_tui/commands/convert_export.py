@@ -51,6 +51,7 @@ class Request:
     quant: str = ""
     qnn_sdk: str = ""
     skip_compile: bool = False
+    device: str = convert_recipes.DEVICE
 
 
 def export(paths: Paths, request: Request, *, json: bool) -> int:
@@ -94,7 +95,7 @@ def _export(
         began = time.time()
         _compile(
             exporter(recipe, found),
-            arguments(known, _new(out / recipe.slug), request.quant),
+            arguments(known, request.device, _new(out / recipe.slug), request.quant),
             out,
             found,
             token,

@@ -17,7 +17,8 @@ from npurun_tui.commands.convert_python import Interpreter
 from npurun_tui.commands.tables import write_json, write_line, write_table
 
 DEVICE: Final = "Snapdragon X Elite CRD"
-"""AI Hub's name for the machine that bundles for the X Elite and X Plus are compiled for."""
+"""AI Hub's name for the machine that bundles for the X Elite and X Plus are compiled for; that of the X2 Elite is
+`Snapdragon X2 Elite CRD`. What is compiled for one does not run on the other."""
 
 _COMMAND: Final = "from qai_hub_models_cli.cli import main; main()"
 _OPTION: Final = re.compile(r"--[a-z][a-z-]*[a-z]")
@@ -115,12 +116,12 @@ def options(help_text: str) -> frozenset[str]:
     return frozenset(_OPTION.findall(help_text))
 
 
-def arguments(known: frozenset[str], out: Path, quant: str) -> list[str]:
-    """The options of an export whose release knows `known`. `out` must not exist: the package would put what it makes
-    beside a folder that does."""
+def arguments(known: frozenset[str], device: str, out: Path, quant: str) -> list[str]:
+    """The options of an export for `device` whose release knows `known`. `out` must not exist: the package would put
+    what it makes beside a folder that does."""
     switches = ("--skip-profiling", "--skip-inferencing")
     return [
-        *("--device", DEVICE),
+        *("--device", device),
         *("--target-runtime", "genie"),
         # a second run need not send some 30 GB again
         *(("--model-cache-mode", "enable") if "--model-cache-mode" in known else ()),

@@ -418,10 +418,10 @@ def test_an_export_by_the_command_of_the_newest_releases(
 ) -> None:
     """Only the options that it has are given; a folder that is there would send the bundle elsewhere."""
     (newer_hub / RECIPE).mkdir(parents=True)
-    assert main(export(newer_hub)) == 0
+    assert main(export(newer_hub, "--device", "Snapdragon X2 Elite CRD")) == 0
     assert arguments(capfd.readouterr().err) == [
         *("export", MODULE),
-        *("--device", "Snapdragon X Elite CRD"),
+        *("--device", "Snapdragon X2 Elite CRD"),
         *("--target-runtime", "genie"),
         "--skip-profiling",
         *("--output-dir", str(newer_hub / f"{RECIPE}-2")),

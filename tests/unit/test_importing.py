@@ -541,6 +541,31 @@ def test_a_file_that_changes_while_it_is_hashed(store: ModelStore, source: Path,
     assert weights.exists()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("what", ["longer", "a pipe", "a link"])
+def test_a_file_that_is_another_one_when_its_turn_comes(
+    store: ModelStore, source: Path, what: str
+) -> None:
+    tokenizer = source / "tokenizer.json"
+
+    def progress(_done: int, _total: int) -> None:
+        if tokenizer.is_symlink() or not tokenizer.is_file() or tokenizer.stat().st_size > 2000:
+            return
+        data = tokenizer.read_bytes()
+        tokenizer.unlink()
+        if what == "a pipe":
+            os.mkfifo(tokenizer)
+        elif what == "a link":
+            (source.parent / "elsewhere").write_bytes(data)
+            tokenizer.symlink_to(source.parent / "elsewhere")
+        else:
+            tokenizer.write_bytes(data.ljust(3000))
+
+    with pytest.raises(ModelFileDamaged, match=r"^tokenizer\.json (changed|of the source)"):
+        import_model(source, store, quant="w4a16", progress=progress)
+    assert nothing_left(store)
+
+
 def test_a_source_that_cannot_be_read_is_named_and_not_the_models_folder(
     store: ModelStore, source: Path
 ) -> None:
