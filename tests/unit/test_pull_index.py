@@ -48,6 +48,14 @@ def test_the_environment_names_the_main_index_and_further_ones() -> None:
     assert urls(config) == ["https://a.test/simple", "https://b.test/s", "https://c.test/s"]
 
 
+@pytest.mark.parametrize(("value", "off"), [("1", True), ("True", True), ("0", False), ("", False)])
+def test_an_index_that_is_turned_off_is_not_asked(tmp_path: Path, value: str, off: bool) -> None:
+    named = {"PIP_INDEX_URL": "https://a.test/s", "PIP_EXTRA_INDEX_URL": "https://b.test/s"}
+    assert (urls(resolve(PIP_NO_INDEX=value, **named)) == []) is off
+    file = pip_file(tmp_path, f"[global]\nno-index = {value}\n")
+    assert (urls(resolve(**named, **file)) == []) is off
+
+
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [

@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from npurun_tui.models.pull.config_files import pip_settings, uv_settings
 
 _NAMED: Final = re.compile(r"[A-Za-z0-9_.-]+=(?=[a-z]+:)")
+_YES: Final = {"y", "yes", "t", "true", "on", "1"}
+"""What pip takes for a yes."""
 _BUNDLE_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -46,7 +48,8 @@ def configured(environ: Mapping[str, str] = os.environ) -> IndexConfig:
     main = next(filter(None, _main_candidates(environ, pip, uv)), None) or _default()
     extra = [url for text in _extra_candidates(environ, pip, uv) for url in text.split()]
     found: dict[str, Index] = {}
-    for address in (main, *extra):
+    off = (environ.get("PIP_NO_INDEX") or pip.get("no-index", "")).strip().lower() in _YES
+    for address in () if off else (main, *extra):  # whoever turned it off means every program
         index = _index(address)
         if index is not None:
             found.setdefault(index.url, index)
