@@ -9,6 +9,7 @@ import shutil
 import stat
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,14 @@ from npurun_tui.models.pull.unpack import unpack
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import Index, serve
 from tests.support.pulling import QUICK, only_index, pull_all
-from tests.support.tiny_bundle import NAME, TinyBundle, build_tiny_bundle, zipped
+from tests.support.tiny_bundle import (
+    FOLDER,
+    NAME,
+    TinyBundle,
+    build_tiny_bundle,
+    bundle_files,
+    zipped,
+)
 from tests.support.tiny_model import TinyModel, build_tiny_model
 
 BLOCKS = replace(QUICK, block=1 << 15)
@@ -347,6 +355,31 @@ async def test_a_part_that_has_to_go_makes_room_for_the_new_file(
     monkeypatch.setattr("shutil.disk_usage", usage)
     await pull_entry(entry, store)
     assert store.get(NAME)
+
+
+async def test_what_an_archive_grows_to_is_asked_for_before_any_of_it_is_written(
+    archives: Index, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalog only guessed, and the archive shrinks far more than such files do."""
+    from types import SimpleNamespace
+
+    files = {**bundle_files(), f"{FOLDER}/zeros.bin": bytes(8 << 20)}
+    bundle = build_tiny_bundle(files=files, archive=zipped(files, zipfile.ZIP_DEFLATED))
+    archives.data = bundle.archive
+    entry = replace(at(archives, bundle), download_size=1000, installed_size=1000)
+    unpacked = list[object]()
+
+    def unpack_none(*rest: object) -> None:
+        unpacked.append(rest)
+        raise ModelError("It was unpacked.")
+
+    monkeypatch.setattr("npurun_tui.models.pull.ahead.unpack", unpack_none)
+    monkeypatch.setattr("npurun_tui.models.pull.making.unpack", unpack_none)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4 << 20))
+    with pytest.raises(DiskFull, match="needs 9"):
+        await pull_entry(entry, store)
+    assert unpacked == []
+    assert store.partials() == {NAME: len(bundle.archive)}
 
 
 # --- resources ---------------------------------------------------------------------------------
