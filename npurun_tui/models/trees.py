@@ -7,8 +7,11 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
+
+from npurun_tui.files import patiently
 
 _MAX_DEPTH: Final = 32
 
@@ -53,7 +56,8 @@ def remove_tree(folder: Path) -> None:
 
 
 def _retry_writable(call: Callable[..., object], path: str, error: BaseException) -> None:
-    """A read-only file on Windows, or a read-only folder elsewhere, is made writable and tried once more."""
+    """A read-only file on Windows, or a read-only folder elsewhere, is made writable and tried once more; a file that
+    somebody reads on Windows, for a while."""
     if isinstance(error, FileNotFoundError):
         return
     if not isinstance(error, PermissionError) or call is os.open or Path(path).is_symlink():
@@ -62,6 +66,6 @@ def _retry_writable(call: Callable[..., object], path: str, error: BaseException
     parent.chmod(parent.stat().st_mode | stat.S_IRWXU)
     Path(path).chmod(Path(path).stat().st_mode | stat.S_IRWXU)
     if call in {os.unlink, os.rmdir}:
-        call(path)
+        patiently(partial(call, path))
     else:
         remove_tree(Path(path))

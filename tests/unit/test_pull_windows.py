@@ -15,6 +15,7 @@ import pytest
 from npurun_tui import files
 from npurun_tui.models.pull import pull
 from npurun_tui.models.store import ModelStore
+from npurun_tui.models.trees import remove_tree
 from tests.support.index_server import Handler, Index, pause_after, serve
 from tests.support.pulling import QUICK, assert_installed, only_index, pull_all
 from tests.support.tiny_bundle import FOLDER, NAME, build_tiny_bundle, bundle_files
@@ -171,3 +172,23 @@ async def test_what_cannot_be_cleared_up_is_no_failure(
     await pull_all(tiny, store)  # it is here already, and what was left goes
     assert store.partials() == {}
     assert not store.layout.partial(tiny.entry.name).exists()
+
+
+@pytest.mark.usefixtures("windows")
+def test_a_folder_goes_when_the_scanner_has_left_its_file(tmp_path: Path) -> None:
+    folder = tmp_path / "unpacked"
+    folder.mkdir()
+    (folder / "weights.bin").write_bytes(b"x")
+    reading = threading.Event()
+
+    def scan() -> None:
+        with (folder / "weights.bin").open("rb"):
+            reading.set()
+            time.sleep(0.2)
+
+    scanner = threading.Thread(target=scan, daemon=True)
+    scanner.start()
+    assert reading.wait(5)
+    remove_tree(folder)
+    scanner.join()
+    assert not folder.exists()
