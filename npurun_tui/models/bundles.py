@@ -61,22 +61,34 @@ def find_bundle(folder: Path, called: str) -> Path:
         ModelFileDamaged: there is none, or more than one.
         OSError: `folder` cannot be read.
     """
-    found = [folder] if (folder / CONFIG).is_file() else []
-    level = [folder]
+    found = [folder] if _has_config(folder) else []
+    level = _folders(folder) if not found else []
     for _ in range(_DEEPEST):
         if found:
             break
-        level = [Path(entry) for above in level for entry in _folders(above)]
-        found = [entry for entry in level if (entry / CONFIG).is_file()]
+        found = [entry for entry in level if _has_config(entry)]
+        level = [below for entry in level for below in _readable_folders(entry)]
     if len(found) != 1:
         many = f"{len(found)} folders with" if found else "no folder with"
         raise ModelFileDamaged(f"{called} holds {many} a {CONFIG}, so it is no Genie bundle.")
     return found[0]
 
 
-def _folders(folder: Path) -> list[str]:
+def _has_config(folder: Path) -> bool:
+    return os.path.isfile(folder / CONFIG)  # noqa: PTH113 - pathlib's raises where it may not look
+
+
+def _folders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
-        return sorted(each.path for each in entries if each.is_dir(follow_symlinks=False))
+        return sorted(folder / each.name for each in entries if each.is_dir(follow_symlinks=False))
+
+
+def _readable_folders(folder: Path) -> list[Path]:
+    """Somebody's folder may have others' in it."""
+    try:
+        return _folders(folder)
+    except PermissionError:
+        return []
 
 
 def read_facts(root: Path, check: Callable[[], None] = lambda: None) -> BundleFacts:

@@ -481,6 +481,31 @@ def test_a_huge_config_is_refused(tmp_path: Path) -> None:
         describe(root)
 
 
+def test_a_bundle_is_found_beside_folders_that_may_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_bundle(tmp_path / "bundle" / "phi_x")
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(folder: Path) -> Any:
+        if folder.name == "locked":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert examine(tmp_path).root == tmp_path / "bundle" / "phi_x"
+    with pytest.raises(ModelFileDamaged, match="locked cannot be read: Permission denied"):
+        examine(tmp_path / "locked")
+    monkeypatch.undo()
+    make_bundle(tmp_path / "bundle" / "phi_y")
+    with pytest.raises(ModelFileDamaged, match="holds 2 folders"):
+        examine(tmp_path)
+    make_bundle(tmp_path / "too" / "deep" / "for" / "that")
+    with pytest.raises(ModelFileDamaged, match="no folder with"):
+        examine(tmp_path / "too")
+
+
 def test_what_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelFileDamaged, match="There is no file"):
         describe(tmp_path / "nothing")
