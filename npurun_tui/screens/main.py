@@ -36,7 +36,8 @@ class MainScreen(Screen[None]):
 
     HELP = """\
     Digits open tabs; **Alt** and a digit does so while you type, too. **Tab** moves between the parts of a tab,
-    **Ctrl+P** finds every command by name, **Ctrl+Q** quits. Drag with the mouse to select, **Ctrl+C** copies it.
+    **Ctrl+P** finds the commands of this tab by name, **Ctrl+Q** quits. Drag with the mouse to select, **Ctrl+C**
+    copies it.
     """
 
     BINDINGS = [  # noqa: RUF012 - Textual's way
