@@ -127,7 +127,7 @@ class ModelDirectory:
         digest = await asyncio.to_thread(layer_digest, entry, self._store.root)
 
         async def follow(emit: Emit[Event]) -> None:
-            await self._followers.follow(entry, PullWords(digest), emit)
+            await self._followers.follow(entry, PullWords(digest, entry.source.size), emit)
 
         try:
             async with aclosing(self._bridge.stream(follow)) as batches:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import ollama
@@ -13,8 +15,8 @@ from npurun_tui.models.store import ModelStore
 from npurun_tui.server.faults import Busy
 from tests.server.ollama_site import TOOLS_TEMPLATE, Site, add_model, site
 from tests.server.scripted import CALLING, HELLO, THINKING
-from tests.support.index_server import Index, serve
-from tests.support.pulling import assert_installed, only_index
+from tests.support.index_server import Index, pause_after, serve
+from tests.support.pulling import SOME, assert_installed, only_index
 from tests.support.tiny_model import NAME, TinyModel, build_tiny_model
 
 USER = [{"role": "user", "content": "Hi"}]
@@ -160,13 +162,56 @@ def index(model: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         yield server
 
 
+def _follow_bars(parts: list[ollama.ProgressResponse]) -> None:
+    """What the client's own example does with them: a bar for each layer, made at its first total."""
+    bars: dict[str, tuple[int, int]] = {}
+    for part in parts:
+        if part.digest and part.total:
+            bars.setdefault(part.digest, (0, part.total))
+        if part.completed:
+            before, total = bars[part.digest or ""]
+            assert before <= part.completed <= total
+            bars[part.digest or ""] = part.completed, total
+    assert bars
+    assert all(done == total for done, total in bars.values())
+
+
+async def test_two_clients_pull_one_model_and_one_of_them_leaves(
+    root: Path, index: Index, model: TinyModel
+) -> None:
+    gate = threading.Event()
+    index.faults.append(pause_after(SOME, gate))
+    async with (
+        site(root, HELLO, catalog=[model.entry]) as here,
+        ollama.AsyncClient(host=here.url) as stays,
+        ollama.AsyncClient(host=here.url) as leaves,
+    ):
+
+        async def pull() -> list[ollama.ProgressResponse]:
+            return [part async for part in await stays.pull(f"{NAME}:latest", stream=True)]
+
+        whole = asyncio.create_task(pull())
+        async with asyncio.timeout(10):
+            async with aclosing(await leaves.pull(NAME, stream=True)) as lines:
+                async for part in lines:
+                    if (part.completed or 0) >= SOME:
+                        break
+        gate.set()
+        parts = await whole
+        assert parts[-1].status == "success"
+        _follow_bars(parts)
+        assert_installed(model, here.store)
+        assert index.sent == len(index.data), "it was fetched once for both"
+
+
 async def test_pulls(root: Path, index: Index, model: TinyModel) -> None:
     async with (
         site(root, HELLO, catalog=[model.entry]) as here,
         ollama.AsyncClient(host=here.url) as client,
     ):
-        said = [part.status async for part in await client.pull(NAME, stream=True)]
-        assert (said[0], said[-1]) == ("pulling manifest", "success")
+        parts = [part async for part in await client.pull(NAME, stream=True)]
+        assert (parts[0].status, parts[-1].status) == ("pulling manifest", "success")
+        _follow_bars(parts)
         assert_installed(model, here.store)
         assert (await client.pull(NAME, insecure=True)).status == "success"
         with pytest.raises(ollama.ResponseError, match="pull model manifest"):

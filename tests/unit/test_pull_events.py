@@ -95,9 +95,9 @@ async def test_a_failure_is_raised(index: Index, bundle: TinyBundle, tmp_path: P
 DIGEST = f"sha256:{'a' * 64}"
 
 
-def said(*steps: PullProgress) -> list[tuple[str, int | None, int | None]]:
+def said(*steps: PullProgress, size: int = 0) -> list[tuple[str, int | None, int | None]]:
     """Status, total and completed of each line that `steps` make, to the good end."""
-    words = PullWords(DIGEST)
+    words = PullWords(DIGEST, size)
     lines = [event for step in steps for event in words.take(step)] + list(words.closing())
     assert [line["status"] for line in lines[-3:]] == [*PullWords._CLOSING, "success"]
     assert all(("digest" in line) is line["status"].startswith("pulling ") for line in lines)
@@ -137,6 +137,17 @@ def test_nothing_is_completed_of_an_unknown_total() -> None:
 
 
 def test_what_is_checked_before_a_download_goes_on_is_no_layer() -> None:
-    assert said(PullProgress(Phase.VERIFYING, 10, 20)) == []
     resumed = said(PullProgress(Phase.VERIFYING, 10, 20), down(20))
     assert [line[1:] for line in resumed] == [(100, 20), (100, 100)]
+
+
+@pytest.mark.parametrize("steps", [(), (PullProgress(Phase.RESOLVING), PullProgress(Phase.DONE))])
+def test_a_layer_that_nobody_saw_come_is_told_as_whole(steps: tuple[PullProgress, ...]) -> None:
+    """As Ollama does of what is here already; a quick download is over before anybody looks."""
+    assert [line[1:] for line in said(*steps, size=100)] == [(100, 100)]
+    assert [line[1:] for line in said(*steps)] == [(None, None)]
+
+
+def test_a_size_that_is_known_beforehand_is_told_from_the_start() -> None:
+    moved = [line[1:] for line in said(down(0, None), down(40), size=100)]
+    assert moved == [(100, None), (100, 40), (100, 100)]

@@ -36,16 +36,18 @@ class PullWords:
     """What has been said already: each status comes once, in Ollama's order, and the layer's bar moves between.
 
     The bar never goes back, though a pull may have to begin anew: it waits there until as much has come again. It is
-    full before what follows is said. Sizes are bytes.
+    full before what follows is said, also of a model that is here already or came too quickly to be seen. Sizes are
+    bytes.
     """
 
     _CLOSING = ("verifying sha256 digest", "writing manifest")
 
-    def __init__(self, digest: str) -> None:
+    def __init__(self, digest: str, size: int = 0) -> None:
+        """`size` is the layer's, where it is known beforehand."""
         self._digest = digest
         self._closing = list(self._CLOSING)
-        self._downloading = False
-        self._total = 0
+        self._downloading = self._full = False
+        self._total = size
         """Of the layer, as was said last; 0 where nobody knows it."""
         self._done = 0
 
@@ -53,7 +55,7 @@ class PullWords:
         """The events that `progress` makes."""
         if progress.phase is Phase.DOWNLOADING:
             self._downloading = True
-            yield self._layer(progress.done, progress.total or 0)
+            yield self._layer(progress.done, progress.total or self._total)
         elif progress.phase is Phase.VERIFYING and self._downloading:
             yield from self._up_to("verifying sha256 digest", progress.total or 0)
         elif progress.phase is Phase.UNPACKING:
@@ -67,8 +69,9 @@ class PullWords:
 
     def _up_to(self, status: str, total: int = 0) -> Iterator[Event]:
         total = total or self._total
-        if self._downloading and self._done < total:
+        if not self._full and (self._done < total or not self._downloading):
             yield self._layer(total, total)
+        self._full = True
         while status in self._closing:
             yield {"status": self._closing.pop(0)}
 
