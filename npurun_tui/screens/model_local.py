@@ -79,6 +79,7 @@ class LocalJob:
         except asyncio.CancelledError:
             self.stop()
             await asyncio.wait({thread})
+            thread.exception()  # looked at, or asyncio prints its traceback when the program has gone
             raise
         finally:
             self.running = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -314,7 +315,11 @@ async def test_another_folder_of_the_same_name_is_told_apart(
 
 
 async def test_quitting_ends_an_import_and_leaves_nothing(
-    gate: threading.Event, app: WorkbenchApp, store: ModelStore, tmp_path: Path
+    gate: threading.Event,
+    app: WorkbenchApp,
+    store: ModelStore,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     bundle = make_bundle(tmp_path / "some-bundle")
     async with app.run_test(size=NARROW) as pilot:
@@ -327,6 +332,8 @@ async def test_quitting_ends_an_import_and_leaves_nothing(
         await pilot.press("y")
         await until(pilot, lambda: not app.is_running)
     assert store.scan()[1] == []
+    gc.collect()
+    assert "never retrieved" not in caplog.text, "a traceback on the terminal that was given back"
 
 
 # --- completing a path -------------------------------------------------------------------------
