@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from npurun_tui.commands.asking import agreed
 from npurun_tui.commands.tables import write_json, write_line
 from npurun_tui.errors import UsageError
 from npurun_tui.models.remote.faults import SourceInvalid
@@ -92,9 +93,7 @@ def _name_of(url: str) -> str:
 
 
 def _confirmed() -> bool:
-    sys.stderr.write("Compare them with what its maintainer says. Trust them? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return agreed("Compare them with what its maintainer says. Trust them?")
 
 
 def _unwritten(error: OSError) -> SourceInvalid:

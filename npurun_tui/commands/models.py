@@ -6,6 +6,7 @@ import sys
 from typing import Final
 
 from npurun_tui import units
+from npurun_tui.commands.asking import agreed
 from npurun_tui.commands.listing import puller_of, who
 from npurun_tui.commands.model_documents import (
     entry_document,
@@ -215,6 +216,4 @@ def _removable_size(store: ModelStore, name: str) -> int | None:
 def _confirmed(name: str, size: int) -> bool:
     if not sys.stdin.isatty():
         raise UsageError("rm asks before it deletes, and there is no terminal.", mend="Add --yes.")
-    sys.stderr.write(f"Remove {one_line(name, 100)} and free {units.size(size)}? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return agreed(f"Remove {one_line(name, 100)} and free {units.size(size)}?")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from npurun_tui import units
+from npurun_tui.commands.asking import agreed
 from npurun_tui.commands.tables import write_json, write_line
 from npurun_tui.errors import ModelBusy, UsageError
 from npurun_tui.models.prune import Leftover, leftovers, remove_leftover
@@ -68,6 +69,4 @@ def _confirmed() -> bool:
         raise UsageError(
             "prune asks before it deletes, and there is no terminal.", mend="Add --yes."
         )
-    sys.stderr.write("Remove this? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return agreed("Remove this?")

@@ -7,6 +7,7 @@ import sys
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from npurun_tui.commands.asking import agreed
 from npurun_tui.commands.interrupting import INTERRUPTED_STATUS, Interrupts
 from npurun_tui.commands.pull_reports import JsonReport, PlainReport, Report, TerminalReport
 from npurun_tui.commands.speaking import say
@@ -66,9 +67,7 @@ def _wanted(
     say(f"{entry.name} ({size}) cannot run on this machine: {fits.words}")
     if request.yes or as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
-    sys.stderr.write("Pull it all the same? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return agreed("Pull it all the same?")
 
 
 def pull_entry(entry: CatalogEntry, store: ModelStore, report: Report, request: PullRequest) -> int:

@@ -509,7 +509,9 @@ def test_rm_asks_and_says_how_much_is_freed(
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     assert commands.rm(paths, NAME, yes=False, json=False) == (0 if removed else 1)
     out, error = capsys.readouterr()
-    assert "Remove tiny-test and free 305 kB? [y/N]" in error
+    assert "Remove tiny-test and free 305 kB? [y/N] " in error
+    # The end of the input (Ctrl+D) leaves the cursor behind the question.
+    assert removed or error.endswith(f"[y/N] {'' if answer else chr(10)}Nothing was removed.\n")
     assert ("Removed tiny-test; 305 kB are free again." in out) is removed
     assert bool(installed.scan()[0]) is not removed
 
