@@ -69,6 +69,17 @@ async def test_a_server_that_never_recovers_is_given_up(
     assert len(index.downloads) == QUICK.attempts
 
 
+async def test_what_had_begun_to_come_is_waited_for_longer(
+    index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    """A lid that was shut, another network: where something has come, it may well come again."""
+    index.faults.append(close_after(300_000))
+    index.always = status(503)
+    await fail(tiny, store, PullFailed)
+    assert len(index.downloads) == QUICK.later_attempts > QUICK.attempts
+    assert part_size(store, tiny) == 300_000
+
+
 async def test_a_server_that_sends_nothing_of_what_it_announces_is_not_asked_for_ever(
     index: Index, tiny: TinyModel, store: ModelStore
 ) -> None:

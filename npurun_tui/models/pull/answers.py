@@ -12,7 +12,7 @@ from npurun_tui.errors import HashMismatch, PullFailed
 from npurun_tui.models.pull.client import shown
 from npurun_tui.models.pull.part import Origin
 
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII)
 _NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)
 _STRONG: Final = re.compile(r'"[!#-~\x80-\xff]*"')
 _LONGEST: Final = 500
