@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from npurun_tui.engine.cpu import gguf
 from npurun_tui.engine.cpu.gguf import GgufInfo, header_digest, read_gguf
 from npurun_tui.engine.cpu.gguf_header import FIRST_READ, HeaderReader
 from npurun_tui.errors import ModelFileDamaged
@@ -228,6 +229,23 @@ def test_an_array_longer_than_the_file_is_refused_at_once(tmp_path: Path, kind: 
             read_gguf(path)
 
     steps(refuse, most=10_000)  # to step over the 10,000 bytes alone would take more
+
+
+def test_a_vocabulary_larger_than_any_model_s_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten million empty texts and their kinds would cost half a minute."""
+    pairs: dict[str, Value] = {
+        "tokenizer.ggml.tokens": ["a", "b", "c"],
+        "tokenizer.ggml.token_type": [3, 3, 3, 3, 3],  # more than there are tokens
+    }
+    monkeypatch.setattr(gguf, "MAX_TOKENS", 3)
+    info = read(tmp_path, build(pairs), vocabulary=True)
+    assert dict(info.control_tokens) == {"a": 0, "b": 1, "c": 2}
+    monkeypatch.setattr(gguf, "MAX_TOKENS", 2)
+    monkeypatch.setattr(HeaderReader, "numbers", None)  # it is not asked for
+    with pytest.raises(ModelFileDamaged, match="larger than any"):
+        read(tmp_path, build(pairs), vocabulary=True)
 
 
 def test_arrays_nested_without_end_are_refused(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from npurun_tui.text import one_line
 MAX_KEY: Final = 1 << 16
 MAX_TEXT: Final = 8 << 20  # one metadata text; the longest known chat templates have some 20 kB
 MAX_DIMENSIONS: Final = 4
+MAX_TOKENS: Final = 1 << 21  # the largest known vocabularies have some 300,000
 MAX_CONTROL_TOKENS: Final = 1 << 14  # real models: up to some thousands (reserved ones)
 
 
@@ -250,10 +251,12 @@ def _vocabulary(
     tokens, kinds = pairs.get("tokenizer.ggml.tokens"), pairs.get("tokenizer.ggml.token_type")
     if not isinstance(tokens, ArrayPlace) or tokens.kind != STRING:
         return {}, {}
+    if tokens.count > MAX_TOKENS:
+        raise reader.damaged("its vocabulary is larger than any model's")
     control: set[int] = set()
     if isinstance(kinds, ArrayPlace) and kinds.kind in (4, 5):
         wanted = (CONTROL_TOKEN, UNKNOWN_TOKEN)
-        for token, kind in enumerate(reader.numbers(kinds)[: tokens.count]):
+        for token, kind in enumerate(reader.numbers(kinds, tokens.count)):
             if kind in wanted:
                 control.add(token)
     if len(control) > MAX_CONTROL_TOKENS:

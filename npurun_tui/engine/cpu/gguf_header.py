@@ -161,6 +161,7 @@ class HeaderReader:
             found[target] = data[position + 8 : position + 8 + length]
         return found
 
-    def numbers(self, place: ArrayPlace) -> tuple[Any, ...]:
-        """The values of an array of numbers that was stepped over."""
-        return struct.unpack_from(f"<{place.count}{SCALARS[place.kind]}", self.data, place.start)
+    def numbers(self, place: ArrayPlace, most: int) -> tuple[Any, ...]:
+        """The first values, at most `most`, of an array of numbers that was stepped over."""
+        count = min(place.count, most)
+        return struct.unpack_from(f"<{count}{SCALARS[place.kind]}", self.data, place.start)
