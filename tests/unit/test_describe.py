@@ -433,6 +433,43 @@ def test_a_hostile_config_is_one_sentence(tmp_path: Path, data: bytes) -> None:
         examine(root)
 
 
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("dialog",), []),
+        (("dialog", "context"), None),
+        (("dialog", "engine"), "text"),
+        (("dialog", "engine"), []),
+        (("dialog", "engine"), ["text"]),
+        (("dialog", "engine", "backend"), None),
+        (("dialog", "engine", "model"), "text"),
+        (("dialog", "engine", "model", "binary", "ctx-bins"), "model_part_1_of_2.bin"),
+        (("dialog", "engine", "model", "binary", "ctx-bins"), [1]),
+        (("dialog", "tokenizer"), []),
+    ],
+)
+def test_a_config_of_another_shape_is_one_sentence(
+    tmp_path: Path, keys: tuple[str, ...], value: object
+) -> None:
+    root = make_bundle(tmp_path / "b")
+    document = json.loads((root / "genie_config.json").read_text())
+    section = document
+    for key in keys[:-1]:
+        section = section[key]
+    section[keys[-1]] = value
+    (root / "genie_config.json").write_text(json.dumps(document))
+    with pytest.raises(ModelFileDamaged, match=r"^genie_config\.json "):
+        examine(root)
+
+
+def test_a_config_with_both_nodes_is_a_text_model_s(tmp_path: Path) -> None:
+    root = make_bundle(tmp_path / "b")
+    document = json.loads((root / "genie_config.json").read_text())
+    document["text-generator"] = document["dialog"]
+    (root / "genie_config.json").write_text(json.dumps(document))
+    assert examine(root).manifest.context == 4096
+
+
 def test_a_config_with_a_bom(tmp_path: Path) -> None:
     root = make_bundle(tmp_path / "b")
     config = root / "genie_config.json"
