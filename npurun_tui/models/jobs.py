@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from npurun_tui.errors import NpurunError, PullFailed
 from npurun_tui.models.catalog import CatalogEntry
@@ -23,6 +24,11 @@ from npurun_tui.models.speed import SpeedMeter
 from npurun_tui.models.store import ModelStore
 
 _log = logging.getLogger(__name__)
+
+STILL: Final = 5.0
+"""Seconds without a byte after which that is said, long before the pull gives the connection up."""
+_IN_FLIGHT: Final = 1_000_000
+"""Bytes that a few pulls of a few connections take at once, before the limiter has them wait."""
 
 
 class JobState(StrEnum):
@@ -46,9 +52,12 @@ class JobState(StrEnum):
 class PullJob:
     """One pull. Read it on the event loop; the manager tells listeners when it changes."""
 
-    def __init__(self, entry: CatalogEntry, *, force: bool) -> None:
+    def __init__(
+        self, entry: CatalogEntry, *, force: bool, limiter: RateLimiter | None = None
+    ) -> None:
         self.entry = entry
         self.force = force
+        self._limiter = limiter
         self.state = JobState.QUEUED
         self.progress: PullProgress | None = None
         self.error: NpurunError | None = None
@@ -82,6 +91,12 @@ class PullJob:
         if progress is None or progress.phase is not Phase.DOWNLOADING:
             return 0.0
         return self._meter.still if self.state is JobState.RUNNING else 0.0
+
+    @property
+    def silent(self) -> bool:
+        """The server has sent nothing for longer than a limit to the bandwidth would explain."""
+        rate = self._limiter.rate if self._limiter else 0
+        return self.still >= max(STILL, _IN_FLIGHT / rate if rate else 0)
 
     def advance(self, progress: PullProgress) -> None:
         """Take up what the pull says of itself."""
@@ -144,7 +159,7 @@ class PullManager:
                 self._again.add(entry.name)
                 job.entry, job.force = entry, force or job.force
             return job
-        job = self._jobs[entry.name] = PullJob(entry, force=force)
+        job = self._jobs[entry.name] = PullJob(entry, force=force, limiter=self.limiter)
         self._begin(job)
         return job
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 BAR_WIDTH: Final = 6
 DETAIL_BAR_WIDTH: Final = 10
 """With this one the amounts, the speed and the time left of a large pull are one line of a terminal of 80 columns."""
-STILL: Final = 5.0
-"""Seconds without a byte after which that is said, long before the pull gives the connection up."""
 
 WAITING: Final = "… waiting"
 """How the State column begins where nothing comes."""
@@ -52,7 +50,7 @@ def pull_cell(job: PullJob) -> str:
 
 def waits(job: PullJob) -> bool:
     """It runs, and nothing comes: the server is silent, or the pull waits to ask it again."""
-    return bool(job.progress and job.progress.note) or job.still >= STILL
+    return bool(job.progress and job.progress.note) or job.silent
 
 
 def progress_line(job: PullJob) -> str:
@@ -73,7 +71,7 @@ def progress_line(job: PullJob) -> str:
 def pull_pace(job: PullJob) -> str:
     """As `pace`; of one that waits, how long nothing has come."""
     if waits(job):
-        return f"silent for {_short_time(job.still)}" if job.still >= STILL else ""
+        return f"silent for {_short_time(job.still)}" if job.silent else ""
     return pace(job)
 
 

@@ -14,11 +14,11 @@ import pytest
 from textual.pilot import Pilot
 
 from npurun_tui.app import WorkbenchApp
-from npurun_tui.models import builtin, fit
+from npurun_tui.models import builtin, fit, jobs
 from npurun_tui.models.fit import MachineFacts
 from npurun_tui.models.manifest import Manifest
 from npurun_tui.models.store import ModelStore
-from npurun_tui.screens import model_local, model_view, model_words
+from npurun_tui.screens import model_local, model_view
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.widgets.key_bar import KeyBar
 from tests.support.index_server import Index, pause_after, serve
@@ -295,7 +295,7 @@ async def test_a_model_that_changes_while_it_is_hashed_is_not_called_damaged(
 async def test_a_server_that_falls_silent_is_said(
     gate: threading.Event, app: WorkbenchApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_words, "STILL", 0.2)
+    monkeypatch.setattr(jobs, "STILL", 0.2)
     async with app.run_test(size=NARROW) as pilot:
         await on(pilot, app)
         await pilot.press("p")

@@ -16,6 +16,7 @@ from npurun_tui.models.jobs import JobState, PullJob, PullManager
 from npurun_tui.models.layout import Layout
 from npurun_tui.models.pull import Phase, PullProgress
 from npurun_tui.models.pull.install import install
+from npurun_tui.models.pull.limiter import RateLimiter
 from npurun_tui.models.speed import SpeedMeter
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import Index, pause_after, status
@@ -289,6 +290,21 @@ def test_how_long_nothing_has_come() -> None:
     now = 9.0
     meter.add("verifying", 0)
     assert meter.still == 0.0
+
+
+def test_a_limit_to_the_bandwidth_is_not_taken_for_a_silent_server(tiny: TinyModel) -> None:
+    now, limiter = 0.0, RateLimiter()
+    job = PullJob(tiny.entry, force=False, limiter=limiter)
+    job.state = JobState.RUNNING
+    job._meter = SpeedMeter(lambda: now)
+    job.advance(PullProgress(Phase.DOWNLOADING, 1000, 10_000))
+    said = []
+    for passed, rate in ((6.0, 0), (6.0, 20_000), (51.0, 20_000)):
+        now, limiter.rate = passed, rate  # at that rate a block takes some seconds
+        said.append(job.silent)
+    job.advance(PullProgress(Phase.VERIFYING, 0, 10_000))
+    now = 200.0
+    assert [*said, job.silent] == [True, False, True, False]
 
 
 async def test_a_pull_that_has_ended_can_be_forgotten_and_one_that_runs_cannot(
