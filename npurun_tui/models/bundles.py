@@ -138,7 +138,7 @@ def set_flags(root: Path, graphs: Graphs) -> tuple[Flag, ...]:
         made += flags
         if any(flag.why == _STAGED for flag in flags):
             text = json.dumps(document, indent=2) + "\n"
-            write_atomic(root / name, text.encode())
+            write_atomic(root / name, text.encode(), private=False)
     return tuple(made)
 
 

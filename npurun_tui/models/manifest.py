@@ -152,7 +152,7 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write `npurun.json` into `folder`, atomically and durably. Raises OSError."""
         text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
-        write_atomic(folder / FILE_NAME, text.encode())
+        write_atomic(folder / FILE_NAME, text.encode(), private=False)
 
     def spec(self, folder: Path, *, context: int = 0, threads: int = 0) -> ModelSpec:
         """What the engine needs to load the model that lies in `folder`; `context` and `threads` 0 choose.

@@ -500,3 +500,22 @@ def test_recovering_twice_changes_nothing(store: ModelStore) -> None:
     recover(store.layout, NAME)
     recover(store.layout, NAME)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such modes there")
+async def test_a_models_folder_can_be_shared_as_far_as_the_umask_says(
+    archives: Index, bundle: TinyBundle, store: ModelStore
+) -> None:
+    """Weights that everybody may read are of no use beside a manifest that only their owner may."""
+    before = os.umask(0o022)
+    try:
+        await pull_entry(at(archives, bundle), store)
+    finally:
+        os.umask(before)
+    assert store.get(NAME).manifest.flags  # the config was written anew, too
+    modes = {
+        path.name: stat.S_IMODE(path.stat().st_mode)
+        for path in [*store.get(NAME).folder.rglob("*"), store.root / ".recorded.json"]
+        if path.is_file()
+    }
+    assert set(modes.values()) == {0o644}, modes

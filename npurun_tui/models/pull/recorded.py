@@ -76,7 +76,7 @@ def record(root: Path, address: str, what: Recorded) -> None:
         document = _load(root)
         document[address] = {"sha256": what.sha256, "size": what.size}
         text = json.dumps(document, indent=1, sort_keys=True)
-        write_atomic(root / FILE, text.encode())
+        write_atomic(root / FILE, text.encode(), private=False)
 
 
 def _load(root: Path) -> dict[str, Any]:
