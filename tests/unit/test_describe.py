@@ -11,7 +11,7 @@ import pytest
 
 from npurun_tui.engine.templates import JinjaTemplate, ManifestTemplate
 from npurun_tui.errors import ModelError, ModelFileDamaged, TemplateInvalid, UsageError
-from npurun_tui.models import describe_template
+from npurun_tui.models import bundles, describe_template
 from npurun_tui.models.describe import describe, examine
 from npurun_tui.models.describe_template import cut, cut_safely, from_tokens
 from npurun_tui.models.describe_values import kind_of
@@ -459,6 +459,25 @@ def test_a_config_of_another_shape_is_one_sentence(
     section[keys[-1]] = value
     (root / "genie_config.json").write_text(json.dumps(document))
     with pytest.raises(ModelFileDamaged, match=r"^genie_config\.json "):
+        examine(root)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("read_small", r"^genie_config\.json cannot be read: Input/output error\."),
+        ("read_graphs", r"^part\.bin, which genie_config\.json names, cannot be read: Input/"),
+    ],
+)
+def test_a_disk_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, words: str
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(5, "Input/output error", "/some/where/part.bin")
+
+    root = make_bundle(tmp_path / "b")
+    monkeypatch.setattr(bundles, function, fail)
+    with pytest.raises(ModelFileDamaged, match=words):
         examine(root)
 
 
