@@ -141,7 +141,14 @@ def test_what_is_checked_before_a_download_goes_on_is_no_layer() -> None:
     assert [line[1:] for line in resumed] == [(100, 20), (100, 100)]
 
 
-@pytest.mark.parametrize("steps", [(), (PullProgress(Phase.RESOLVING), PullProgress(Phase.DONE))])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (),
+        (PullProgress(Phase.RESOLVING), PullProgress(Phase.DONE)),
+        (PullProgress(Phase.UNPACKING, 1, 2),),
+    ],
+)
 def test_a_layer_that_nobody_saw_come_is_told_as_whole(steps: tuple[PullProgress, ...]) -> None:
     """As Ollama does of what is here already; a quick download is over before anybody looks."""
     assert [line[1:] for line in said(*steps, size=100)] == [(100, 100)]

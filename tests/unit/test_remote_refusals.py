@@ -229,8 +229,14 @@ def test_a_certificate_that_is_not_trusted(scene: Scene, elsewhere: Site) -> Non
 @pytest.fixture
 def trusted(tmp_path: Path, elsewhere: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """`elsewhere`, with a certificate that is known."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "certificate.pem"))
     return elsewhere
+
+
+def test_a_proxy_that_is_not_there(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_PROXY", "http://127.0.0.1:1")
+    scene.refuses(faults.CatalogOffline, "through the proxy 127.0.0.1:1")
+    assert scene.site.requests == []
 
 
 def test_https_is_not_left(scene: Scene, trusted: Site) -> None:
