@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -128,23 +128,24 @@ def _count(value: object, what: str) -> int:
     return value
 
 
-def set_flags(root: Path, graphs: Graphs) -> tuple[Flag, ...]:
-    """Add the flags that `graphs` call for to the configs in `root`; what their author set stays.
+def set_flags(root: Path, graphs: Graphs, before: Sequence[Flag] = ()) -> tuple[Flag, ...]:
+    """Add the flags that `graphs` call for to the configs in `root`; what their author set stays, and what an earlier
+    installation set, whose decisions are `before`, keeps its reason.
 
     Returns one entry for each decision, with its reason. Raises OSError.
     """
     made: list[Flag] = []
-    for name, document, flags in _decisions(root, graphs):
+    for name, document, flags, changed in _decisions(root, graphs, before):
         made += flags
-        if any(flag.why == _STAGED for flag in flags):
+        if changed:
             text = json.dumps(document, indent=2) + "\n"
             write_atomic(root / name, text.encode(), private=False)
     return tuple(made)
 
 
-def decide_flags(root: Path, graphs: Graphs) -> tuple[Flag, ...]:
+def decide_flags(root: Path, graphs: Graphs, before: Sequence[Flag] = ()) -> tuple[Flag, ...]:
     """What `set_flags` would decide; nothing is written."""
-    return tuple(flag for _, _, flags in _decisions(root, graphs) for flag in flags)
+    return tuple(flag for _, _, flags, _ in _decisions(root, graphs, before) for flag in flags)
 
 
 _STAGED: Final = "graphs are named prompt_ and token_"
@@ -152,8 +153,11 @@ _UNSTAGED: Final = "no graph is named prompt_ or token_"
 _NO_NAMES: Final = "the context binaries name no graphs"
 
 
-def _decisions(root: Path, graphs: Graphs) -> Iterator[tuple[str, dict[str, Any], list[Flag]]]:
-    """`(file, its document with the flags in it, the decisions)` of each config."""
+def _decisions(
+    root: Path, graphs: Graphs, before: Sequence[Flag]
+) -> Iterator[tuple[str, dict[str, Any], list[Flag], bool]]:
+    """`(file, its document with the flags in it, the decisions, whether the document changed)` of each config."""
+    known = {(flag.file, flag.key, flag.value): flag for flag in before}
     for name in _PATCHED:
         if not (root / name).is_file():
             continue
@@ -163,16 +167,18 @@ def _decisions(root: Path, graphs: Graphs) -> Iterator[tuple[str, dict[str, Any]
         except (ModelFileDamaged, *_MISFITS):
             continue  # the engine's own config was read before; another file's shape is its author's affair
         flags: list[Flag] = []
+        changed = False
         for section in sections:
             if SWITCHING in section:
-                flags.append(Flag(name, SWITCHING, section[SWITCHING] is True, "the author set it"))
+                flag = Flag(name, SWITCHING, section[SWITCHING] is True, "the author set it")
+                flags.append(known.get((name, SWITCHING, flag.value), flag))
             elif graphs.staged:
-                section[SWITCHING] = True
+                section[SWITCHING] = changed = True
                 flags.append(Flag(name, SWITCHING, True, _STAGED))
             else:
                 why = _UNSTAGED if graphs.widths else _NO_NAMES
                 flags.append(Flag(name, SWITCHING, None, why))
-        yield name, document, flags
+        yield name, document, flags, changed
 
 
 def load_config(file: Path) -> dict[str, Any]:

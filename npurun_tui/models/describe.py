@@ -217,7 +217,7 @@ def _bundle(path: Path, name: str, values: Values) -> Description:
         template=template,
         source=LOCAL,
         tiers=tiers,
-        flags=bundles.decide_flags(root, facts.graphs),
+        flags=bundles.decide_flags(root, facts.graphs, old.flags if old else ()),
     )
     special = _special(document["dialog"]["context"], vocabulary)
     if special:

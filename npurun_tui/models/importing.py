@@ -116,7 +116,8 @@ def adopt(
         prefix = found.root.resolve().relative_to(folder.resolve()).as_posix()
         prefix = "" if prefix == "." else f"{prefix}/"
         _complete(found, prefix, {}, ()).check(folder)  # before the config is touched
-        flags = set_flags(found.root, found.graphs) if found.is_bundle else ()
+        decided = found.manifest.flags
+        flags = set_flags(found.root, found.graphs, decided) if found.is_bundle else ()
         items = _items(found)  # after it: a patched config has another size
         work = Transfer(sum(item.size for item in items), progress, check)
         hashes = {prefix + item.name: work.hash(item) for item in items if item.name != FILE_NAME}
@@ -225,7 +226,7 @@ class _Import:
         if found.is_bundle:
             # Hidden files are not brought, and the config may have changed since: what it names must be here.
             check_paths(unpacked / BUNDLE, load_config(unpacked / BUNDLE / CONFIG))
-            flags = set_flags(unpacked / BUNDLE, found.graphs)
+            flags = set_flags(unpacked / BUNDLE, found.graphs, found.manifest.flags)
             for name in {prefix + flag.file for flag in flags if flag.value is True}:
                 hashes[name] = Transfer(0, _unwatched, _unstopped).hash(item_of(unpacked / name))
         _write(_complete(found, prefix, hashes, flags), unpacked)

@@ -691,7 +691,11 @@ def test_a_folder_becomes_a_model_where_it_lies(store: ModelStore, source: Path)
         adopt(folder, store, quant="w4a16")
     again = adopt(folder, store, quant="w4a16", force=True)
     assert again.manifest.sha256 == model.manifest.sha256
-    assert again.manifest.flags[0].why == "the author set it"
+    assert again.manifest.flags == model.manifest.flags  # we set it, and not the author
+    other = import_model(folder, store, name="other")
+    assert other.manifest.flags == model.manifest.flags
+    (folder / "npurun.json").unlink()
+    assert adopt(folder, store, quant="w4a16").manifest.flags[0].why == "the author set it"
     assert rust_faults(Manifest.read(folder).to_json()) == []
 
 
