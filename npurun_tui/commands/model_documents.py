@@ -62,13 +62,17 @@ def entry_document(entry: CatalogEntry, here: int, puller: str | None) -> dict[s
     }
 
 
+def fit_document(fits: Fit) -> dict[str, Any]:
+    """Whether it runs here: null where what is known speaks neither for nor against it."""
+    return {"runs_here": fits.runs if fits.sure else None, "runs_here_reason": fits.words}
+
+
 def needs_document(entry: CatalogEntry, fits: Fit) -> dict[str, Any]:
-    """What an entry needs, and whether it runs here: null where what is known speaks neither for nor against it."""
+    """What an entry needs, and whether it runs here."""
     return {
         "room": entry.room,
         "hexagons": list(entry.hexagons),
-        "runs_here": fits.runs if fits.sure else None,
-        "runs_here_reason": fits.words,
+        **fit_document(fits),
         "note": entry.note,
     }
 

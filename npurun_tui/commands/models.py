@@ -10,6 +10,7 @@ from npurun_tui.commands.asking import agreed
 from npurun_tui.commands.listing import puller_of, who
 from npurun_tui.commands.model_documents import (
     entry_document,
+    fit_document,
     model_document,
     needs_document,
 )
@@ -17,7 +18,8 @@ from npurun_tui.commands.tables import write_facts, write_json, write_line
 from npurun_tui.engine.spec import BACKEND_LABELS
 from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageError
 from npurun_tui.models.catalog import CatalogEntry, find
-from npurun_tui.models.fit import Fit, fit, machine_facts
+from npurun_tui.models.fit import Fit, fit, fit_of_installed, machine_facts
+from npurun_tui.models.manifest import NO_SDK
 from npurun_tui.models.remote.known import known_catalog
 from npurun_tui.models.store import InstalledModel, ModelStore
 from npurun_tui.models.verify import Verdict, covers_main, verify
@@ -51,10 +53,11 @@ def show(paths: Paths, name: str, *, json: bool, verify: bool) -> int:
             raise
         return _show_entry(paths, store, name, json=json)
     verdicts = _verify(model, quiet=json) if verify else None
+    fits = _fit_of(paths, model)
     if json:
-        write_json(model_document(model, verdicts))
+        write_json(model_document(model, verdicts) | fit_document(fits))
     else:
-        write_facts(_facts(model, verdicts))
+        write_facts(_facts(model, fits, verdicts))
     faults = [path for path, verdict in (verdicts or {}).items() if verdict is not Verdict.SAME]
     if faults:
         raise HashMismatch(
@@ -68,6 +71,15 @@ def show(paths: Paths, name: str, *, json: bool, verify: bool) -> int:
             mend=whole_again(paths, model.name),
         )
     return 0
+
+
+def _fit_of(paths: Paths, model: InstalledModel) -> Fit:
+    """The catalog knows for which Hexagon its models were compiled; a manifest does not say that."""
+    machine = machine_facts()
+    for entry in known_catalog(paths):
+        if entry.name == model.name:
+            return fit(entry, machine)
+    return fit_of_installed(model, machine)
 
 
 def whole_again(paths: Paths, name: str) -> str:
@@ -138,7 +150,9 @@ def _expected(entry: CatalogEntry) -> str:
     return "no sha256 published: the first pull records it, and later ones compare"
 
 
-def _facts(model: InstalledModel, verdicts: dict[str, Verdict] | None) -> list[tuple[str, str]]:
+def _facts(
+    model: InstalledModel, fits: Fit, verdicts: dict[str, Verdict] | None
+) -> list[tuple[str, str]]:
     manifest = model.manifest
     template = manifest.template.template if manifest.template else ""
     facts = [
@@ -150,13 +164,14 @@ def _facts(model: InstalledModel, verdicts: dict[str, Verdict] | None) -> list[t
         ("context", units.count(manifest.context, "token")),
         ("vocabulary", units.count(manifest.vocab, "token")),
         ("size", units.size(model.size)),
+        ("runs here", _runs(fits)),
         ("licence", manifest.licence),
         ("source", manifest.source),
-        ("QNN SDK", manifest.qnn_sdk if manifest.backend == "genie" else ""),
-        ("version", manifest.version),
+        ("QAIRT", manifest.qnn_sdk if manifest.qnn_sdk != NO_SDK else ""),
+        ("manifest", f"version {manifest.version}"),
         ("folder", str(model.folder)),
         ("main file", manifest.files.main),
-        ("context tiers", ", ".join(f"{tier:,}" for tier in manifest.tiers)),
+        ("tiers", ", ".join(f"{tier:,}" for tier in manifest.tiers)),
         *(("flag", flag.words) for flag in manifest.flags),
         ("files", _files_words(manifest.sha256)),
         ("chat template", repr(template) if template else ""),

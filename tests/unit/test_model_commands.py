@@ -26,6 +26,7 @@ from npurun_tui.models.catalog import UrlSource, Variant
 from npurun_tui.models.fit import machine_facts
 from npurun_tui.models.layout import CELL, MAP, PART, STATE
 from npurun_tui.models.lock import model_lock
+from npurun_tui.models.manifest import NO_SDK, Manifest
 from npurun_tui.models.pull import Phase, PullProgress
 from npurun_tui.models.store import ModelStore
 from npurun_tui.settings import Paths
@@ -382,6 +383,33 @@ def test_show_an_installed_model(
         "same  Tiny.Q4_1.gguf",
     ):
         assert text in out
+
+
+def test_show_has_no_release_where_none_is_known(
+    installed: ModelStore, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = installed.get(NAME).folder
+    manifest = Manifest.read(folder)
+    for release, shown in ((NO_SDK, False), ("2.43.1", True)):
+        replace(manifest, qnn_sdk=release).write(folder)
+        capsys.readouterr()
+        assert commands.show(paths, NAME, json=False, verify=False) == 0
+        assert (f"QAIRT  {release}" in capsys.readouterr().out) is shown
+
+
+def test_show_says_whether_an_installed_model_runs_here(
+    installed: ModelStore, paths: Paths, tiny: TinyModel, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    capsys.readouterr()
+    assert commands.show(paths, NAME, json=False, verify=False) == 0
+    assert "runs here  yes: It runs here, on the CPU." in capsys.readouterr().out
+    huge = replace(tiny.entry, installed_size=1 << 50)
+    monkeypatch.setattr(commands, "known_catalog", lambda _: [huge])
+    assert commands.show(paths, NAME, json=True, verify=False) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["runs_here"] is False
+    assert "of memory" in document["runs_here_reason"]
 
 
 def test_show_finds_a_file_that_changed(
