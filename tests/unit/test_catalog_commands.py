@@ -187,6 +187,23 @@ def test_sources_that_are_not_added(
     assert err.count("\n") == 1
 
 
+def test_a_root_that_is_too_large(
+    scene: Scene, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data = scene.source.root()
+    large = tmp_path / "root.json"
+    large.write_bytes(data + b" " * 512_000)
+    status, _, err = run(capsys, "add-source", scene.site.url, "--name", "b", "--root", str(large))
+    assert status == 1
+    assert "too large for a root.json" in err
+    scene.site.replaced["root.json"] = large.read_bytes()
+    status, _, err = run(
+        capsys, "add-source", scene.site.url, "--name", "b", "--trust-on-first-use"
+    )
+    assert status == 1
+    assert "larger than it may be" in err
+
+
 def test_a_name_that_is_taken(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     root = str(scene.source.root_file)
     found = run(capsys, "add-source", scene.site.url, "--name", "acme", "--root", root)

@@ -201,6 +201,16 @@ def test_damaged_metadata_of_the_client_mends_itself(scene: Scene) -> None:
     assert scene.remote() == ("one",)
 
 
+def test_what_another_source_of_the_same_name_left_is_not_believed(scene: Scene) -> None:
+    """The list of sources may be edited by hand: then what was fetched is still there."""
+    scene.update()
+    (scene.paths.config.parent / "catalogs.json").unlink()
+    assert scene.state.state == "current"
+    add_source(scene.paths, "acme", "https://models.example", scene.source.root())
+    assert scene.state.state == "never updated"
+    assert scene.remote() == ()
+
+
 def test_two_updates_at_once(scene: Scene) -> None:
     with (
         model_lock(scene.paths.data / "catalogs" / ".locks", "acme"),
