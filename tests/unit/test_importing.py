@@ -209,7 +209,13 @@ def test_no_flag_where_the_graphs_do_not_call_for_it(store: ModelStore, tmp_path
         make_bundle(tmp_path / "old", staged=False), store, arch="x", quant="w4a16"
     )
     assert switching(model.folder / "bundle") is None
-    assert model.manifest.flags[0].value is None
+    (flag,) = model.manifest.flags
+    assert (flag.value, flag.why) == (None, "no graph is named prompt_ or token_")
+    silent = make_bundle(tmp_path / "silent")
+    for part in (1, 2):
+        (silent / f"model_part_{part}_of_2.bin").write_bytes(bytes(1000))
+    (flag,) = import_model(silent, store, arch="x", quant="w4a16").manifest.flags
+    assert (flag.value, flag.why) == (None, "the context binaries name no graphs")
 
 
 def test_a_bundle_for_pictures_and_text(store: ModelStore, source: Path) -> None:
