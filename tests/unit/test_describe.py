@@ -232,6 +232,12 @@ def test_a_gguf_file_that_holds_no_whole_model(
         describe(file)
 
 
+def test_a_gguf_file_that_was_split_into_one_is_whole(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(build_gguf(more={"split.count": 1, "general.type": "model"}))
+    assert describe(file).manifest.arch == "llama"
+
+
 def test_gguf_files_that_are_no_language_models(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     for content, why in (
