@@ -265,6 +265,19 @@ def test_a_list_of_sources_that_cannot_be_used(paths: Paths, text: str) -> None:
         sources.all_sources(paths)
 
 
+def test_there_may_be_twenty_sources(scene: Scene) -> None:
+    names = ["acme", *(f"source-{number}" for number in range(20))]
+    items = [{"name": name, "url": "https://models.example"} for name in names]
+    file = scene.paths.config.parent / "catalogs.json"
+    file.write_text(json.dumps({"sources": items}))
+    with pytest.raises(faults.SourceInvalid, match="more than 20"):
+        sources.all_sources(scene.paths)
+    file.write_text(json.dumps({"sources": items[:20]}))
+    assert len(sources.all_sources(scene.paths)) == 20
+    with pytest.raises(faults.SourceInvalid, match="There are 20 catalogs already"):
+        add_source(scene.paths, "one-more", "https://models.example", scene.source.root())
+
+
 def test_nothing_heavy_is_imported_for_what_is_known(scene: Scene) -> None:
     scene.update()
     script = (
