@@ -124,3 +124,23 @@ async def test_lanes_that_are_cancelled_write_what_they_have(
     assert budget.held == 0
     assert part.size >= BLOCK
     part.close()
+
+
+async def test_a_stop_between_two_writes_loses_nothing_that_came(
+    tmp_path: Path, worker: Worker
+) -> None:
+    part = await begun(Part, tmp_path, worker)
+    writer = PartWriter(part, worker, 0, budget := Budget())
+    await writer.put(DATA[:10])
+    while part.size < 10:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # the task that wrote them has ended, and nobody has looked at it yet
+    reading = asyncio.create_task(writer.put(DATA[10:20]))
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await writer.drain()
+    assert (part.size, budget.held) == (20, 0)
+    part.close()
+    assert part.path.read_bytes()[:20] == DATA[:20]

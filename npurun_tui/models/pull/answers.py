@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from npurun_tui.errors import HashMismatch, PullFailed
-from npurun_tui.models.pull.client import shown
+from npurun_tui.models.pull.failures import shown
 from npurun_tui.models.pull.part import Origin
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII)

@@ -22,7 +22,8 @@ from npurun_tui.models.pull.answers import (
     range_of,
 )
 from npurun_tui.models.pull.blocking import Worker
-from npurun_tui.models.pull.client import Client, shown
+from npurun_tui.models.pull.client import Client
+from npurun_tui.models.pull.failures import shown
 from npurun_tui.models.pull.lanes import Lanes
 from npurun_tui.models.pull.limiter import RateLimiter
 from npurun_tui.models.pull.part import LARGEST, Part

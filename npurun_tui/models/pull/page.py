@@ -11,7 +11,8 @@ from typing import Final
 from npurun_tui.errors import HashMismatch, PullFailed
 from npurun_tui.models.catalog import PipIndexSource
 from npurun_tui.models.pull.blocking import Worker
-from npurun_tui.models.pull.client import Client, check_link, shown
+from npurun_tui.models.pull.client import Client, check_link
+from npurun_tui.models.pull.failures import shown
 from npurun_tui.models.pull.index import Index, IndexConfig
 from npurun_tui.models.pull.policy import Pace, Patience, Policy, Trouble
 from npurun_tui.models.pull.progress import Meter

@@ -49,6 +49,7 @@ class PartWriter:
         self._buffer = bytearray()
         self._enough = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._failed = False
 
     async def put(self, chunk: bytes) -> None:
         """Have `chunk` written soon. Raises OSError where an earlier one could not be."""
@@ -68,17 +69,20 @@ class PartWriter:
     async def drain(self) -> None:
         """Return when all is written, also when this is cancelled. Raises OSError where it could not be."""
         cancelled = False
-        while self._task is not None and not self._task.done():
+        while not self._failed and (self._task is not None or self._buffer):
+            # A cancellation may have come just when one task had ended and the next was not begun.
+            self._task = self._task or asyncio.create_task(self._write())
             self._enough.set()
             try:
                 await asyncio.wait({self._task})
             except asyncio.CancelledError:
                 cancelled = True
-        task, self._task = self._task, None
-        self._budget.held -= len(
-            self._buffer
-        )  # nothing, unless the disk refused what came before it
+            if self._task.done() and not self._failed:
+                self._task = None
+        # Nothing, unless the disk refused what came before it.
+        self._budget.held -= len(self._buffer)
         self._buffer.clear()
+        task, self._task = self._task, None
         if task is not None:
             task.result()
         if cancelled:
@@ -94,5 +98,8 @@ class PartWriter:
             offset, self._offset = self._offset, self._offset + len(data)
             try:
                 await self._worker.run(self._part.write, offset, data)
+            except BaseException:
+                self._failed = True  # what follows would leave a hole
+                raise
             finally:
                 self._budget.held -= len(data)

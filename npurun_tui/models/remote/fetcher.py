@@ -20,7 +20,7 @@ from tuf.ngclient import FetcherInterface
 
 from npurun_tui import __version__
 from npurun_tui.models.catalog_sources import fault_of_address
-from npurun_tui.models.pull.client import reason, shown, told
+from npurun_tui.models.pull.failures import reason, shown, told
 from npurun_tui.models.pull.index import configured
 from npurun_tui.models.pull.tls import tls_context
 from npurun_tui.models.remote.faults import CatalogOffline, CatalogTampered
