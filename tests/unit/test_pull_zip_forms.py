@@ -190,6 +190,63 @@ def too_many() -> bytes:
     return zipped({f"{number}": b"" for number in range(10_001)})
 
 
+def directory(archive: bytes | bytearray) -> None:
+    """Only look at it: what is refused here is refused before a byte is written."""
+    read_directory(io.BytesIO(archive), "x.zip")
+
+
+def quoted() -> bytes:
+    """A bomb without a ratio: the first member's data is the whole second member, header and all."""
+    inner = zipped({"b.bin": DATA})
+    inner = inner[: inner.index(CENTRAL)]
+    outer = zipped({"a.bin": inner, "b.bin": DATA})
+    data, second = bytearray(outer), outer.rindex(CENTRAL)
+    data[second + 42 : second + 46] = struct.pack("<I", outer.index(inner))
+    return bytes(data)
+
+
+def into_the_directory() -> bytes:
+    data = bytearray(zipped({"a.bin": DATA}))
+    entry = data.index(CENTRAL)
+    data[entry + 20 : entry + 28] = struct.pack("<II", len(DATA) + 9, len(DATA) + 9)
+    return bytes(data)
+
+
+def cut_name() -> bytes:
+    return zipped({"evil_.bin": DATA}).replace(b"evil_.bin", b"evil\0.bin")
+
+
+def large_directory() -> bytes:
+    path = "/".join(["n" * 235] * 4)
+    return zipped({f"{path}/{number}": b"" for number in range(9_000)})
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (quoted, "its members overlap"),
+        (into_the_directory, "its members overlap its directory"),
+        (cut_name, "has control characters in it"),
+        (large_directory, "its directory is too large"),
+    ],
+)
+def test_what_the_directory_shows_is_refused_before_anything_is_written(
+    make: Callable[[], bytes], why: str
+) -> None:
+    with pytest.raises(PullFailed, match=rf"{why}\. It was thrown away"):
+        directory(make())
+
+
+def test_a_member_that_ends_before_its_size_is_told_though_its_checksum_fits(
+    tmp_path: Path,
+) -> None:
+    data = bytearray(zipped({"a.bin": DATA}, zipfile.ZIP_DEFLATED))
+    entry = data.index(CENTRAL)
+    data[entry + 24 : entry + 28] = struct.pack("<I", len(DATA) + 1)
+    with pytest.raises(PullFailed, match="holds less than it announces"):
+        extract(bytes(data), tmp_path / "out")
+
+
 REFUSED: dict[str, Callable[[], bytes]] = {
     "method differs": lambda: local_changed(8, "<H", 8),
     "name differs": other_local_name,
