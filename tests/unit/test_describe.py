@@ -232,6 +232,13 @@ def test_a_gguf_file_that_holds_no_whole_model(
         describe(file)
 
 
+def test_a_bos_token_with_the_id_0_that_is_put_first(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    more = {"tokenizer.ggml.bos_token_id": 0, "tokenizer.ggml.model": "llama"}
+    file.write_bytes(build_gguf(more=more))
+    assert describe(file).special == "BOS 0 token0 (put first)"
+
+
 def test_a_gguf_file_that_was_split_into_one_is_whole(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     file.write_bytes(build_gguf(more={"split.count": 1, "general.type": "model"}))
