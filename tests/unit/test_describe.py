@@ -234,7 +234,7 @@ def test_a_gguf_file_that_holds_no_whole_model(
 
 def test_a_bos_token_with_the_id_0_that_is_put_first(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
-    more = {"tokenizer.ggml.bos_token_id": 0, "tokenizer.ggml.model": "llama"}
+    more: dict[str, str | int] = {"tokenizer.ggml.bos_token_id": 0, "tokenizer.ggml.model": "llama"}
     file.write_bytes(build_gguf(more=more))
     assert describe(file).special == "BOS 0 token0 (put first)"
 
