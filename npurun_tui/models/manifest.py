@@ -25,7 +25,12 @@ from npurun_tui.text import one_line
 
 FILE_NAME: Final = "npurun.json"
 NO_SDK: Final = "0.0.0"
-"""The `qnn_sdk` of a model that needs no QNN SDK; the Rust program insists on three numbers."""
+"""The `qnn_sdk` of a model that needs no QNN SDK, or of a bundle whose release is not known; the Rust program insists
+on three numbers."""
+
+_SOME_SDK: Final = "2.0.0"
+"""What is written for such a bundle: the Rust program means to refuse one of another major release than its own, and
+every release that has Genie is a 2. None is 2.0.0."""
 
 LOCAL: Final = "local"
 """The `source` of a model that was made of files on this machine."""
@@ -127,7 +132,9 @@ class Manifest:
             "context": self.context,
             "quant": self.quant_kind or rust_kind(self.quant),
             "quant_label": self.quant,
-            "qnn_sdk": self.qnn_sdk,
+            "qnn_sdk": _SOME_SDK
+            if self.backend == "genie" and self.qnn_sdk == NO_SDK
+            else self.qnn_sdk,
             "backend": self.backend,
             "files": {key: path for key, path in asdict(self.files).items() if path},
         }
@@ -242,7 +249,7 @@ def _sdk(fields: Fields) -> str:
     value = fields.text("qnn_sdk", limit=64)
     if _VERSION.fullmatch(re.split("[-+]", value, maxsplit=1)[0]) is None:
         raise fields.invalid("qnn_sdk", "must be MAJOR.MINOR.PATCH")
-    return value
+    return NO_SDK if value == _SOME_SDK else value
 
 
 def _files(fields: Fields, backend: str) -> Files:

@@ -68,6 +68,10 @@ def test_the_rust_program_reads_what_we_write(store: ModelStore, source: Path, l
     assert document["tiers"] == [512, 4096]
     assert document["source"] == "local"
     assert document["hash_origin"] == "recorded"
+    assert (
+        document["qnn_sdk"] == "2.0.0"
+    )  # not known; 0 would be another major release than the runtime's
+    assert model.manifest.qnn_sdk == "0.0.0"
 
 
 RUST: dict[str, Any] = {
