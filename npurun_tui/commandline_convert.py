@@ -32,11 +32,11 @@ def _add_manifest(actions: argparse._SubParsersAction[P]) -> None:
         "manifest",
         help="install a bundle's folder or a .gguf file",
         description="Architecture, quantisation, chat template and QAIRT release are read from the model's "
-        "own files; what none of them says has to be given.",
+        "own files; architecture and quantisation have to be given where none of them says them.",
     )
     manifest.add_argument("path", type=Path, metavar="PATH", help="the folder or file")
     manifest.add_argument(
-        "--name", default="", help="what it is called (default: the folder's name)"
+        "--name", default="", help="what it is called (default: the folder's or file's name)"
     )
     manifest.add_argument(
         "--arch", default="", metavar="NAME", help="phi3, llama, qwen2, qwen3, ..."
