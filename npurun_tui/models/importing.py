@@ -104,6 +104,12 @@ def adopt(
             f"{one_line(str(folder), 300)} is no folder directly below the models' folder.",
             mend=f"That is {one_line(str(store.root), 300)}; without --in-place it is copied there.",
         )
+    spelled = os.listdir(store.root)  # noqa: PTH208 - names are all that is wanted
+    if folder.name not in spelled:  # where case does not count it is found all the same
+        raise UsageError(
+            f"The folder {one_line(folder.name, 100)} is spelled otherwise on the disk.",
+            mend="A model's folder has a name in small letters: rename it.",
+        )
     if os.path.lexists(folder / FILE_NAME) and not force:
         raise ModelError(
             f"{one_line(folder.name, 100)} has an {FILE_NAME} already.", mend="--force replaces it."

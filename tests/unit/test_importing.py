@@ -744,6 +744,20 @@ def test_a_bare_bundle_and_a_gguf_in_place(store: ModelStore, source: Path) -> N
     assert adopt(store.root / "tiny", store).manifest.files.model == "t.gguf"
 
 
+def test_a_folder_that_is_found_although_it_is_spelled_otherwise(
+    store: ModelStore, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows and macOS; `list` would show it by the name that it has."""
+    shutil.copytree(source, store.root / "mine")
+    listdir = os.listdir
+    monkeypatch.setattr(
+        os, "listdir", lambda folder: [name.replace("mine", "Mine") for name in listdir(folder)]
+    )
+    with pytest.raises(UsageError, match="spelled otherwise"):
+        adopt(store.root / "mine", store, quant="w4a16")
+    assert not (store.root / "mine" / "npurun.json").exists()
+
+
 def test_only_below_the_models_folder(store: ModelStore, source: Path) -> None:
     store.root.mkdir()
     with pytest.raises(UsageError, match="directly below"):
