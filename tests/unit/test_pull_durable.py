@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from npurun_tui.errors import DiskFull, ModelBusy, ModelError
+from npurun_tui.errors import DiskFull, ModelBusy, ModelError, PullFailed
 from npurun_tui.models.catalog import CatalogEntry, UrlSource
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.prune import leftovers, remove_leftover
@@ -519,3 +519,22 @@ async def test_a_models_folder_can_be_shared_as_far_as_the_umask_says(
         if path.is_file()
     }
     assert set(modes.values()) == {0o644}, modes
+
+
+async def test_what_cannot_be_tidied_up_does_not_hide_why_the_pull_failed(
+    archives: Index, bundle: TinyBundle, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = list[int]()
+
+    def recover_once(layout: Any, name: str) -> None:
+        calls.append(1)
+        if len(calls) > 1:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        recover(layout, name)
+
+    monkeypatch.setattr("npurun_tui.models.pull.pipeline.recover", recover_once)
+    archives.data = bundle.archive[:-30]
+    with pytest.raises(PullFailed, match="cannot be used"):
+        await pull_entry(at(archives, bundle), store)
+    assert len(calls) == 2
+    assert store.scan() == ([], [])
