@@ -18,7 +18,7 @@ from npurun_tui.commands.tables import write_facts, write_json, write_line
 from npurun_tui.engine.spec import BACKEND_LABELS
 from npurun_tui.errors import HashMismatch, ModelError, ModelNotFound, UsageError
 from npurun_tui.models.catalog import CatalogEntry, find
-from npurun_tui.models.fit import Fit, fit, fit_of_installed, machine_facts
+from npurun_tui.models.fit import Fit, fit, fit_here, machine_facts
 from npurun_tui.models.manifest import NO_SDK
 from npurun_tui.models.remote.known import known_catalog
 from npurun_tui.models.store import InstalledModel, ModelStore
@@ -53,7 +53,8 @@ def show(paths: Paths, name: str, *, json: bool, verify: bool) -> int:
             raise
         return _show_entry(paths, store, name, json=json)
     verdicts = _verify(model, quiet=json) if verify else None
-    fits = _fit_of(paths, model)
+    known = {entry.name: entry for entry in known_catalog(paths)}
+    fits = fit_here(model, known, machine_facts())
     if json:
         write_json(model_document(model, verdicts) | fit_document(fits))
     else:
@@ -71,15 +72,6 @@ def show(paths: Paths, name: str, *, json: bool, verify: bool) -> int:
             mend=whole_again(paths, model.name),
         )
     return 0
-
-
-def _fit_of(paths: Paths, model: InstalledModel) -> Fit:
-    """The catalog knows for which Hexagon its models were compiled; a manifest does not say that."""
-    machine = machine_facts()
-    for entry in known_catalog(paths):
-        if entry.name == model.name:
-            return fit(entry, machine)
-    return fit_of_installed(model, machine)
 
 
 def whole_again(paths: Paths, name: str) -> str:

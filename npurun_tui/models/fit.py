@@ -75,6 +75,14 @@ def fit_of_installed(model: InstalledModel, machine: MachineFacts) -> Fit:
     )
 
 
+def fit_here(
+    model: InstalledModel, known: Mapping[str, CatalogEntry], machine: MachineFacts
+) -> Fit:
+    """As the catalog has it, which knows for which Hexagon its models were compiled; else by the manifest."""
+    entry = known.get(model.name)
+    return fit_of_installed(model, machine) if entry is None else fit(entry, machine)
+
+
 def _too_large(size: int, machine: MachineFacts) -> Fit:
     needed = int(size * _SPARE)
     have = units.size(machine.memory)
@@ -91,12 +99,15 @@ def _on_cpu(machine: MachineFacts) -> Fit:
 def _on_npu(entry: CatalogEntry, machine: MachineFacts) -> Fit:
     if not machine.hexagons:
         return Fit(runs=False, words=f"It needs a Snapdragon's NPU. {machine.why_no_npu}".strip())
+    have = " or ".join(machine.hexagons)
+    if not entry.hexagon:
+        words = f"The NPU here is a Hexagon {have}; its catalog does not say which one it is for."
+        return Fit(runs=True, words=words, sure=False)
     if entry.hexagon not in machine.hexagons:
-        have, made = " or ".join(machine.hexagons), " or ".join(entry.hexagons)
+        made = " or ".join(entry.hexagons)
         words = f"It is compiled for Hexagon {made}; this machine's NPU is a {have}."
         return Fit(runs=False, words=words)
     if not machine.npu_known:
-        have = " or ".join(machine.hexagons)
         words = f"It is compiled for Hexagon {entry.hexagon}; what this machine has ({have}) is not known."
         return Fit(runs=True, words=words, sure=False)
     if older := _older(machine.qairt, entry.qnn_sdk):

@@ -215,8 +215,9 @@ def test_pull_that_fails_says_so_in_json(
 def test_list_on_an_empty_machine(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     assert listing.list_models(paths, json=False) == 0
     head, row, *_ = capsys.readouterr().out.splitlines()
-    assert head.split() == ["NAME", "SIZE", "BACKEND", "QUANT", "CONTEXT", "STATE"]
-    assert row.split() == [KNOWN.name, "98.4", "MB", "CPU", "Q4_1", "8,192", "not", "pulled"]
+    assert head.split() == ["NAME", "SIZE", "BACKEND", "RUNS", "QUANT", "CONTEXT", "STATE"]
+    words = f"{KNOWN.name} 98.4 MB CPU yes Q4_1 8,192 not pulled"
+    assert row.split() == words.split()
 
 
 def test_list_shows_installed_damaged_and_begun(
@@ -263,7 +264,7 @@ def test_list_and_show_tell_what_is_being_pulled(
     add_partial(store, KNOWN.name, KNOWN.download_size // 2)
     with model_lock(store.layout.partial_root, KNOWN.name):
         assert listing.list_models(paths, json=False) == 0
-        assert "50 %, being pulled" in capsys.readouterr().out
+        assert "pulling, 50 %" in capsys.readouterr().out
         assert commands.show(paths, KNOWN.name, json=False, verify=False) == 0
         assert f"are here; process {os.getpid()} is pulling it" in capsys.readouterr().out
         assert listing.list_models(paths, json=True) == 0
