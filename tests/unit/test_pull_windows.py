@@ -115,6 +115,21 @@ async def test_a_pull_that_is_stopped_and_gone_on_with(
 
 
 @pytest.mark.usefixtures("windows")
+async def test_a_file_that_is_the_model_itself(
+    archive_index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    """It is a second name of the download, and stuck where that one is open."""
+    archive_index.data = tiny.gguf
+    entry = build_tiny_bundle().at(f"{archive_index.origin}/files/m.gguf")
+    entry = replace(entry, backend="llama.cpp", template=None, qnn_sdk="")
+    for force in (False, True):
+        async for _ in pull(entry, store, policy=BLOCKS, force=force):
+            pass
+        assert (store.get(NAME).folder / "model.gguf").read_bytes() == tiny.gguf
+        assert not store.layout.partial(NAME).exists()
+
+
+@pytest.mark.usefixtures("windows")
 async def test_a_scanner_that_looks_at_what_was_written_is_waited_for(
     index: Index, tiny: TinyModel, store: ModelStore
 ) -> None:
