@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -84,18 +84,25 @@ class Description:
 
 
 def describe(
-    path: Path, *, name: str = "", arch: str = "", quant: str = "", qnn_sdk: str = ""
+    path: Path,
+    *,
+    name: str = "",
+    arch: str = "",
+    quant: str = "",
+    qnn_sdk: str = "",
+    check: Callable[[], None] = lambda: None,
 ) -> Description:
     """What `path` (a bundle's folder, a GGUF file, or a folder with one) is; what is given goes before what is read.
 
-    Blocking: it reads the small files, and renders a chat template in a child process, some 0.2 s.
+    Blocking: it reads the small files, renders a chat template in a child process, some 0.2 s, and searches a context
+    binary that names no graphs to its end, a second for each GB. `check` is called meanwhile; what it raises ends it.
 
     Raises:
         ModelFileDamaged: it is neither, or a file of it is missing or not what it should be.
         ModelError: no file says the architecture or the quantisation, or the name cannot be a model's.
         UsageError: a value that was given cannot be one.
     """
-    found = examine(path, name=name, arch=arch, quant=quant, qnn_sdk=qnn_sdk)
+    found = examine(path, name=name, arch=arch, quant=quant, qnn_sdk=qnn_sdk, check=check)
     if (
         found.missing
     ):  # all of it in one sentence: who is asked one thing after the other tries as often
@@ -110,7 +117,13 @@ def describe(
 
 
 def examine(
-    path: Path, *, name: str = "", arch: str = "", quant: str = "", qnn_sdk: str = ""
+    path: Path,
+    *,
+    name: str = "",
+    arch: str = "",
+    quant: str = "",
+    qnn_sdk: str = "",
+    check: Callable[[], None] = lambda: None,
 ) -> Description:
     """As `describe`, but what no file says is left empty and stands in `Description.missing`."""
     check_given(arch, quant, qnn_sdk)
@@ -122,7 +135,7 @@ def examine(
         file = _gguf_in(path)
         values.origins["backend"] = bundles.CONFIG if file is None else "its form"
         if file is None:
-            return _bundle(path, name, values)
+            return _bundle(path, name, values, check)
         manifest, special, notes = describe_gguf(file, name, values)
         return Description(manifest, file.parent, values.origins, special, notes=tuple(notes))
     except (OSError, ValueError, RuntimeError) as error:
@@ -182,13 +195,13 @@ def _gguf_files(folder: Path) -> list[Path]:
 # --- bundles -----------------------------------------------------------------------------------
 
 
-def _bundle(path: Path, name: str, values: Values) -> Description:
+def _bundle(path: Path, name: str, values: Values, check: Callable[[], None]) -> Description:
     try:
         root = bundles.find_bundle(path, one_line(str(path), 300))
     except ModelFileDamaged as error:
         mend = "Name the folder of one bundle, or a .gguf file."
         raise ModelFileDamaged(error.message, mend=mend) from None
-    facts = bundles.read_facts(root)
+    facts = bundles.read_facts(root, check)
     document = bundles.load_config(root / bundles.CONFIG)
     tokenizer = _tokenizer_path(document)
     vocabulary = read_vocabulary(root / tokenizer, root / "tokenizer_config.json")

@@ -65,7 +65,7 @@ def import_model(  # noqa: PLR0913 - all but two have defaults
     check: Callable[[], None] = _unstopped,
 ) -> InstalledModel:
     """Install what lies at `source` (see `describe`). `progress` hears `(bytes done, bytes in all)`; `check` is called
-    before each block of 1 MiB, and what it raises ends the work with nothing left behind.
+    before each block of 1 MiB that is searched or copied, and what it raises ends the work with nothing left behind.
 
     `link` makes hard links to the large files. `share` does that too, and copies where it cannot; so does `move`, which
     removes the source's files when the model is in place.
@@ -75,7 +75,7 @@ def import_model(  # noqa: PLR0913 - all but two have defaults
         ModelBusy: another program works on a model of that name.
         DiskFull: there is no room for it.
     """
-    found = describe(source, name=name, arch=arch, quant=quant, qnn_sdk=qnn_sdk)
+    found = describe(source, name=name, arch=arch, quant=quant, qnn_sdk=qnn_sdk, check=check)
     with _failures(store.root), model_lock(store.layout.partial_root, found.manifest.name):
         return _Import(found, store, how, force).run(progress, check)
 
@@ -114,7 +114,7 @@ def adopt(
         raise ModelError(
             f"{one_line(folder.name, 100)} has an {FILE_NAME} already.", mend="--force replaces it."
         )
-    found = describe(folder, name=folder.name, arch=arch, quant=quant, qnn_sdk=qnn_sdk)
+    found = describe(folder, name=folder.name, arch=arch, quant=quant, qnn_sdk=qnn_sdk, check=check)
     name = found.manifest.name
     if name != folder.name:
         raise UsageError(f"The folder's name {one_line(folder.name, 100)!r} is no model name.")

@@ -648,6 +648,27 @@ def test_cancelling_leaves_nothing(store: ModelStore, source: Path, how: How, af
     assert import_model(source, store, quant="w4a16", how=how).name == "source"
 
 
+def test_the_search_for_graphs_can_be_cancelled(store: ModelStore, source: Path) -> None:
+    """Binaries that name none are searched to their end, which takes seconds for gigabytes."""
+    for part in (1, 2):
+        os.truncate(source / f"model_part_{part}_of_2.bin", 0)
+        os.truncate(source / f"model_part_{part}_of_2.bin", 3 << 20)
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 2:
+            raise Stop
+
+    with pytest.raises(Stop):  # and not that no file says the quantisation, which comes after it
+        import_model(source, store, check=check)
+    shutil.copytree(source, store.root / "mine")
+    calls = 0
+    with pytest.raises(Stop):
+        adopt(store.root / "mine", store, check=check)
+
+
 def test_cancelling_keeps_the_old_model(store: ModelStore, source: Path) -> None:
     import_model(source, store, quant="w4a16")
 
