@@ -79,6 +79,12 @@ def _checked(folder: Path, scratch: Path, bootstrap: bytes) -> list[str]:
     if (folder / "root.json").read_bytes() != newest.read_bytes():
         raise ToolError("root.json is not the newest root.", mend="Copy the newest there.")
     verify_root(newest.read_bytes())
+    for file in (scratch / "metadata").glob("*.json"):
+        if file.stat().st_size > Limits().largest:
+            raise ToolError(
+                f"The program would refuse this catalog: {file.name} is too large.",
+                mend="Make it smaller.",
+            )
     lines = [_dated(role, scratch / "metadata" / f"{role}.json") for role in _ROLES]
     entries = catalog_json.load(data, TARGET)
     lines.append(f"{TARGET}: {len(entries)} entries, {len(data):,} bytes")

@@ -16,13 +16,16 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner, SSlibKey
-from tuf.api.metadata import Metadata, Root
+from tuf.api.metadata import Metadata, Root, Targets
 
 from npurun_tui.cli import main
 from npurun_tui.models import catalog_json
 from npurun_tui.models.builtin import CATALOG
+from npurun_tui.models.remote import faults
 from npurun_tui.models.remote.known import known_catalog
+from scripts.catalog_tool import keys as key_files
 from scripts.catalog_tool import main as tool
+from scripts.catalog_tool import repository
 from scripts.catalog_tool.keys import REPOSITORY
 from scripts.catalog_tool.passphrases import PASSPHRASE
 from scripts.catalog_tool.repository import Days
@@ -359,6 +362,41 @@ def test_the_example_in_the_docs_is_a_list(tmp_path: Path) -> None:
     example = text.partition("```json\n")[2].partition("```")[0]
     (one,) = catalog_json.load(example.encode(), "the example")
     assert (one.backend, one.pinned, one.exact) == ("llama.cpp", True, True)
+
+
+def test_what_no_program_would_take_is_not_checked_well(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    public = str(scene.repository.folder)
+    assert tool.main(["check", public]) == 0
+    targets = scene.repository.latest(Targets).signed
+    targets.version += 1
+    targets.unrecognized_fields["long"] = "x" * catalog_json.MAX_DOCUMENT
+    scene.repository._sign_and_write(targets, "2.targets.json")
+    scene.repository.refresh()
+    assert tool.main(["check", public]) == 1
+    with pytest.raises(faults.CatalogTooLarge):
+        scene.update()
+
+
+def test_keys_with_ids_of_their_own_are_not_checked_well(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as other tools make: TUF takes any label for an id, and this program does not."""
+    real = key_files.signer
+
+    def labelled(folder: Path, name: str, passphrase: str) -> CryptoSigner:
+        key = real(folder, name, passphrase)
+        return CryptoSigner(key._private_key, SSlibKey(name, **_parts(key.public_key)))
+
+    monkeypatch.setattr(repository, "signer", labelled)
+    monkeypatch.setattr(
+        repository, "root_signers", lambda folder, word: [labelled(folder, "root-1", word)]
+    )
+    other = replace(scene.repository, folder=tmp_path / "other")
+    other.init(1)
+    publish(other, ["one"])
+    assert tool.main(["check", str(other.folder)]) == 1
 
 
 def test_entries_from_a_file(scene: Scene, tmp_path: Path) -> None:

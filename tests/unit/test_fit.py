@@ -106,6 +106,13 @@ def test_an_older_runtime_than_the_bundle_was_made_with_promises_nothing(tmp_pat
     assert chosen(facts(patch))[1].sure
 
 
+def test_a_catalog_that_names_no_hexagon(tmp_path: Path) -> None:
+    entry = replace(BOTH, hexagon="", variants=())
+    fits = fit(entry, facts(laptop(tmp_path)))
+    assert (fits.runs, fits.sure) == (True, False)
+    assert "Hexagon v73; its catalog does not say" in fits.words
+
+
 def test_memory_and_the_cpus_engine(tmp_path: Path) -> None:
     found = laptop(tmp_path)
     assert fit(SMALL, facts(found)).words == "It runs here, on the CPU."

@@ -143,6 +143,24 @@ def test_a_file_without_an_end(scene: Scene, name: str) -> None:
     scene.refuses(faults.CatalogTooLarge, path.rpartition("/")[2])
 
 
+@pytest.mark.parametrize("name", ["snapshot", "targets"])
+def test_a_length_that_was_signed_is_not_believed_without_bounds(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """As who has stolen the keys for snapshot and timestamp may sign."""
+    real = Repository._meta
+
+    def huge(repository: Repository, version: int, file: str) -> MetaFile:
+        true = real(repository, version, file)
+        return MetaFile(version, length=10**12) if name in file else true
+
+    scene.update()
+    monkeypatch.setattr(Repository, "_meta", huge)
+    publish(scene.repository, ["two"])
+    scene.site.endless.add(f"metadata/2.{name}.json")
+    scene.refuses(faults.CatalogTooLarge, f"2.{name}.json", Limits(whole=30))
+
+
 def test_a_list_that_is_too_large_is_not_even_fetched(scene: Scene) -> None:
     scene.repository.build(b" " * (catalog_json.MAX_DOCUMENT + 1))
     scene.refuses(faults.CatalogTooLarge, "too large")

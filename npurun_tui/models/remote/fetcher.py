@@ -19,6 +19,7 @@ from tuf.api.exceptions import DownloadHTTPError, DownloadLengthMismatchError
 from tuf.ngclient import FetcherInterface
 
 from npurun_tui import __version__
+from npurun_tui.models.catalog_json import MAX_DOCUMENT
 from npurun_tui.models.catalog_sources import fault_of_address
 from npurun_tui.models.pull.failures import reason, shown, told
 from npurun_tui.models.pull.index import configured
@@ -39,7 +40,9 @@ class Limits:
     whole: float = 120.0
     """All of one source's files together."""
     metadata: int = 1_000_000
-    """Of one file of metadata (root.json: half of it)."""
+    """Of one file of metadata whose length nobody has signed (root.json: half of it)."""
+    largest: int = MAX_DOCUMENT
+    """Of any file, whatever length was signed: who steals a key for snapshots could ask for all memory."""
 
 
 class Fetcher(FetcherInterface):
@@ -85,11 +88,11 @@ class Fetcher(FetcherInterface):
         """The file at `url` in memory: TUF's own way would read it through a temporary file.
 
         Raises:
-            DownloadLengthMismatchError: it is longer than `max_length` bytes.
+            DownloadLengthMismatchError: it is longer than `max_length` bytes, or than the limits have it.
             DownloadHTTPError: the server refuses it.
             CatalogOffline, CatalogTampered: it cannot be had, or not safely.
         """
-        yield io.BytesIO(self._get(url, max_length))
+        yield io.BytesIO(self._get(url, min(max_length, self._limits.largest)))
 
     def _get(self, url: str, most: int) -> bytes:
         self.last = url.rpartition("/")[2]
