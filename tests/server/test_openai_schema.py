@@ -38,7 +38,11 @@ GOOD: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "Hi"}]},
     "/v1/completions": {"prompt": "Hi"},
     "/v1/embeddings": {"input": ["Hi", "Ho"]},
-    "/v1/messages": {"model": "thinker", "messages": [{"role": "user", "content": "Hi"}]},
+    "/v1/messages": {
+        "model": "thinker",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "system": "Be brief.",  # blocks at random are mostly refused
+    },
     "/v1/responses": {"input": "Hi"},
 }
 REFUSED = (

@@ -193,8 +193,8 @@ async def test_the_smallest_terminal_still_tells_the_sides_apart(tmp_path: Path)
     async with opened(tmp_path, size=(60, 16)) as (pilot, _app, pane, played):
         await played_to_its_end(pilot, played, scene.session(sides=(scene.A, scene.B)))
         await until(pilot, lambda: len(rows(pane)) == 24)
-        titles = [column.title for column in pane.table.columns]
-        assert titles == ["Run", "Prompt", "Side", "In", "TTFT", "tok/s"]
+        wanted = ["Run", "Prompt", "Side", "In", "TTFT", "tok/s"]
+        await until(pilot, lambda: [column.title for column in pane.table.columns] == wanted)
 
 
 async def test_turns_say_whether_the_cache_was_kept(tmp_path: Path) -> None:
