@@ -162,6 +162,7 @@ def test_what_a_progress_callback_raises_is_raised(dialog: Dialog) -> None:
         heard.append(done)
         raise Full
 
+    dialog.set_max_tokens(4)  # an engine that tells no progress would fill the window
     ear = Ear()
     try:
         dialog.query(FOX, SentenceCode.COMPLETE, ear, refuse)
@@ -172,6 +173,7 @@ def test_what_a_progress_callback_raises_is_raised(dialog: Dialog) -> None:
     if not heard:
         pytest.skip("this engine tells no progress")
     assert ear.calls == [], "the exception was lost"
+    dialog.set_max_tokens(None)
     dialog.reset()
     assert "Paris" in ask(dialog, CAPITAL).text
 
