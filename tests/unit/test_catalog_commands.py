@@ -399,6 +399,34 @@ def test_keys_with_ids_of_their_own_are_not_checked_well(
     assert tool.main(["check", str(other.folder)]) == 1
 
 
+def test_a_root_that_is_not_the_newest_is_noticed(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    public = scene.repository.folder
+    before = (public / "root.json").read_bytes()
+    new = [str(public), "--keys", str(tmp_path / "new"), "--old-keys", str(scene.repository.keys)]
+    assert tool.main(["rotate", *new, "--no-passphrase"]) == 0
+    assert tool.main(["check", str(public)]) == 0
+    (public / "root.json").write_bytes(before)
+    assert tool.main(["check", str(public)]) == 1
+    assert "not the newest root" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("threshold", ["0", "3"])
+def test_more_signatures_than_keys_cannot_be_asked_for(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str], threshold: str
+) -> None:
+    new, old = tmp_path / "new", str(scene.repository.keys)
+    how = ["--keys", str(new), "--root-keys", "2", "--threshold", threshold, "--no-passphrase"]
+    for action in (
+        ["init", str(tmp_path / "pub"), *how],
+        ["rotate", str(scene.repository.folder), *how, "--old-keys", old],
+    ):
+        assert tool.main(action) == 1
+        assert "cannot give" in capsys.readouterr().err
+        assert not new.exists(), "no keys lie about that are of no use"
+
+
 def test_entries_from_a_file(scene: Scene, tmp_path: Path) -> None:
     where = [str(scene.repository.folder), "--keys", str(scene.repository.keys)]
     file = tmp_path / "entries.json"
