@@ -18,6 +18,7 @@ from npurun_tui.models.fit import Fit, fit, machine_facts
 from npurun_tui.models.layout import announced_bytes
 from npurun_tui.models.pull import pull
 from npurun_tui.models.pull.limiter import RateLimiter
+from npurun_tui.models.pull.lookups import Lookups
 from npurun_tui.models.pull.policy import Policy
 from npurun_tui.models.remote.known import known_catalog
 from npurun_tui.models.store import ModelStore
@@ -89,6 +90,8 @@ async def _pull(
     entry: CatalogEntry, store: ModelStore, report: Report, request: PullRequest
 ) -> bool:
     """False where Ctrl+C, `kill`, or a terminal that is closed ended it: then all is tidied up as by a pause."""
+    # The pull's own work has threads of its own, and is waited for.
+    asyncio.get_running_loop().set_default_executor(Lookups())
     steps = pull(
         entry,
         store,

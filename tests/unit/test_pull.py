@@ -17,7 +17,14 @@ from npurun_tui.models.pull import Phase, pull
 from npurun_tui.models.pull.policy import Policy
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import Index, pause_after
-from tests.support.pulling import QUICK, assert_installed, lay_part, part_size, pull_all
+from tests.support.pulling import (
+    QUICK,
+    assert_installed,
+    lay_part,
+    only_index,
+    part_size,
+    pull_all,
+)
 from tests.support.tiny_model import NAME, TinyModel, write_entry
 
 SLOW_BYTES = 400_000
@@ -318,6 +325,37 @@ async def test_ctrl_c_exits_with_130_and_says_that_it_resumes(
     assert b"goes on from there" in error
     assert b"Traceback" not in error
     assert part_size(store, tiny) > 0
+
+
+DEAF_RESOLVER = """
+import socket, sys, time
+socket.getaddrinfo = lambda *_, **__: (sys.stderr.write("looking up\\n"), sys.stderr.flush(), time.sleep(60))
+from tests.support import pull_child
+raise SystemExit(pull_child.main())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl+C is sent another way there")
+async def test_ctrl_c_does_not_wait_for_a_resolver_that_hears_nothing(
+    tiny: TinyModel, store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_index(monkeypatch, "http://models.invalid/simple")
+    entry = tmp_path / "entry.json"
+    write_entry(tiny.entry, entry)
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", DEAF_RESOLVER, str(entry), str(store.root)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    assert child.stderr is not None
+    async with asyncio.timeout(30):
+        while b"looking up" not in await child.stderr.readline():
+            pass
+    child.send_signal(signal.SIGINT)
+    _, error = await asyncio.wait_for(child.communicate(), 20)  # the lookup takes a minute
+    assert child.returncode == 130
+    assert b"Traceback" not in error
 
 
 async def test_two_programs_that_pull_the_same_model(
