@@ -1,6 +1,6 @@
 """The Models tab as it is seen: the filter, the table, the details, the disk. What can be done is in `models`.
 
-Nothing here changes anything: scanning runs in a worker thread, and the rows are made by `model_rows`.
+Nothing here changes anything: what is on the disk is looked at in `model_look`, and the rows are made by `model_rows`.
 """
 
 from __future__ import annotations
@@ -8,28 +8,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.geometry import Size
 from textual.timer import Timer
-from textual.widget import Widget
 from textual.widgets import Input, Static
-from textual.worker import Worker
 
-from npurun_tui.screens import model_disk
 from npurun_tui.screens.model_disk import disk_line
+from npurun_tui.screens.model_look import ModelsLook
 from npurun_tui.screens.model_order import Order, arranged
 from npurun_tui.screens.model_row import ModelRow
-from npurun_tui.screens.model_state import ModelsState
 from npurun_tui.screens.model_table import WITH_PACE, WITHOUT_PACE, FilterInput, MadeCells
 from npurun_tui.screens.model_texts import first_model_card
+from npurun_tui.text import printable
 from npurun_tui.widgets.facts import FactsPanel
-from npurun_tui.widgets.notices import complain
 from npurun_tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
@@ -46,21 +42,11 @@ TALL: Final = 20
 MAX_DETAILS: Final = 56
 FIRST_PAINT: Final = 0.05
 """Seconds that the first paint may wait for the first scan; painting twice costs about as much."""
-CALM: Final = 0.5
-"""Seconds until this machine is asked what runs on it: the modules for that would hold up the first keys."""
 REFRESH: Final = 0.25
 """Seconds between two redraws while something is pulled."""
-MEASURE: Final = 1.0
-"""Seconds between two looks at the free space while something is pulled: microseconds of a thread."""
-WATCH: Final = 2.0
-"""Seconds between two looks whether another program has brought or removed a model, while the tab is seen."""
 
 
-def _is_over(worker: Worker[None] | None) -> bool:
-    return worker is None or worker.is_finished
-
-
-class ModelsView(Widget):
+class ModelsView(ModelsLook):
     """Models on this machine, and the ones that can be pulled."""
 
     def __init__(
@@ -73,15 +59,7 @@ class ModelsView(Widget):
         machine: Callable[[], Awaitable[MachineFacts]],
     ) -> None:
         """`catalog` may block: it is asked in a thread."""
-        super().__init__()
-        self._store = store
-        self._pulls = pulls
-        self._catalog = catalog
-        self._ask_runtime_of = runtime
-        self._ask_machine_of = machine
-        self._found: RuntimeSummary | None = None
-        self._asked = asyncio.Event()
-        self.state = ModelsState(pulls)
+        super().__init__(store, pulls, catalog, runtime=runtime, machine=machine)
         # Held, not looked up: what ends in a worker while the screen is taken down finds no widget any more.
         self._beginners = Static(id="first-model")
         self._filter = FilterInput(placeholder="any words", compact=True, id="models-filter")
@@ -96,13 +74,7 @@ class ModelsView(Widget):
         self._details: bool | None = None  # None: the person has not said whether they want them
         self._card = ""
         self._paced = False
-        self._complained = ""
         self._redraw: Timer | None = None
-        self._measuring: Timer | None = None
-        self._measured: Worker[None] | None = None
-        self._watched: Worker[None] | None = None
-        self._scanned = asyncio.Event()
-        self._stale = True
 
     def compose(self) -> ComposeResult:
         """The card for beginners, the filter, the table and the details, what is known of disk and NPU."""
@@ -141,9 +113,7 @@ class ModelsView(Widget):
     async def on_mount(self) -> None:
         """Have the rows in the first paint, unless the disk is slow: then they come when they are there."""
         self._fit()
-        self._measuring = self.set_interval(MEASURE, self._measure, pause=True)
-        self.set_interval(WATCH, self._watch)
-        self.scan()
+        self.begin_looking()
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_PAINT):
                 await self._scanned.wait()
@@ -152,7 +122,12 @@ class ModelsView(Widget):
     def on_resize(self) -> None:
         """Follow the terminal."""
         self._fit()
-        self._show_disk()
+        self.show_disk()
+
+    def watch_virtual_size(self) -> None:
+        """Textual (8.2) tells of no resize where a widget that is just mounted, the help, takes the room, and something
+        asked for any widget's place before the layout: the room is another one all the same."""
+        self.call_later(self.on_resize)
 
     @property
     def _room(self) -> Size:
@@ -172,61 +147,6 @@ class ModelsView(Widget):
             self.set_class(wide, "-wide")
             self.refresh_bindings()
 
-    # --- what is known -------------------------------------------------------------------------
-
-    @work(exclusive=True, group="system")
-    async def _ask_system(self) -> None:
-        """Name the runtime that was found, or say that there is none; asking takes a second or two."""
-        self._found = found = await self._ask_runtime_of()
-        sign = "●" if found.ok else "○"
-        self._runtime.update(Content(f"{sign} {found.words}"))
-        self.set_timer(CALM, self._ask_machine)
-
-    @work(exclusive=True, group="system")
-    async def _ask_machine(self) -> None:
-        """Say what runs here."""
-        self.state.machine = await self._ask_machine_of()
-        self.state.suit()
-        self._asked.set()
-        self.show()
-
-    @work(exclusive=True, group="scan")
-    async def scan(self) -> None:
-        """Look at the disk in a thread: a folder of models on a network drive must not stop the screen."""
-        self._stale = True
-        look = asyncio.to_thread(model_disk.look, self._store, self._catalog)
-        self.state.seen = seen = await look
-        self._stale = False
-        self._scanned.set()
-        self.state.suit()
-        self.state.drop_old_checks()
-        if seen.error is not None and str(seen.error) != self._complained:
-            complain(self, seen.error)
-        self._complained = str(seen.error or "")
-        self.show()
-
-    def _watch(self) -> None:
-        """Other programs write to the models' folder as well."""
-        if self.is_on_screen and not self._stale and _is_over(self._watched):
-            self._watched = self._look_for_changes()
-
-    @work(group="watch")
-    async def _look_for_changes(self) -> None:
-        marks = await asyncio.to_thread(model_disk.marks_of, self._store)
-        if marks != self.state.seen.marks and not self._stale:
-            self.scan()
-
-    def _measure(self) -> None:
-        """While something is written, the free space is looked at again and again."""
-        if _is_over(self._measured):  # a network drive may take its time
-            self._measured = self._look_at_space()
-
-    @work(group="measure")
-    async def _look_at_space(self) -> None:
-        disk = await asyncio.to_thread(model_disk.measure, self._store.root)
-        self.state.seen = replace(self.state.seen, disk=disk)
-        self._show_disk()
-
     # --- what is shown -------------------------------------------------------------------------
 
     def show(self) -> None:
@@ -242,9 +162,9 @@ class ModelsView(Widget):
         card = str(self.state.seen.error or first_model_card(rows))
         if card != self._card:  # an update lays out the whole screen
             self._card = card
-            self._beginners.update(Content(card))
+            self._beginners.update(Content(printable(card)))
             self.set_class(bool(card), "-no-model")
-        self._show_disk()
+        self.show_disk()
         self._show_details()
 
     def _show_pace(self) -> None:
@@ -253,14 +173,14 @@ class ModelsView(Widget):
         if busy != self._paced:
             self._paced = busy
             self._fit()
-        if self._measuring is not None:
-            (self._measuring.resume if busy else self._measuring.pause)()
+        self.measure_often(busy)
 
     def _show_count(self, shown: int, every: int) -> None:
         words = f"{shown} of {every}" if self.wanted else f"{every}"
         self._count.update(Content(words), layout=False)
 
-    def _show_disk(self) -> None:
+    def show_disk(self) -> None:
+        """Draw how much room there is."""
         state, limit = self.state, self._pulls.limiter.rate
         line, warns = disk_line(
             state.seen.disk, state.used, state.needed, limit, self._room.width - 2
@@ -268,12 +188,18 @@ class ModelsView(Widget):
         self._disk.update(Content(line), layout=False)
         self._disk.set_class(warns, "-warns")
 
+    def show_runtime(self, words: str) -> None:
+        """Draw what was found of the NPU."""
+        self._runtime.update(Content(words))
+
     def _show_details(self) -> None:
         row = self.row
         if row is not None:
             self._panel.say(row.label, row.title, row.progress, row.note, row.facts, row.sections)
         elif self.wanted:
             self._panel.say("No model matches.", note="Escape shows all of them again.")
+        else:
+            self._panel.say("")
         offer = row and (row.kind, row.removable, row.pull, row.checking)
         if (offer, self.wanted) != self._offer:
             self._offer = (offer, self.wanted)
@@ -300,8 +226,7 @@ class ModelsView(Widget):
         """What changed behind another tab was not drawn, and others write to the disk as well."""
         if self._scanned.is_set():
             self.redraw()
-            self._measure()
-            self._watch()
+            self.look_again()
 
     @on(RowTable.Moved)
     def _moved(self) -> None:

@@ -39,6 +39,8 @@ class FactsPanel(VerticalScroll, inherit_bindings=False):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id)
         self._text = Static(id="facts-text")
+        self._drawn = 0
+        """The width that it was drawn for."""
         self._said: tuple[str, str, str, str, Facts, Sections] = ("", "", "", "", (), ())
 
     def allow_focus(self) -> bool:
@@ -69,13 +71,21 @@ class FactsPanel(VerticalScroll, inherit_bindings=False):
 
     def on_resize(self, _event: Resize) -> None:
         """The number of columns follows the width."""
-        self._draw()
+        self._follow()
+
+    def watch_virtual_size(self) -> None:
+        """As `on_resize`, which is not always told (see `ModelsView.watch_virtual_size`)."""
+        self.call_later(self._follow)
+
+    def _follow(self) -> None:
+        if self.scrollable_content_region.width != self._drawn:
+            self._draw()
 
     def _draw(self) -> None:
         heading, title, progress, note, facts, sections = self._said
-        width = self.scrollable_content_region.width
+        self._drawn = width = self.scrollable_content_region.width
         if not width:
-            return  # it has no place yet: `on_resize` draws, and a first paint in columns of no width is saved
+            return  # it has no place yet: `_follow` draws, and a first paint in columns of no width is saved
         wide = width >= _TWO_COLUMNS
         head = Content.styled(heading, "bold")
         lines = [head]

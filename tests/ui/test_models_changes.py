@@ -18,7 +18,7 @@ from npurun_tui.models import builtin, fit, jobs
 from npurun_tui.models.fit import MachineFacts
 from npurun_tui.models.manifest import Manifest
 from npurun_tui.models.store import ModelStore
-from npurun_tui.screens import model_local, model_view
+from npurun_tui.screens import model_local, model_look
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.widgets.key_bar import KeyBar
 from tests.support.index_server import Index, pause_after, serve
@@ -57,7 +57,7 @@ def tiny() -> TinyModel:
 def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     monkeypatch.setattr(builtin, "CATALOG", (tiny.entry,))
     monkeypatch.setattr(fit, "machine_facts", lambda: MACHINE)
-    monkeypatch.setattr(model_view, "WATCH", 0.05)
+    monkeypatch.setattr(model_look, "WATCH", 0.05)
     with serve(tiny) as index:
         only_index(monkeypatch, index.url)
         yield index
@@ -265,7 +265,7 @@ async def test_a_model_that_changes_while_it_is_hashed_is_not_called_damaged(
     removed: bool,
 ) -> None:
     await pull_all(tiny, store)
-    monkeypatch.setattr(model_view, "WATCH", 3600.0)
+    monkeypatch.setattr(model_look, "WATCH", 3600.0)
     gate, before = threading.Event(), model_local.LocalJob.advance
 
     def advance(job: model_local.LocalJob, done: int, total: int) -> None:

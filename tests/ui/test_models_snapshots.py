@@ -228,7 +228,14 @@ def test_removal(filled: Paths, snap_compare: SnapCompare, theme: str) -> None:
 
 def test_help(filled: Paths, snap_compare: SnapCompare) -> None:
     app = WorkbenchApp(filled, Settings())
-    assert snap_compare(app, terminal_size=WIDE, run_before=shows("", "f1"))
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await shows("", "f1")(pilot)
+        await until(pilot, lambda: table(app).size.width < 100)  # the tab makes room for the help
+        await until(pilot, lambda: not pane(app).has_class("-wide"))
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=WIDE, run_before=before)
 
 
 def test_ansi_colours(filled: Paths, snap_compare: SnapCompare) -> None:
