@@ -17,8 +17,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and pip
 
 
 def ask(served: Served, times: int) -> None:
-    for _ in range(times):
-        assert httpx.get(f"{served.url}/api/version", timeout=20).status_code == 200
+    with httpx.Client(base_url=served.url, timeout=20) as client:
+        for _ in range(times):
+            assert client.get("/api/version").status_code == 200
 
 
 def logged(home: Path) -> int:
