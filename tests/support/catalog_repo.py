@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+from securesystemslib.signer import Key, SSlibKey
+
 from npurun_tui.models import catalog_json
 from npurun_tui.models.builtin import CATALOG
 from npurun_tui.models.catalog import CatalogEntry
@@ -37,6 +39,11 @@ def new_repository(folder: Path, *names: str, days: Days | None = None) -> Repos
 def publish(repository: Repository, names: Sequence[str]) -> None:
     """A new version of the list, with the models `names`."""
     repository.build(catalog_json.dump([entry(name) for name in names]))
+
+
+def relabelled(key: Key, label: str) -> SSlibKey:
+    """`key` under another id, which in TUF is only a label."""
+    return SSlibKey(label, keytype=key.keytype, scheme=key.scheme, keyval=key.keyval)
 
 
 @dataclass
