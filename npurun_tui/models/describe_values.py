@@ -19,6 +19,7 @@ _ARCHS: Final = {"qwen2_vl": "qwen2-vl", "qwen2_5_vl": "qwen2-vl"}
 """Hugging Face's `model_type` -> the word that the Rust program's catalog has; others are the same in both."""
 
 _WEIGHTS: Final = re.compile(r"w([0-9]+)(?:a[0-9]+)?(?![0-9])")
+_PLAIN: Final = frozenset({"float", "float16", "float32", "fp16", "fp32", "f16", "f32", "bf16"})
 _VERSION: Final = re.compile(r"([0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9})(?:[.+-].*)?")
 
 
@@ -45,6 +46,11 @@ def check_given(arch: str, quant: str, qnn_sdk: str) -> None:
     for flag, value in (("--arch", arch), ("--quant", quant)):
         if value and (one_line(value, 64) != value):
             raise UsageError(f"{flag} {one_line(value, 40)!r} is no such word.")
+    if quant and not _is_label(quant):
+        raise UsageError(
+            f"--quant {one_line(quant, 40)!r} is no quantisation.",
+            mend="For example `--quant w4a16` (w8a16, int4, int8, float, Q4_K_M).",
+        )
     if qnn_sdk and not clean_version(qnn_sdk):
         raise UsageError(
             f"--qnn-sdk {one_line(qnn_sdk, 40)!r} is not MAJOR.MINOR.PATCH.",
@@ -76,6 +82,12 @@ def offer_manifest(values: Values, manifest: Manifest) -> None:
     values.offer("quant", manifest.quant, FILE_NAME)
     if manifest.qnn_sdk != NO_SDK:
         values.offer("qnn_sdk", clean_version(manifest.qnn_sdk), FILE_NAME)
+
+
+def _is_label(label: str) -> bool:
+    """Whether people write a quantisation so. Anything else would be `fp16` to the Rust program."""
+    plain = label.lower() in _PLAIN or _WEIGHTS.match(label.lower()) is not None
+    return plain or rust_kind(label) != "fp16"
 
 
 def kind_of(label: str) -> str:

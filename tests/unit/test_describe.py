@@ -604,6 +604,19 @@ def test_values_that_cannot_be_given(tmp_path: Path) -> None:
         describe(root, qnn_sdk="2.45")
     with pytest.raises(UsageError, match="--arch"):
         describe(root, arch="a\nb")
+    for quant in ("large", "16", "a16", "w", "qwen"):
+        with pytest.raises(UsageError, match="is no quantisation"):
+            describe(root, quant=quant)
+    for quant in (
+        "w4a16",
+        "W8A16",
+        "w8a8_mixed_int16",
+        "int8-w-int16-a",
+        "Q4_K_M",
+        "IQ4_XS",
+        "BF16",
+    ):
+        assert describe(root, arch="x", quant=quant).manifest.quant == quant
     with pytest.raises(ModelError, match="not a model name"):
         describe(root, name="../x")
 
