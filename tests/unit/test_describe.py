@@ -173,6 +173,12 @@ def test_the_publishers_pieces_in_yaml(tmp_path: Path) -> None:
     assert found.origins["chat_template"] == "metadata.yaml"
 
 
+def test_a_fact_about_the_whole_goes_before_one_about_a_part(tmp_path: Path) -> None:
+    text = "part:\n  inner:\n    precision: w8a16\nwhole:\n  precision: w4a16\n"
+    root = make_bundle(tmp_path / "b", files={"metadata.yaml": text})
+    assert examine(root).manifest.quant == "w4a16"
+
+
 @pytest.mark.parametrize(("family", "tokens"), TOKENS.items())
 def test_control_tokens_tell_the_family(
     tmp_path: Path, family: str, tokens: tuple[str, ...]
