@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import pytest_asyncio
 
 from npurun_tui.engine.dialog import Sampler, SentenceCode
 from npurun_tui.engine.engine import Engine, EngineState, EngineStatus, Permit
@@ -38,6 +39,8 @@ pytestmark = pytest.mark.model
 
 GREEDY = Sampler(temperature=0, top_k=1)
 signals = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+one_loop = pytest.mark.asyncio(loop_scope="module")
+"""For the tests with the `shared` engine, whose process and locks belong to one loop."""
 
 
 @pytest.fixture
@@ -52,6 +55,14 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
     pid = engine.pid
     await engine.aclose()
     assert pid is None or not psutil.pid_exists(pid), "an engine process was left behind"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
+    """An engine whose process no test ends: the model is loaded once for all of them."""
+    engine = Engine(log=tmp_path_factory.mktemp("shared") / "engine.log", answer_timeout=60)
+    yield engine
+    await engine.aclose()
 
 
 async def answer(
@@ -128,8 +139,9 @@ async def test_loading_the_same_model_again_costs_nothing(engine: Engine, spec: 
         assert engine.pid != pid, "another window is another process: only its end frees the memory"
 
 
-async def test_max_tokens_and_the_finish_reason(engine: Engine, spec: ModelSpec) -> None:
-    async with engine.permit("test") as permit:
+@one_loop
+async def test_max_tokens_and_the_finish_reason(shared: Engine, spec: ModelSpec) -> None:
+    async with shared.permit("test") as permit:
         await permit.load(spec)
         _, finished = await answer(permit, "Count from one to one hundred.", 5)
         assert (finished.reason, finished.stats.completion_tokens) == (FinishReason.LENGTH, 5)
@@ -161,8 +173,9 @@ async def test_turn_ten_prefills_only_what_is_new(engine: Engine, spec: ModelSpe
         assert finished.stats.prompt_tokens > 300
 
 
-async def test_another_conversation_does_not_bleed_in(engine: Engine, spec: ModelSpec) -> None:
-    async with engine.permit("test") as permit:
+@one_loop
+async def test_another_conversation_does_not_bleed_in(shared: Engine, spec: ModelSpec) -> None:
+    async with shared.permit("test") as permit:
         await permit.load(spec)
         alone, _ = await answer(permit, "What is the capital of Italy?", 16)
         await answer(permit, "My name is Bartholomew. Remember it.", 16)
@@ -173,8 +186,9 @@ async def test_another_conversation_does_not_bleed_in(engine: Engine, spec: Mode
 # --- stopping ----------------------------------------------------------------------------------
 
 
-async def test_stop_keeps_the_text_and_frees_the_dialog(engine: Engine, spec: ModelSpec) -> None:
-    async with engine.permit("test") as permit:
+@one_loop
+async def test_stop_keeps_the_text_and_frees_the_dialog(shared: Engine, spec: ModelSpec) -> None:
+    async with shared.permit("test") as permit:
         await permit.load(spec)
         pieces: list[str] = []
         turn = begin_turn(
@@ -195,8 +209,9 @@ async def test_stop_keeps_the_text_and_frees_the_dialog(engine: Engine, spec: Mo
         assert "banana" in text.lower()
 
 
-async def test_stop_before_the_first_token(engine: Engine, spec: ModelSpec) -> None:
-    async with engine.permit("test") as permit:
+@one_loop
+async def test_stop_before_the_first_token(shared: Engine, spec: ModelSpec) -> None:
+    async with shared.permit("test") as permit:
         await permit.load(spec)
         long = ChatMessage("user", "word " * 800)
         turn = begin_turn(permit, 1024, [long], TurnOptions(GREEDY, 50))
@@ -207,8 +222,9 @@ async def test_stop_before_the_first_token(engine: Engine, spec: ModelSpec) -> N
         assert "banana" in text.lower()
 
 
-async def test_a_cancelled_turn_leaves_a_usable_dialog(engine: Engine, spec: ModelSpec) -> None:
-    async with engine.permit("test") as permit:
+@one_loop
+async def test_a_cancelled_turn_leaves_a_usable_dialog(shared: Engine, spec: ModelSpec) -> None:
+    async with shared.permit("test") as permit:
         await permit.load(spec)
         begun = asyncio.Event()
         task = asyncio.create_task(
@@ -222,8 +238,9 @@ async def test_a_cancelled_turn_leaves_a_usable_dialog(engine: Engine, spec: Mod
         assert "banana" in text.lower()
 
 
+@one_loop
 async def test_an_exception_of_a_callback_ends_the_turn_and_is_raised(
-    engine: Engine, spec: ModelSpec
+    shared: Engine, spec: ModelSpec
 ) -> None:
     calls = 0
 
@@ -233,7 +250,7 @@ async def test_an_exception_of_a_callback_ends_the_turn_and_is_raised(
         if calls == 3:
             raise BrokenPipeError
 
-    async with engine.permit("test") as permit:
+    async with shared.permit("test") as permit:
         await permit.load(spec)
         with pytest.raises(BrokenPipeError):
             await answer(permit, "Tell a long story.", 500, full_pipe)
@@ -470,8 +487,9 @@ async def test_a_hanging_engine_is_ended_by_the_watchdog(tmp_path: Path, spec: M
 # --- what cannot be done is said ---------------------------------------------------------------
 
 
-async def test_a_prompt_longer_than_the_window(engine: Engine, spec: ModelSpec) -> None:
-    async with engine.permit("test") as permit:
+@one_loop
+async def test_a_prompt_longer_than_the_window(shared: Engine, spec: ModelSpec) -> None:
+    async with shared.permit("test") as permit:
         await permit.load(spec)
         with pytest.raises(ContextOverflow, match=r"has \d,\d+ tokens.*window holds 1,024"):
             await answer(permit, "word " * 3000)
@@ -490,18 +508,20 @@ async def test_an_answer_that_fills_the_window(engine: Engine, spec: ModelSpec) 
     assert finished.stats.prompt_tokens > 100
 
 
+@one_loop
 @pytest.mark.parametrize(
     "prompt", ["\x00", "a\x00b", "\x1b[31mred\x1b]0;title\x07", "\ud800", "\u202e"]
 )
-async def test_prompts_with_odd_characters(engine: Engine, spec: ModelSpec, prompt: str) -> None:
-    async with engine.permit("test") as permit:
+async def test_prompts_with_odd_characters(shared: Engine, spec: ModelSpec, prompt: str) -> None:
+    async with shared.permit("test") as permit:
         await permit.load(spec)
         _, finished = await answer(permit, prompt, 4)
     assert finished.stats.prompt_tokens > 0
 
 
-async def test_an_empty_prompt(engine: Engine, spec: ModelSpec) -> None:
-    async with engine.permit("test") as permit:
+@one_loop
+async def test_an_empty_prompt(shared: Engine, spec: ModelSpec) -> None:
+    async with shared.permit("test") as permit:
         await permit.load(spec)
         with pytest.raises(EngineError, match="empty"):
             await answer(permit, " \n")
@@ -536,10 +556,11 @@ async def test_a_log_folder_that_cannot_be_made(tmp_path: Path, spec: ModelSpec)
     await engine.aclose()
 
 
+@one_loop
 async def test_save_and_restore_over_the_process_boundary(
-    engine: Engine, spec: ModelSpec, tmp_path: Path
+    shared: Engine, spec: ModelSpec, tmp_path: Path
 ) -> None:
-    async with engine.permit("test") as permit:
+    async with shared.permit("test") as permit:
         await permit.load(spec)
         dialog = permit.dialog
         await dialog.configure(GREEDY, max_tokens=4)
