@@ -65,19 +65,29 @@ def token_check(token: Token) -> Check:
 
 def place_checks(recipe: Recipe, out: Path, store: ModelStore) -> list[Check]:
     """Whether the folder can take the export, and the models' folder the model."""
-    there = next((each for each in (out, *out.parents) if os.path.lexists(each)), None)
-    if there is None or not there.is_dir() or not os.access(there, os.W_OK):
-        words = f"{one_line(str(there or out), 200)} is no folder that can be written to"
-        return [Check("disk", False, words, "Name another one with -o."), _name(recipe, store)]
+    there, root = _standing(out), _standing(store.root)
+    if (fault := _fault(there)) or (fault := _fault(root)):
+        mend = "Name another one with -o; NPURUN_MODELS_DIR names the models' folder."
+        return [Check("disk", False, fault, mend), _name(recipe, store)]
     free = shutil.disk_usage(there).free
     words = f"{units.size(free)} are free for about {units.size(recipe.room)}"
     room = Check("disk", free >= recipe.room, words, "Name a folder on a larger disk with -o.")
-    return [room, *_second_disk(recipe, there, store), _name(recipe, store)]
+    return [room, *_second_disk(recipe, there, root), _name(recipe, store)]
 
 
-def _second_disk(recipe: Recipe, there: Path, store: ModelStore) -> list[Check]:
+def _standing(folder: Path) -> Path:
+    """The part of the path that is there; on Windows not even the drive need be."""
+    return next((each for each in (folder, *folder.parents) if os.path.lexists(each)), folder)
+
+
+def _fault(folder: Path) -> str:
+    if folder.is_dir() and os.access(folder, os.W_OK):
+        return ""
+    return f"{one_line(str(folder), 200)} is no folder that can be written to"
+
+
+def _second_disk(recipe: Recipe, there: Path, root: Path) -> list[Check]:
     """Where the models lie on another volume the bundle is copied to it."""
-    root = next(each for each in (store.root, *store.root.parents) if each.is_dir())
     if root.stat().st_dev == there.stat().st_dev:
         return []
     free = shutil.disk_usage(root).free

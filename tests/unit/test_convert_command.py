@@ -22,6 +22,7 @@ import pytest
 
 from npurun_tui.cli import main
 from npurun_tui.commands import convert_recipes
+from npurun_tui.commands.convert_checks import place_checks
 from npurun_tui.commands.convert_python import find_interpreter
 from npurun_tui.commands.convert_token import Token, find_token, handed_over
 from npurun_tui.models.fit import machine_facts
@@ -498,6 +499,9 @@ def test_what_is_wrong_is_told_before_anything_is_compiled(
     (home / "file").touch()
     assert "is no folder that can be written to" in refused(*export(home / "file"))
     assert "is no folder that can be written to" in refused(*export(home / "file" / "below"))
+    monkeypatch.setenv("NPURUN_MODELS_DIR", str(home / "file" / "models"))
+    assert "NPURUN_MODELS_DIR names" in refused(*export(hub))
+    monkeypatch.delenv("NPURUN_MODELS_DIR")
     monkeypatch.setenv("STAND_IN", "no help")
     error = refused(*export(hub))
     assert f"does not export {MODULE}: usage: export" in error
@@ -590,6 +594,27 @@ def test_each_check_has_its_mend(
     assert failed[key]["mend"]
     assert failed[key]["mend"] in error
     assert not (home / "out").exists()
+
+
+def test_a_drive_that_is_not_there_is_no_folder(store: ModelStore) -> None:
+    """No part of the path exists: so it is with a letter that Windows has given to nothing."""
+    (disk, name) = place_checks(convert_recipes.RECIPES[0], Nowhere("Z:/out"), store)
+    assert (disk.passed, name.passed) == (False, True)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a second volume")
+def test_where_the_models_lie_on_another_disk_the_bundle_has_to_fit_there(home: Path) -> None:
+    recipe = replace(convert_recipes.RECIPES[0], room=1, bundle=10**18)
+    store = ModelStore(Path("/dev/shm/npurun-tui-test/models"))
+    checks = place_checks(recipe, home, store)
+    assert [check.key for check in checks if not check.passed] == ["models' disk"]
+    assert all(check.passed for check in place_checks(recipe, home, ModelStore(home / "models")))
+
+
+class Nowhere(type(Path())):  # type: ignore[misc]
+    """A path without a parent."""
+
+    parents = ()
 
 
 def test_the_token_may_be_in_a_file(home: Path) -> None:
