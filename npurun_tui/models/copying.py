@@ -16,9 +16,10 @@ from typing import Final
 from npurun_tui import units
 from npurun_tui.errors import DiskFull, ModelError
 from npurun_tui.files import is_disk_full
+from npurun_tui.models.layout import UNPACKED
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME
-from npurun_tui.models.pull.install import UNPACKED, check_place, install, recover
+from npurun_tui.models.pull.install import check_place, install, recover
 from npurun_tui.models.store import InstalledModel, ModelStore
 from npurun_tui.models.transfer import Item, Transfer, items_below
 

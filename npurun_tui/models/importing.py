@@ -20,9 +20,10 @@ from npurun_tui.files import from_home, is_disk_full
 from npurun_tui.models.bundles import CONFIG, load_config, set_flags
 from npurun_tui.models.describe import Description, describe
 from npurun_tui.models.describe_files import check_paths
+from npurun_tui.models.layout import UNPACKED
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME, Files, Flag, Manifest
-from npurun_tui.models.pull.install import UNPACKED, check_place, install, recover
+from npurun_tui.models.pull.install import check_place, install, recover
 from npurun_tui.models.sizes import sizes_of
 from npurun_tui.models.store import InstalledModel, ModelStore
 from npurun_tui.models.transfer import (

@@ -25,6 +25,8 @@ MAP: Final = "download.map"
 """Beside it: a `CELL` for each block."""
 STATE: Final = "download.json"
 """Beside it: which file that is, and how large it will be."""
+UNPACKED: Final = "unpacked"
+"""Beside it: what is taken out of the download. Every pull begins it anew."""
 CELL: Final = struct.Struct("<II")
 """How many of a block's bytes are there, and their CRC-32."""
 HIDDEN: Final = ".trash-"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from npurun_tui.errors import ModelBusy, ModelError
-from npurun_tui.models.layout import kept_bytes
+from npurun_tui.models.layout import UNPACKED, kept_bytes
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.names import fault_of_name
-from npurun_tui.models.pull.install import UNPACKED, recover
+from npurun_tui.models.pull.install import recover
 from npurun_tui.models.pull.recorded import half_written, remove_half_written
 from npurun_tui.models.store import ModelStore
 from npurun_tui.models.trees import remove_tree, tree_size

@@ -22,7 +22,7 @@ from npurun_tui.errors import (
     ModelNotFound,
 )
 from npurun_tui.files import is_disk_full, patiently, sync_folder
-from npurun_tui.models.layout import HIDDEN, Layout, kept_bytes
+from npurun_tui.models.layout import HIDDEN, UNPACKED, Layout, kept_bytes
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.manifest import FILE_NAME, Manifest, main_file
 from npurun_tui.models.names import fault_of_name, likely, normalise, not_here
@@ -249,7 +249,8 @@ class ModelStore:
     def _drop_partial(self, name: str) -> int:
         partial = self.layout.partial(name)
         try:
-            freed = kept_bytes(partial)  # not the file's length: there are holes in it
+            # Not the file's length: there are holes in it. What a killed pull had unpacked lies beside it.
+            freed = kept_bytes(partial) + tree_size(partial / UNPACKED)
         except OSError:
             freed = tree_size(partial)
         if partial.is_dir():

@@ -136,6 +136,13 @@ def test_a_name_of_another_program_is_one_that_is_not_here(store: ModelStore, na
         assert str(caught.value).startswith(f"There is no model called {name} on this machine. ")
 
 
+def test_removing_an_unfinished_pull_frees_what_was_unpacked_too(store: ModelStore) -> None:
+    unpacked = add_partial(store, "m", 300) / "unpacked"
+    unpacked.mkdir()
+    (unpacked / "m.bin").write_bytes(bytes(500))
+    assert store.remove("m") == 800
+
+
 def test_a_name_that_is_nearly_right_is_answered_with_the_one_that_is_here(
     store: ModelStore,
 ) -> None:

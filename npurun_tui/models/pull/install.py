@@ -19,14 +19,13 @@ from npurun_tui.errors import ModelBusy, ModelError
 from npurun_tui.files import patiently, sync_folder
 from npurun_tui.models.bundles import CONFIG, TOKENIZER, find_bundle, read_facts, set_flags
 from npurun_tui.models.catalog import CatalogEntry
-from npurun_tui.models.layout import MAP, PART, STATE, Layout
+from npurun_tui.models.layout import MAP, PART, STATE, UNPACKED, Layout
 from npurun_tui.models.manifest import FILE_NAME, NO_SDK, Files, Manifest
 from npurun_tui.models.sizes import sizes_of
 from npurun_tui.models.transfer import sync_folders
 from npurun_tui.models.trees import remove_tree
 from npurun_tui.text import one_line
 
-UNPACKED: Final = "unpacked"
 BUNDLE: Final = "bundle"
 """The folder in a model's own that its archive is unpacked into, as the Rust program has it."""
 GGUF: Final = "model.gguf"

@@ -17,11 +17,12 @@ from typing import Final
 from npurun_tui.errors import DiskFull, ModelError, ModelFileDamaged, PullFailed
 from npurun_tui.files import is_disk_full
 from npurun_tui.models.catalog import CatalogEntry, UrlSource
+from npurun_tui.models.layout import UNPACKED
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.pull.ahead import Ahead
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.fetching import Fetcher, need_room, unpacked_size
-from npurun_tui.models.pull.install import BUNDLE, UNPACKED, check_place, install, recover
+from npurun_tui.models.pull.install import BUNDLE, check_place, install, recover
 from npurun_tui.models.pull.limiter import RateLimiter
 from npurun_tui.models.pull.making import make_model
 from npurun_tui.models.pull.part import Part
