@@ -184,7 +184,12 @@ def _configs(folder: Path, depth: int) -> list[Path]:
         return []
     if (folder / CONFIG).is_file():
         return [folder / CONFIG]
-    below = sorted(entry for entry in folder.iterdir() if not entry.is_symlink())
+    # Hidden is what an export that was killed had among its temporary files.
+    below = sorted(
+        entry
+        for entry in folder.iterdir()
+        if not entry.is_symlink() and not entry.name.startswith(".")
+    )
     return [config for entry in below for config in _configs(entry, depth + 1)]
 
 
