@@ -131,6 +131,30 @@ def test_who_was_away_for_several_keys_follows_all_of_them(scene: Scene, tmp_pat
     assert scene.remote() == ("five",)
 
 
+def test_a_release_with_another_root_is_believed_at_once(scene: Scene, tmp_path: Path) -> None:
+    """Perhaps the keys of the older one were stolen: then nothing of what they signed stays in use."""
+    for number, version in ((1, 3), (2, 5)):
+        scene.update()
+        assert scene.remote() != ()
+        repository = scene.repository
+        after = new_keys(tmp_path / str(number), repository)
+        after.rotate(repository.keys, "", 1)
+        publish(after, [f"by-{number}"])
+        scene.repository = after
+        scene.source.root_file.write_bytes((after.folder / "root.json").read_bytes())
+        assert (scene.state.state, scene.remote()) == ("never updated", ())
+        done = scene.update()
+        assert done.record is not None
+        assert (done.record.version, scene.remote()) == (version, (f"by-{number}",))
+    anew = new_repository(tmp_path / "anew", "by-others")
+    scene.site.serve_copy(anew.folder)
+    scene.source.root_file.write_bytes((anew.folder / "root.json").read_bytes())
+    assert scene.update().record is not None
+    assert scene.remote() == ("by-others",), "older versions are no rollback where the keys differ"
+    scene.source.root_file.unlink()
+    assert scene.state.state == "damaged"
+
+
 class OtherHashes(Repository):
     """As a maintainer with another tool may publish."""
 
@@ -205,7 +229,7 @@ def test_what_another_source_of_the_same_name_left_is_not_believed(scene: Scene)
     """The list of sources may be edited by hand: then what was fetched is still there."""
     scene.update()
     (scene.paths.config.parent / "catalogs.json").unlink()
-    assert scene.state.state == "current"
+    assert (scene.source.folder(scene.paths) / "state.json").exists()
     add_source(scene.paths, "acme", "https://models.example", scene.source.root())
     assert scene.state.state == "never updated"
     assert scene.remote() == ()

@@ -21,6 +21,7 @@ from npurun_tui.errors import ManifestInvalid
 from npurun_tui.files import write_atomic
 from npurun_tui.models import catalog_json
 from npurun_tui.models.catalog import CatalogEntry
+from npurun_tui.models.remote.faults import SourceInvalid
 from npurun_tui.models.remote.sources import CatalogSource
 from npurun_tui.settings import Paths
 
@@ -58,6 +59,8 @@ class Record:
     """The earliest date of the signed files: after it a newer one ought to be there."""
     updated: str
     """When it was last verified against the server."""
+    root: str
+    """The sha256 of the root of trust that it was verified by, as it was given: not what that led to."""
 
     @property
     def expired(self) -> bool:
@@ -79,7 +82,11 @@ class SourceState:
 
 
 def read_state(paths: Paths, source: CatalogSource) -> SourceState:
-    """How `source` stands, with its entries. Blocking: two files, at most 8 MB; no network. Never raises."""
+    """How `source` stands, with its entries. Blocking: three files, at most 9 MB; no network. Never raises.
+
+    What was verified by another root counts as never fetched: a release that ships a new one may do so because the keys
+    of the old one were stolen.
+    """
     folder = source.folder(paths)
     try:
         record = _read_record(folder / RECORD)
@@ -88,10 +95,17 @@ def read_state(paths: Paths, source: CatalogSource) -> SourceState:
     except (OSError, ValueError, RecursionError) as error:
         return _damaged(source, error)
     try:
+        if record.root != digest_of(source.root()):
+            return SourceState(source, "never updated")
         entries = _entries(_read_catalog(folder, record), record.sha256, source.name)
-    except (OSError, ValueError, ManifestInvalid) as error:
+    except (OSError, ValueError, ManifestInvalid, SourceInvalid) as error:
         return _damaged(source, error)
     return SourceState(source, "expired" if record.expired else "current", record, entries)
+
+
+def digest_of(root: bytes) -> str:
+    """By which a record names a root of trust."""
+    return hashlib.sha256(root).hexdigest()
 
 
 def _damaged(source: CatalogSource, error: Exception) -> SourceState:
@@ -165,6 +179,5 @@ def _read_record(file: Path) -> Record:
         raise ValueError("its record has no sha256")
     if not isinstance(version, int) or isinstance(version, bool):
         raise ValueError("its record has no version")
-    return Record(
-        sha256, version, str(document.get("expires", "")), str(document.get("updated", ""))
-    )
+    texts = (str(document.get(key, "")) for key in ("expires", "updated", "root"))
+    return Record(sha256, version, *texts)

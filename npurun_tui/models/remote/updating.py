@@ -29,7 +29,15 @@ from npurun_tui.models.remote.faults import (
     CatalogUnusable,
 )
 from npurun_tui.models.remote.sources import CatalogSource
-from npurun_tui.models.remote.stored import FRESH, METADATA, Record, store, stored_bytes, sweep
+from npurun_tui.models.remote.stored import (
+    FRESH,
+    METADATA,
+    Record,
+    digest_of,
+    store,
+    stored_bytes,
+    sweep,
+)
 from npurun_tui.settings import Paths
 from npurun_tui.text import one_line
 
@@ -144,7 +152,8 @@ def fetch_root(url: str, limits: Limits | None = None) -> bytes:
 
 
 def _update(source: CatalogSource, folder: Path, hands: Fetcher, limits: Limits) -> Update:
-    updater = _updater(source, folder, hands, limits)
+    root = source.root()
+    updater = _updater(source, root, folder, hands, limits)
     updater.refresh()
     info = updater.get_targetinfo(TARGET)
     if info is None:
@@ -167,7 +176,7 @@ def _update(source: CatalogSource, folder: Path, hands: Fetcher, limits: Limits)
     _check_reach(source, entries)
     sha256 = hashlib.sha256(data).hexdigest()
     changed = before is None and stored_bytes(folder, sha256) is None
-    record = _record(folder / METADATA, sha256)
+    record = _record(folder / METADATA, sha256, root)
     store(folder, data, record)
     return Update(source, record, entries, changed=changed)
 
@@ -190,7 +199,9 @@ def _check_reach(source: CatalogSource, entries: tuple[CatalogEntry, ...]) -> No
                 )
 
 
-def _updater(source: CatalogSource, folder: Path, hands: Fetcher, limits: Limits) -> Updater:
+def _updater(
+    source: CatalogSource, root: bytes, folder: Path, hands: Fetcher, limits: Limits
+) -> Updater:
     from tuf.ngclient import Updater
 
     return Updater(
@@ -199,7 +210,7 @@ def _updater(source: CatalogSource, folder: Path, hands: Fetcher, limits: Limits
         target_base_url=f"{source.url}/targets/",
         fetcher=hands,
         config=client_config(limits.metadata),
-        bootstrap=source.root(),
+        bootstrap=root,
     )
 
 
@@ -217,8 +228,8 @@ def client_config(most: int) -> UpdaterConfig:
     )
 
 
-def _record(metadata: Path, sha256: str) -> Record:
-    """Of what the client has just verified and written."""
+def _record(metadata: Path, sha256: str, root: bytes) -> Record:
+    """Of what the client has just verified, beginning with `root`, and written."""
     from tuf.api.metadata import Metadata, Signed
 
     signed: dict[str, Signed] = {
@@ -229,6 +240,7 @@ def _record(metadata: Path, sha256: str) -> Record:
         version=signed["targets"].version,
         expires=min(each.expires for each in signed.values()).isoformat(),
         updated=datetime.now(UTC).isoformat(timespec="seconds"),
+        root=digest_of(root),
     )
 
 
