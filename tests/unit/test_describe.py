@@ -83,6 +83,14 @@ def test_a_bundle_with_all_its_files(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["日本語", "...", "con", "_"])
+def test_a_folder_whose_name_makes_no_model_s(tmp_path: Path, name: str) -> None:
+    root = make_bundle(tmp_path / "b" / name)
+    with pytest.raises(ModelError, match=r"No model name can be made.*--name"):
+        examine(root)
+    assert examine(root, name="m").manifest.name == "m"
+
+
 def test_what_is_given_goes_before_what_is_read(tmp_path: Path) -> None:
     root = make_bundle(tmp_path / "b", files={"config.json": {"model_type": "qwen3"}})
     found = describe(root, name="mine:latest", arch="llama", quant="w8a16", qnn_sdk="2.43.1")
@@ -187,6 +195,11 @@ def test_control_tokens_tell_the_family(
     found = describe(root, arch="x", quant="w4a16")
     assert found.manifest.template == from_tokens(tokens)[0]
     assert family in found.origins["chat_template"]
+    assert found.notes == ()
+    bare = examine(make_bundle(tmp_path / "bare", special=tokens[1:]))
+    assert bare.manifest.template is None
+    assert "no known family's" in bare.notes[0]
+    assert "chat_template" not in bare.origins
     assert from_tokens(tokens[1:]) == (None, "")
 
 
