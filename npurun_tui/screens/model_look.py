@@ -116,7 +116,7 @@ class ModelsLook(Widget):
         self._stale = False
         self._scanned.set()
         self.state.suit()
-        self.state.drop_old_checks()
+        self.state.drop_what_is_over()
         if seen.error is not None and str(seen.error) != self._complained:
             complain(self, seen.error)
         self._complained = str(seen.error or "")

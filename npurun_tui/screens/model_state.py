@@ -32,6 +32,8 @@ class ModelsState:
     """The same of what is installed and in no catalog."""
     checks: dict[str, Check] = field(default_factory=dict)
     imports: dict[str, Import] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
+    """Of each installed model: when its manifest was written, as it was seen before."""
     rows: dict[str, ModelRow] = field(default_factory=dict)
     kept: KeptRows = field(default_factory=KeptRows)
     suited: tuple[tuple[CatalogEntry, ...], MachineFacts | None] = ((), None)
@@ -113,9 +115,14 @@ class ModelsState:
             return self.seen.partials.get(name, 0)
         return progress.done if progress.phase == "downloading" else job.entry.download_size
 
-    def drop_old_checks(self) -> None:
-        """What was found of a model's files says nothing of those that have taken their place since."""
+    def drop_what_is_over(self) -> None:
+        """What was found of a model's files says nothing of those that have taken their place since, whoever brought
+        them; and a pull that failed before is no longer of interest."""
         now = {model.name: model.written for model in self.seen.installed}
         for name, check in list(self.checks.items()):
             if not check.running and now.get(name) != check.model.written:
                 del self.checks[name]
+        for name, job in list(self.pulls.jobs.items()):
+            if job.state == "failed" and now.get(name, 0) != self.written.get(name, 0):
+                self.pulls.forget(name)
+        self.written = now

@@ -242,7 +242,7 @@ async def test_what_another_program_works_on_is_not_said_to_be_paused(
 
 
 async def test_what_was_found_of_files_is_forgotten_with_the_files(
-    app: WorkbenchApp, store: ModelStore, tiny: TinyModel
+    index: Index, app: WorkbenchApp, store: ModelStore, tiny: TinyModel
 ) -> None:
     await pull_all(tiny, store)
     file = store.get(NAME).folder / store.get(NAME).manifest.files.model
@@ -251,9 +251,15 @@ async def test_what_was_found_of_files_is_forgotten_with_the_files(
         await on(pilot, app)
         await pilot.press("v")
         await until(pilot, lambda: state(app) == "✗ damaged")
+        index.always = answer(404)
+        await pilot.press("p")
+        await until(pilot, lambda: keys(app).get("p") == "Retry")
+        index.always = None
         await pull_all(tiny, store, force=True)  # as another program would
         await until(pilot, lambda: state(app) == "✓ installed")
+        await until(pilot, lambda: "p" not in keys(app))
         assert "differs" not in details(app)
+        assert "failed" not in details(app)
 
 
 @pytest.mark.parametrize("removed", [False, True], ids=["replaced", "removed"])
