@@ -375,7 +375,11 @@ def test_a_malformed_template_is_noted(tmp_path: Path, source: str) -> None:
     assert (
         found.manifest.template is None
     )  # the engine would use the Jinja, so tokens must not contradict it
-    assert "tokenizer_config.json" in found.notes[0]
+    assert "tokenizer_config.json has a chat template that is used as it is" in found.notes[0]
+    alone = make_bundle(tmp_path / "alone", files={"chat_template.jinja": source})
+    found = describe(alone, arch="x", quant="w4a16")
+    assert "chat_template.jinja has a chat template that is not used" in found.notes[0]
+    assert "ChatML" in found.origins["chat_template"]  # the engine does not read that file
 
 
 def test_an_endless_template_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -583,7 +587,7 @@ def test_a_bundle_is_found_beside_folders_that_may_not_be_read(
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert examine(tmp_path).root == tmp_path / "bundle" / "phi_x"
-    with pytest.raises(ModelFileDamaged, match="locked cannot be read: Permission denied"):
+    with pytest.raises(ModelFileDamaged, match=r"locked cannot be read: Permission denied\.$"):
         examine(tmp_path / "locked")
     monkeypatch.undo()
     make_bundle(tmp_path / "bundle" / "phi_y")
