@@ -12,18 +12,16 @@ from npurun_tui.screens.model_words import WAITING
 from npurun_tui.widgets.row_table import Cell, Column
 from npurun_tui.widgets.safe_input import SafeInput
 
-WITH_PACE: Final = (
-    Column("Model", 24),
-    Column("State", 14),
-    Column("Pace", 17, rank=2),
-    Column("Runs", 5, rank=1),
-    Column("Size", 8, right=True),
+_ABOUT_IT: Final = (
+    Column("Runs", 5, rank=2),
+    Column("Size", 8, right=True, rank=1),
     Column("On", 3, rank=3),
     Column("Quant", 6, rank=4),
     Column("Context", 7, right=True, rank=5),
 )
-"""While something is on its way; in 80 columns these are the first five."""
-WITHOUT_PACE: Final = (*WITH_PACE[:2], Column("Pace", 0), *WITH_PACE[3:])
+WITH_PACE: Final = (Column("Model", 21), Column("State", 14), Column("Pace", 17), *_ABOUT_IT)
+"""While something is on its way; in 60 columns these are the first three, in 80 the first five."""
+WITHOUT_PACE: Final = (Column("Model", 24), Column("State", 14), Column("Pace", 0), *_ABOUT_IT)
 
 _LOOKS: Final = {
     Kind.INSTALLED: "strong",

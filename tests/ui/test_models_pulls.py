@@ -140,6 +140,18 @@ async def test_two_run_with_their_own_bars_and_the_third_is_queued(
     assert [model.name for model in store.scan()[0]] == list(NAMES)
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100])
+async def test_speed_and_time_left_of_each_are_seen_in_every_terminal(
+    gate: threading.Event, app: WorkbenchApp, columns: int
+) -> None:
+    async with app.run_test(size=(columns, 24)) as pilot:
+        await two_at_once(pilot, app)
+        shown = [column.title for column in table(app).columns]
+        assert shown[:3] == ["Model", "State", "Pace"]
+        assert 2 + sum(column.width + 2 for column in table(app).columns) <= columns
+        gate.set()
+
+
 async def test_a_queued_one_can_be_taken_out_and_a_running_one_makes_room(
     gate: threading.Event, app: WorkbenchApp
 ) -> None:

@@ -24,7 +24,7 @@ from npurun_tui.screens import model_disk
 from npurun_tui.screens.model_disk import Disk
 from npurun_tui.settings import Paths, Settings
 from tests.support.models import add_broken_model, add_cpu_model, add_npu_model
-from tests.support.workbench import NARROW, WIDE, is_filled, pane, table, until
+from tests.support.workbench import NARROW, WIDE, is_filled, pane, status, table, until
 
 SnapCompare = Callable[..., bool]
 Before = Callable[[Pilot[None]], Awaitable[None]]
@@ -96,6 +96,8 @@ def shows(theme: str = "", *keys: str, cursor: str = "", pulling: int = 0) -> Be
         await until(pilot, lambda: is_filled(app) and bool(pane(app).state.fits))
         for entry, done in PULLS[:pulling]:
             add_pull(app, entry, done)
+        speed = "MB/s" if pulling else ""  # it comes a moment later
+        await until(pilot, lambda: speed in status(app))
         pane(app).redraw()
         if cursor:
             table(app).go_to(cursor)
