@@ -37,8 +37,8 @@ class RequestTable(RowTable):
         self.follows = self.cursor == 0
 
     def on_click(self, _event: Click) -> None:
-        """`RowTable` has moved the cursor: it handles a click as well, and first."""
-        self.call_later(self._clicked)
+        """Once `RowTable`, which handles the same click, has moved the cursor."""
+        self.call_later(self._follow_top)
 
-    def _clicked(self) -> None:
+    def _follow_top(self) -> None:
         self.follows = self.cursor == 0

@@ -15,7 +15,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding
-from textual.events import Click, Leave, MouseMove
+from textual.events import Click, Leave, MouseMove, Resize
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -102,7 +102,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._places: tuple[int, ...] = ()
         """Of each column that is shown: which cell of a row is in it."""
         self._mark = ("", "")
-        self._clicked = ""
+        self._last_clicked = ""
         """The row that the last click was on."""
 
     # --- what is in it -------------------------------------------------------------------------
@@ -181,7 +181,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._show_cursor()
         self._tell()
 
-    def on_resize(self) -> None:
+    def on_resize(self, _event: Resize) -> None:
         """A table that has become lower would have its cursor below its last line."""
         self._show_cursor()
 
@@ -237,8 +237,8 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
                 self.post_message(self.HeaderClicked(title))
         elif (index := self._row_at(event.y)) >= 0:
             # Two clicks at one place are on two rows where the rows have moved between them.
-            again = self._keys[index] == self._clicked
-            self._clicked = self._keys[index]
+            again = self._keys[index] == self._last_clicked
+            self._last_clicked = self._keys[index]
             self.cursor = index
             if event.chain == 2 and again:
                 self.action_select()
