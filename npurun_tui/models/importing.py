@@ -153,8 +153,6 @@ class _Import:
         self._check_source()
         self._check_free()
         self._check_room()
-        # What no manifest can hold is told now, and not after gigabytes.
-        _complete(self._found, self._prefix, {}, ()).check(self._layout.model(self._name))
         try:
             self._bring(Transfer(self._total, progress, check))
             install(self._layout, self._name)

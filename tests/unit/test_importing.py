@@ -292,6 +292,9 @@ def test_a_move_takes_nothing_that_a_link_leads_to(
         )
     assert snapshot(source) == before
     assert nothing_left(store, "m")
+    if below:  # nor does a copy
+        with pytest.raises(ModelFileDamaged, match="no Genie bundle"):
+            import_model(folder, store, name="m", quant="w4a16")
 
 
 MUTATIONS = {"os.rename", "os.remove", "os.rmdir", "os.link"}
