@@ -169,6 +169,29 @@ async def test_a_part_that_has_to_go_makes_room_for_the_new_file(
     assert store.get(NAME)
 
 
+async def test_room_that_the_part_takes_already_is_not_asked_for_again(
+    archives: Index, bundle: TinyBundle, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On FAT a file has no holes: with its last block first it takes all its room at once."""
+    from types import SimpleNamespace
+
+    entry, total = at(archives, bundle), len(bundle.archive)
+    part = Part(store.layout.partial(NAME), entry.source, 1 << 15)
+    with Worker() as worker:
+        part.open(worker, Meter())
+    part.begin(Origin(entry.source.url, archives.etag, archives.etag), total)  # type: ignore[union-attr]
+    part.write(0, bundle.archive[:1000])
+    part.close()
+    with part.path.open("r+b") as file:
+        file.seek(1000)
+        file.write(bytes(total - 1000))
+    room = total + (1 << 20) + 8192  # what is unpacked, and some slack
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=room))
+    await pull_entry(entry, store)
+    assert store.get(NAME)
+    assert archives.sent == total - 1000
+
+
 async def test_what_an_archive_grows_to_is_asked_for_before_any_of_it_is_written(
     archives: Index, store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,7 +139,7 @@ class Fetcher:
                 f"{one_line(self._entry.source.filename)} has {units.size(size)}, far more than the catalog says.",
                 mend="Nothing of it is used; `npurun-tui catalog update` may know better.",
             )
-        room = size - self._part.size + unpacked_size(self._entry, size)
+        room = size - self._part.on_disk + unpacked_size(self._entry, size)
         need_room(self._root, self._entry.name, room)
 
     async def _download(self, worker: Worker) -> None:

@@ -27,7 +27,7 @@ from npurun_tui.models.fields import MAX_ADDRESS
 from npurun_tui.models.layout import CELL, MAP, PART, STATE
 from npurun_tui.models.pull.blocking import Worker
 from npurun_tui.models.pull.progress import Meter, Phase
-from npurun_tui.models.pull.sparse import allow_holes
+from npurun_tui.models.pull.sparse import allow_holes, taken
 
 BLOCK: Final = 16 << 20
 """Bytes of a block: what one request asks for. Large enough that the pause between two requests does not count."""
@@ -100,6 +100,11 @@ class Part:
     def total_missing(self) -> int:
         """Bytes that are still to come, as far as that is known."""
         return max(0, (self.total or 0) - self.size)
+
+    @property
+    def on_disk(self) -> int:
+        """Bytes of the disk that it takes already, and that a download need not ask for once more. Blocking."""
+        return max(self.size, min(taken(self.path), self.total or 0))
 
     def ends_with(self, index: int) -> bool:
         """Block `index` is the file's last one."""

@@ -134,7 +134,7 @@ class _Pull:
             self._meter.note = "It is here already."
             return
         await worker.run(self._part.open, worker, self._meter)
-        missing = (self._part.total or entry.download_size) - self._part.size
+        missing = (self._part.total or entry.download_size) - self._part.on_disk
         need_room(self._layout.root, entry.name, missing + unpacked_size(entry))
         try:
             await self._fetcher.run(worker)
