@@ -67,7 +67,7 @@ def holder_of(folder: Path, name: str) -> str | None:
         lock.acquire(blocking=False)
     except Timeout:
         return _pid(holder)
-    except OSError:  # a folder that may only be read: nobody pulls into it
+    except (OSError, NotImplementedError):  # nobody pulls where nothing can be written or locked
         return None
     try:
         with suppress(OSError):

@@ -20,7 +20,7 @@ from npurun_tui.errors import (
     ModelNotFound,
 )
 from npurun_tui.models.layout import CELL, MAP, PART
-from npurun_tui.models.lock import model_lock
+from npurun_tui.models.lock import holder_of, model_lock
 from npurun_tui.models.manifest import Files, Manifest
 from npurun_tui.models.store import ModelStore
 from npurun_tui.models.verify import Verdict, verify
@@ -292,6 +292,21 @@ def test_the_lock_is_one_model_s(store: ModelStore) -> None:
             again.__enter__()
     with model_lock(store.layout.partial_root, "a"):
         pass
+
+
+def test_a_volume_that_knows_no_locks_is_a_sentence_and_is_looked_at_all_the_same(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_self: object, **_how: object) -> None:
+        raise NotImplementedError
+
+    folder = store.layout.partial_root
+    folder.mkdir(parents=True)
+    (folder / "a.holder").write_text("1")  # of another machine, say
+    monkeypatch.setattr("filelock.FileLock.acquire", none)
+    with pytest.raises(ModelError, match="knows no locks"):
+        model_lock(folder, "a").__enter__()
+    assert holder_of(folder, "a") is None
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs Linux and root")
