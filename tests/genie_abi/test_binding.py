@@ -21,6 +21,7 @@ from npurun_tui.engine.spec import ModelSpec
 from npurun_tui.errors import EngineLoadFailed, EngineUnavailable, ModelFileDamaged
 from npurun_tui.genie_abi import exports
 from tests.support.abi_library import built_library
+from tests.support.genie_bundle import config, write_bundle
 from tests.support.native import compiled
 from tests.support.soak import TEXT, tell, write_model
 
@@ -52,6 +53,24 @@ def refused(dialog: Dialog, text: str, code: SentenceCode) -> GenieError:
     with pytest.raises(GenieError) as caught:
         dialog.query(text, code)
     return caught.value
+
+
+@pytest.mark.parametrize(("bos", "fed_by_genie"), [(7, True), (-1, False), (8, False)])
+def test_a_bos_that_genie_feeds_by_itself_is_not_in_the_text_too(
+    tmp_path: Path, library: Library, bos: int, fed_by_genie: bool
+) -> None:
+    file, script = write_model(tmp_path / "model")
+    document = config(context=4096, vocabulary=2_000_000, bos=bos, eos=256, model=str(script))
+    write_bundle(file.parent, document, [{"id": 7, "content": "<|b|>", "special": True}], {})
+    dialog = GenieDialog(read_bundle(file, library.version), library)
+    held = []
+    for text in ("hello", "<|b|>hello"):
+        ask(dialog, text)
+        held.append(dialog.context_occupancy)
+        dialog.reset()
+    assert (held[0] == held[1]) is fed_by_genie
+    ask(dialog, "<|b|>")  # where nothing else is asked, that is
+    dialog.close()
 
 
 def handles() -> int:

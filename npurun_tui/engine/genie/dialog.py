@@ -197,6 +197,7 @@ class GenieDialog(Dialog):
             self._check_open(checks.QUERY)
             held = self.context_occupancy
             checks.check_query(text, code, empty=not held)
+            text = text if code in (SentenceCode.CONTINUE, SentenceCode.END) else self._own(text)
             code = self._settled(code, held)
             held = 0 if code == SentenceCode.COMPLETE and not self.context_occupancy else held
             # A C string ends at NUL, and nothing else can stand for it.
@@ -316,6 +317,12 @@ class GenieDialog(Dialog):
             self._cached.broken = "the window was reported full too early"
             raise GenieError(Status.ERROR_QUERY_FAILED, checks.QUERY, f"{self._cached.broken}.")
 
+    def _own(self, text: str) -> str:
+        """`text` without the BOS that Genie puts before it by itself: many templates, the Rust program's for Llama 3
+        among them, begin with it, and a model that reads it twice answers worse."""
+        bos = self._bundle.vocabulary.texts.get(self._bundle.bos, "")
+        return text.removeprefix(bos) or text
+
     def _prompt(self, text: str) -> list[int]:
         bos = [self._bundle.bos] if self._bundle.bos >= 0 else []
         return bos + self._encode(text)
@@ -344,7 +351,9 @@ class GenieDialog(Dialog):
         try:
             held = self.context_occupancy
             cached = self._cached.settle(self._encode) if held else ()
-            start = choose(self._prompt(prompt), cached, held, self._cached, self._limits)
+            start = choose(
+                self._prompt(self._own(prompt)), cached, held, self._cached, self._limits
+            )
         except GenieError as error:
             return Start(
                 Opening.REBUILD, f"it could not be asked for its state ({error.status.value})"

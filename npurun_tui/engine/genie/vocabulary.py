@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ class Vocabulary:
     """Jinja source; "" where there is none."""
     bos: str = ""
     eos: str = ""
+    texts: Mapping[int, str] = field(default_factory=dict, repr=False)
+    """Id -> text of the `special` ones."""
 
 
 def read_vocabulary(tokenizer: Path, config: Path) -> Vocabulary:
@@ -33,17 +36,18 @@ def read_vocabulary(tokenizer: Path, config: Path) -> Vocabulary:
         ModelFileDamaged: one of them cannot be read, or is not what it should be.
     """
     added = _object(tokenizer).get("added_tokens")
-    special = tuple(
-        token["content"]
+    special = [
+        token
         for token in (added if isinstance(added, list) else ())
         if isinstance(token, dict) and token.get("special") is True and _text(token.get("content"))
-    )
+    ]
     settings = _object(config) if config.exists() else {}
     return Vocabulary(
-        special,
+        tuple(token["content"] for token in special),
         chosen_template(settings.get("chat_template")),
         _token(settings.get("bos_token")),
         _token(settings.get("eos_token")),
+        {token["id"]: token["content"] for token in special if isinstance(token.get("id"), int)},
     )
 
 
