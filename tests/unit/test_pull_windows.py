@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,26 +133,24 @@ async def test_a_file_that_is_the_model_itself(
 
 @pytest.mark.usefixtures("windows")
 async def test_a_scanner_that_looks_at_what_was_written_is_waited_for(
-    index: Index, tiny: TinyModel, store: ModelStore
+    index: Index, tiny: TinyModel, store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As soon as the model's file is there, another thread opens it, for a moment longer than the pull needs."""
-    unpacked, seen = store.layout.partial(tiny.entry.name) / "unpacked", threading.Event()
+    """It opens the model's file just before the folder is moved, and has it for a moment."""
+    unpacked, rename = store.layout.partial(tiny.entry.name) / "unpacked", os.rename
+    tries = 0
 
-    def scan() -> None:
-        deadline = time.monotonic() + 8
-        while not list(unpacked.glob("npurun.json")):
-            if time.monotonic() > deadline:
-                return
-            time.sleep(0.001)
-        with next(unpacked.glob("*.gguf")).open("rb"):
-            seen.set()
-            time.sleep(0.3)
+    def scanned(source: Any, target: Any, **more: Any) -> None:
+        nonlocal tries
+        if Path(source) == unpacked:
+            tries += 1
+            if tries == 1:
+                file = next(unpacked.glob("*.gguf")).open("rb")
+                threading.Timer(0.2, file.close).start()
+        rename(source, target, **more)
 
-    scanner = threading.Thread(target=scan, daemon=True)
-    scanner.start()
+    monkeypatch.setattr("os.rename", scanned)
     await pull_all(tiny, store)
-    scanner.join()
-    assert seen.is_set()
+    assert tries > 1
     assert_installed(tiny, store)
 
 
