@@ -84,8 +84,12 @@ async def test_a_server_without_ranges_that_breaks_off_now_sooner_now_later_is_g
     index: Index, tiny: TinyModel, store: ModelStore
 ) -> None:
     index.ranges = False
-    turns = itertools.cycle([SOME, 2 * SOME])
-    index.always = lambda handler: close_after(next(turns))(handler)
+    lengths = itertools.cycle([SOME, 2 * SOME])
+
+    def break_off(handler: Handler) -> None:
+        close_after(next(lengths))(handler)
+
+    index.always = break_off
     async with asyncio.timeout(20):
         with pytest.raises(NetworkUnavailable, match="ended the connection early"):
             await pull_all(tiny, store)
