@@ -76,7 +76,7 @@ def describe_gguf(file: Path, name: str, values: Values) -> tuple[Manifest, str,
 def _read(file: Path, shown: str) -> GgufInfo:
     """The header of a whole language model; everything else is refused."""
     shard = SHARD.search(file.name)
-    if shard:
+    if shard and int(shard[2]) > 1:
         raise _part(shown, int(shard[2]))
     try:
         header = read_gguf(file, vocabulary=True)

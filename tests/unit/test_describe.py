@@ -258,8 +258,9 @@ def test_a_bos_token_with_the_id_0_that_is_put_first(tmp_path: Path) -> None:
     assert describe(file).special == "BOS 0 token0 (put first)"
 
 
-def test_a_gguf_file_that_was_split_into_one_is_whole(tmp_path: Path) -> None:
-    file = tmp_path / "model.gguf"
+@pytest.mark.parametrize("name", ["model.gguf", "model-00001-of-00001.gguf"])
+def test_a_gguf_file_that_was_split_into_one_is_whole(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
     file.write_bytes(build_gguf(more={"split.count": 1, "general.type": "model"}))
     assert describe(file).manifest.arch == "llama"
 
