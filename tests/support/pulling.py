@@ -7,10 +7,12 @@ import os
 import socket
 import threading
 import zlib
+from dataclasses import replace
 
 import pytest
 
 from npurun_tui.errors import NpurunError
+from npurun_tui.models.catalog import CatalogEntry
 from npurun_tui.models.layout import CELL, MAP, PART
 from npurun_tui.models.pull import Phase, PullProgress, pull
 from npurun_tui.models.pull.part import BLOCK
@@ -20,6 +22,8 @@ from tests.support.index_server import Index, pause_after
 from tests.support.tiny_model import TinyModel
 
 QUICK = Policy(attempts=4, first_delay=0.01, max_delay=0.02, connect_timeout=5.0, stall_timeout=0.5)
+BLOCKS = replace(QUICK, block=1 << 15)
+"""Blocks so small that the little archive has ten of them."""
 
 SOME = 400_000
 """Bytes of the first, unfinished pull in tests of resuming."""
@@ -120,3 +124,9 @@ async def begin(model: TinyModel, index: Index, store: ModelStore) -> int:
     gate.set()
     assert part_size(store, model) == SOME
     return SOME
+
+
+async def pull_entry(entry: CatalogEntry, store: ModelStore, *, force: bool = False) -> None:
+    """Pull `entry` in small blocks. Raises what the pull raises."""
+    async for _ in pull(entry, store, policy=BLOCKS, force=force):
+        pass

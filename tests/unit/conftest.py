@@ -1,4 +1,4 @@
-"""Fixtures of the unit tests: a tiny model, an index that serves it, and an empty store."""
+"""Fixtures of the unit tests: a tiny model or bundle, a server that has it, and an empty store."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import Index, serve
 from tests.support.pulling import only_index
+from tests.support.tiny_bundle import TinyBundle, build_tiny_bundle
 from tests.support.tiny_model import TinyModel, build_tiny_model
 
 
@@ -24,6 +25,20 @@ def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     with serve(tiny) as served:
         only_index(monkeypatch, served.url)
         yield served
+
+
+@pytest.fixture(scope="module")
+def bundle() -> TinyBundle:
+    return build_tiny_bundle()
+
+
+@pytest.fixture
+def archives(bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    """A server that has the bundle's archive."""
+    with serve(build_tiny_model(tensor_bytes=1000)) as server:
+        only_index(monkeypatch, server.url)
+        server.data = bundle.archive
+        yield server
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,8 +25,8 @@ from npurun_tui.models.pull.policy import Policy
 from npurun_tui.models.pull.recorded import recorded
 from npurun_tui.models.store import ModelStore
 from npurun_tui.models.verify import Verdict, verify
-from tests.support.index_server import Handler, Index, close_after, serve, status
-from tests.support.pulling import QUICK, only_index
+from tests.support.index_server import Handler, Index, close_after, status
+from tests.support.pulling import BLOCKS
 from tests.support.tiny_bundle import (
     FOLDER,
     NAME,
@@ -39,26 +38,11 @@ from tests.support.tiny_bundle import (
 )
 from tests.support.tiny_model import build_tiny_model
 
-BLOCKS = replace(QUICK, block=1 << 15)
-"""Blocks so small that the little archive has ten of them."""
-
 
 @pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(tmp_path / "models")
-
-
-@pytest.fixture(scope="module")
-def bundle() -> TinyBundle:
-    return build_tiny_bundle()
-
-
-@pytest.fixture
-def index(bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    with serve(build_tiny_model(tensor_bytes=1000)) as server:
-        only_index(monkeypatch, server.url)
-        server.data = bundle.archive
-        yield server
+def index(archives: Index) -> Index:
+    """Here it has the bundle."""
+    return archives
 
 
 def address(index: Index) -> str:

@@ -10,7 +10,7 @@ import stat
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from npurun_tui.errors import DiskFull, ModelBusy, ModelError, PullFailed
 from npurun_tui.models.catalog import CatalogEntry, UrlSource
 from npurun_tui.models.lock import model_lock
 from npurun_tui.models.prune import leftovers, remove_leftover
-from npurun_tui.models.pull import pull
 from npurun_tui.models.pull.ahead import PartView
 from npurun_tui.models.pull.archive import read_directory
 from npurun_tui.models.pull.blocking import Worker
@@ -30,8 +29,8 @@ from npurun_tui.models.pull.part import Origin, Part
 from npurun_tui.models.pull.progress import Meter
 from npurun_tui.models.pull.unpack import unpack
 from npurun_tui.models.store import ModelStore
-from tests.support.index_server import Index, serve
-from tests.support.pulling import QUICK, only_index
+from tests.support.index_server import Index
+from tests.support.pulling import pull_entry
 from tests.support.tiny_bundle import (
     FOLDER,
     NAME,
@@ -40,29 +39,6 @@ from tests.support.tiny_bundle import (
     bundle_files,
     zipped,
 )
-from tests.support.tiny_model import build_tiny_model
-
-BLOCKS = replace(QUICK, block=1 << 15)
-
-BLOCKS = replace(QUICK, block=1 << 15)
-
-
-@pytest.fixture
-def bundle() -> TinyBundle:
-    return build_tiny_bundle()
-
-
-@pytest.fixture
-def archives(bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    with serve(build_tiny_model(tensor_bytes=1000)) as server:
-        only_index(monkeypatch, server.url)
-        server.data = bundle.archive
-        yield server
-
-
-async def pull_entry(entry: CatalogEntry, store: ModelStore, *, force: bool = False) -> None:
-    async for _ in pull(entry, store, policy=BLOCKS, force=force):
-        pass
 
 
 def at(index: Index, bundle: TinyBundle) -> CatalogEntry:

@@ -6,7 +6,6 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,41 +13,19 @@ from typing import Any
 import pytest
 
 from npurun_tui.models.catalog import CatalogEntry
-from npurun_tui.models.pull import pull
 from npurun_tui.models.pull.install import recover
 from npurun_tui.models.store import ModelStore
 from tests.support.index_server import Index, serve
-from tests.support.pulling import QUICK, only_index, pull_all
+from tests.support.pulling import only_index, pull_all, pull_entry
 from tests.support.tiny_bundle import (
     NAME,
     TinyBundle,
-    build_tiny_bundle,
 )
 from tests.support.tiny_model import TinyModel, build_tiny_model
-
-BLOCKS = replace(QUICK, block=1 << 15)
 
 
 class Killed(BaseException):
     """As a kill: nothing that follows runs."""
-
-
-@pytest.fixture
-def bundle() -> TinyBundle:
-    return build_tiny_bundle()
-
-
-@pytest.fixture
-def archives(bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    with serve(build_tiny_model(tensor_bytes=1000)) as server:
-        only_index(monkeypatch, server.url)
-        server.data = bundle.archive
-        yield server
-
-
-async def pull_entry(entry: CatalogEntry, store: ModelStore, *, force: bool = False) -> None:
-    async for _ in pull(entry, store, policy=BLOCKS, force=force):
-        pass
 
 
 def at(index: Index, bundle: TinyBundle) -> CatalogEntry:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,24 +12,16 @@ from npurun_tui.errors import PullFailed
 from npurun_tui.models.pull import Phase, PullProgress, pull
 from npurun_tui.models.pull.events import BEGINNING, Event, PullWords, layer_digest
 from npurun_tui.models.store import ModelStore
-from tests.support.index_server import Index, serve, status
-from tests.support.pulling import only_index
-from tests.support.tiny_bundle import NAME, TinyBundle, build_tiny_bundle
-from tests.support.tiny_model import build_tiny_model
-from tests.unit.test_pull_bundle import BLOCKS, address
+from tests.support.index_server import Index, status
+from tests.support.pulling import BLOCKS
+from tests.support.tiny_bundle import NAME, TinyBundle
+from tests.unit.test_pull_bundle import address
 
 
 @pytest.fixture
-def bundle() -> TinyBundle:
-    return build_tiny_bundle()
-
-
-@pytest.fixture
-def index(bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    with serve(build_tiny_model(tensor_bytes=1000)) as server:
-        only_index(monkeypatch, server.url)
-        server.data = bundle.archive
-        yield server
+def index(archives: Index) -> Index:
+    """Here it has the bundle."""
+    return archives
 
 
 async def events(index: Index, bundle: TinyBundle, store: ModelStore) -> list[Event]:

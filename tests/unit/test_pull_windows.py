@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from npurun_tui import files
 from npurun_tui.models.pull import pull
 from npurun_tui.models.store import ModelStore
 from npurun_tui.models.trees import remove_tree
-from tests.support.index_server import Handler, Index, pause_after, serve
-from tests.support.pulling import QUICK, assert_installed, only_index, pull_all
+from tests.support.index_server import Handler, Index, pause_after
+from tests.support.pulling import QUICK, assert_installed, pull_all
 from tests.support.tiny_bundle import FOLDER, NAME, build_tiny_bundle, bundle_files
-from tests.support.tiny_model import TinyModel, build_tiny_model
+from tests.support.tiny_model import TinyModel
 from tests.support.windows_sharing import share_as_windows
 
 BLOCKS = replace(QUICK, block=1 << 15, stall_timeout=10)
@@ -42,13 +41,6 @@ def windows(monkeypatch: pytest.MonkeyPatch, patient: None) -> None:
     share_as_windows(monkeypatch)
 
 
-@pytest.fixture
-def archive_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    with serve(build_tiny_model(tensor_bytes=1000)) as server:
-        only_index(monkeypatch, server.url)
-        yield server
-
-
 @pytest.mark.usefixtures("windows")
 async def test_a_pull_closes_what_it_moves_and_deletes(
     index: Index, tiny: TinyModel, store: ModelStore
@@ -60,7 +52,7 @@ async def test_a_pull_closes_what_it_moves_and_deletes(
 
 @pytest.mark.usefixtures("windows")
 async def test_an_archive_that_is_begun_anew_while_it_is_unpacked(
-    archive_index: Index, store: ModelStore
+    archives: Index, store: ModelStore
 ) -> None:
     """The thread that unpacks has the download open when it is thrown away."""
     good, bad = (
@@ -69,7 +61,7 @@ async def test_an_archive_that_is_begun_anew_while_it_is_unpacked(
         )
         for mark in (b"good", b"evil")
     )
-    index = archive_index
+    index = archives
     index.data, index.etag = bad.archive, ""
     unpacked = store.layout.partial(NAME) / "unpacked" / "bundle" / FOLDER / "tokenizer.json"
 
@@ -97,13 +89,11 @@ async def test_an_archive_that_is_begun_anew_while_it_is_unpacked(
 
 
 @pytest.mark.usefixtures("windows")
-async def test_a_pull_that_is_stopped_and_gone_on_with(
-    archive_index: Index, store: ModelStore
-) -> None:
+async def test_a_pull_that_is_stopped_and_gone_on_with(archives: Index, store: ModelStore) -> None:
     bundle, gate = build_tiny_bundle(), threading.Event()
-    archive_index.data = bundle.archive
-    archive_index.faults.append(pause_after(1000, gate))
-    entry = bundle.at(f"{archive_index.origin}/files/tiny.zip")
+    archives.data = bundle.archive
+    archives.faults.append(pause_after(1000, gate))
+    entry = bundle.at(f"{archives.origin}/files/tiny.zip")
     async for step in (steps := pull(entry, store, policy=BLOCKS)):
         if step.done >= 1000:
             break
@@ -118,11 +108,11 @@ async def test_a_pull_that_is_stopped_and_gone_on_with(
 
 @pytest.mark.usefixtures("windows")
 async def test_a_file_that_is_the_model_itself(
-    archive_index: Index, tiny: TinyModel, store: ModelStore
+    archives: Index, tiny: TinyModel, store: ModelStore
 ) -> None:
     """It is a second name of the download, and stuck where that one is open."""
-    archive_index.data = tiny.gguf
-    entry = build_tiny_bundle().at(f"{archive_index.origin}/files/m.gguf")
+    archives.data = tiny.gguf
+    entry = build_tiny_bundle().at(f"{archives.origin}/files/m.gguf")
     entry = replace(entry, backend="llama.cpp", template=None, qnn_sdk="")
     for force in (False, True):
         async for _ in pull(entry, store, policy=BLOCKS, force=force):
