@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
+import shlex
 import stat
 import time
 from collections.abc import Callable
@@ -50,6 +52,14 @@ def keep_private(path: Path) -> None:
 def from_home(path: str | Path) -> Path:
     """`path` with a leading `~` or `~user` spelled out; as it is where there is no such user: nothing lies there."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises for an unknown user
+
+
+def typed(text: str, *, windows: bool = os.name == "nt") -> str:
+    """`text` (a path, a name) as one word of a command line. PowerShell and cmd both know double quotes, and cmd no
+    others; no name on Windows has any in it."""
+    if not windows:
+        return shlex.quote(text)
+    return text if re.fullmatch(r"[\w.:\\/-]+", text) else f'"{text}"'
 
 
 def patiently(action: Callable[[], T], *, seconds: float = _PATIENCE) -> T:

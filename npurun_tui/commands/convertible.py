@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from npurun_tui.files import typed
 from npurun_tui.models.bundles import CONFIG
 from npurun_tui.models.manifest import FILE_NAME
 from npurun_tui.models.names import fault_of_name
@@ -49,4 +49,4 @@ def _command(entry: os.DirEntry[str]) -> str:
     """A folder stays where it lies, where its name can be a model's."""
     stays = entry.is_dir() and not fault_of_name(entry.name)
     how = "--in-place" if stays else "--move"
-    return f"npurun-tui convert manifest {shlex.quote(entry.path)} {how}"
+    return f"npurun-tui convert manifest {typed(entry.path)} {how}"

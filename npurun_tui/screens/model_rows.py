@@ -6,12 +6,12 @@ be tested without a terminal and compared with the one on the screen before anyt
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from npurun_tui import units
+from npurun_tui.files import typed
 from npurun_tui.models.names import fault_of_name
 from npurun_tui.screens.model_disk import FilesSeen
 from npurun_tui.screens.model_facts import (
@@ -224,7 +224,7 @@ def _importing(job: Import) -> ModelRow:
 def _broken(model: BrokenModel, known: Known, entry: CatalogEntry | None) -> ModelRow:
     name = model.name
     part, job = known.partials.get(name, 0), known.jobs.get(name)
-    command = f"npurun-tui pull {name} --force" if entry else f"npurun-tui rm {shlex.quote(name)}"
+    command = f"npurun-tui pull {name} --force" if entry else f"npurun-tui rm {typed(name)}"
     row = ModelRow(
         name=name,
         kind=Kind.BROKEN,

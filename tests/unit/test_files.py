@@ -137,3 +137,19 @@ def test_where_others_block_a_file_it_is_tried_again_for_a_while(
     with pytest.raises(PermissionError):
         files.patiently(lambda: refuse(99), seconds=0.1)
     assert 0.1 <= tries[-1] - tries[0] < files._PATIENCE
+
+
+@pytest.mark.parametrize(
+    ("path", "windows", "typed"),
+    [
+        (r"C:\Users\me\phi", True, r"C:\Users\me\phi"),
+        (r"C:\Users\Jo Doe\phi", True, r'"C:\Users\Jo Doe\phi"'),
+        ("a&b", True, '"a&b"'),
+        ("/home/me/phi", False, "/home/me/phi"),
+        ("/home/me/a b", False, "'/home/me/a b'"),
+    ],
+)
+def test_a_path_in_a_command_is_one_word_of_the_shell_here(
+    path: str, windows: bool, typed: str
+) -> None:
+    assert files.typed(path, windows=windows) == typed
