@@ -150,6 +150,8 @@ class Import(LocalJob):
         """Why it ended; empty while all is well."""
         self.left = False
         """The dialog box that it was begun in is closed, and shows no fault any more."""
+        self.visited = False
+        """The cursor has been put on its row; it goes there once, as the person may go elsewhere while it runs."""
         self._loop = asyncio.get_running_loop()
 
     def advance(self, done: int, total: int) -> None:

@@ -8,13 +8,22 @@ from typing import Final
 
 from npurun_tui.screens.model_row import Kind, ModelRow
 
-_GROUPS: Final = {Kind.INSTALLED: 0, Kind.IMPORTING: 0, Kind.BROKEN: 1}
-"""What is here stands first. A pull that begins or ends does not move its row: it is in the same group before."""
+_GROUPS: Final = {Kind.INSTALLED: 0, Kind.IMPORTING: 0, Kind.BROKEN: 1, Kind.AVAILABLE: 3}
+_BEGUN: Final = 2
+"""Pulls that run, wait, are paused or have failed. After a restart, too, what is half here is above what is not, where
+even a low terminal shows it; the price is that a row moves once when its pull begins, and the cursor with it."""
+
+
+def _group(row: ModelRow) -> int:
+    """What is here stands first, then what was begun, also by another program, then what can be."""
+    group = _GROUPS.get(row.kind, _BEGUN)
+    return min(group, _BEGUN) if row.elsewhere else group
+
 
 _Key = Callable[[ModelRow], str | int]
 
 _KEYS: Final[dict[str, _Key]] = {
-    "State": lambda row: _GROUPS.get(row.kind, 2),
+    "State": _group,
     "Model": lambda row: row.label,
     "Runs": lambda row: {"✓ yes": 0, "?": 1, "✗ no": 2}.get(row.runs, 3),
     "Size": lambda row: row.count,

@@ -22,7 +22,11 @@ CHEAP: Final = 10_000_000
 def removal_question(row: ModelRow, *, in_use: bool = False) -> str:
     """What is lost, and exactly how much room it frees; `in_use` where the engine has it loaded."""
     what = "the part that has arrived" if row.kind in {Kind.PAUSED, Kind.FAILED} else "the model"
-    loaded = "The engine has this model loaded; unless an answer runs, it is unloaded first. " if in_use else ""
+    loaded = (
+        "The engine has this model loaded; unless an answer runs, it is unloaded first. "
+        if in_use
+        else ""
+    )
     size = units.size(row.on_disk)
     return f"{loaded}This deletes {what} and frees {size} ({units.count(row.on_disk, 'byte')})."
 
@@ -64,7 +68,10 @@ def first_model_card(rows: Sequence[ModelRow]) -> str:
         return ""
     if pulling := [row.name for row in rows if row.on_its_way and row.runs != _NO]:
         return f"{pulling[0]} is on its way. When it is here, press u to chat with it."
-    offered = next((row for row in rows if row.pullable and row.runs != _NO), None)
+    if elsewhere := [row.name for row in rows if row.elsewhere and row.runs != _NO]:
+        return f"Another program works on {elsewhere[0]}. When it is here, press u to chat with it."
+    able = [row for row in rows if row.pullable and row.runs != _NO]
+    offered = next((row for row in able if row.kind is Kind.PAUSED), able[0] if able else None)
     if offered is None:
         return "No model is here yet, and none can be pulled that runs here."
     if offered.kind is Kind.PAUSED:

@@ -71,6 +71,7 @@ class ModelsView(ModelsLook):
         self._runtime = Static(id="runtime")
         self._order = Order()
         self._offer: object = None
+        self._new = ""  # what an import has just brought: the cursor goes there when its row comes
         self._details: bool | None = None  # None: the person has not said whether they want them
         self._card = ""
         self._paced = False
@@ -158,6 +159,7 @@ class ModelsView(ModelsLook):
         shown = arranged(rows, self._order, self.wanted)
         self.table.mark(self._order.column, self._order.sign)
         self.table.show(self._cells.of(shown))
+        self._visit_what_is_new()
         self._show_count(len(shown), len(rows))
         card = str(self.state.seen.error or first_model_card(rows))
         if card != self._card:  # an update lays out the whole screen
@@ -166,6 +168,20 @@ class ModelsView(ModelsLook):
             self.set_class(bool(card), "-no-model")
         self.show_disk()
         self._show_details()
+
+    def _visit_what_is_new(self) -> None:
+        """Put the cursor on what is being imported, once, and on what came of it; not where the filter hides it."""
+        if self._new in self.state.rows:
+            self._go_to(self._new)
+            self._new = ""
+        for job in self.state.imports.values():
+            if job.settled.is_set() and not job.fault and not job.visited:
+                job.visited = True
+                self._go_to(job.name)
+
+    def _go_to(self, name: str) -> None:
+        if name in self.table.keys:
+            self.table.go_to(name)
 
     def _show_pace(self) -> None:
         """Speed and time left have a column while something is on its way."""

@@ -180,16 +180,17 @@ class LocalModels(ModelsView):
             job.fault = str(error)
         else:
             self._wish = Wish()
+            if not job.visited or self.table.cursor_key == job.name:
+                self._new = model.name  # else the person went elsewhere meanwhile
             from npurun_tui.models.fit import fit_of_installed  # by now it is long there
 
             machine = self.state.machine
             fit = fit_of_installed(model, machine) if machine else None
             say(self, model_texts.arrived(model.name, fit))
         finally:
+            # Where the box is closed, the row says why it failed, until it is put aside or tried again.
             if stopped or not (job.fault and job.left):
-                del self.state.imports[
-                    job.name
-                ]  # else its row says why, until it is put aside or tried again
+                del self.state.imports[job.name]
         if job.fault and job.left:  # the box that could show it is gone
             self._wish_fault = job.fault
             say(self, f"{job.fault} Press o to try again.", severity="warning")

@@ -41,8 +41,8 @@ class ModelsPane(LocalModels):
     """Models on this machine, and the ones that can be pulled."""
 
     HELP = """\
-    What is **installed** comes first, then what can be **pulled**. *On* is what it runs on, NPU or CPU; *Runs* says
-    whether it can run here. Sizes with ≈ are estimates.
+    What is **installed** comes first, then pulls that were begun, then what can be **pulled**. *On* is what it runs
+    on, NPU or CPU; *Runs* says whether it can run here. Sizes with ≈ are estimates.
 
     **Enter** does what is next: it pulls, resumes, tries again, or opens the model in the chat. Two pulls run at once,
     the others wait. **Space** pauses one and goes on with it; **c** cancels it and throws away what has arrived.

@@ -206,12 +206,27 @@ async def test_a_folder_becomes_a_model(
         await until(pilot, lambda: app.screen is app.main)
         await until(pilot, lambda: "mine" in table(app).keys and state(app, "mine")[0] == "✓")
         assert any("mine is installed" in notice for notice in notices(app))
-        await on(pilot, app, "mine")
+        await until(pilot, lambda: table(app).cursor_key == "mine")
         assert "Settings, and why" in details(app)
         assert "Tiers" in details(app)
         assert "recorded" in details(app)
     assert store.get("mine").manifest.arch == "qwen3"
     assert bundle.exists()
+
+
+async def test_the_cursor_goes_to_an_import_and_is_not_taken_back_to_it(
+    gate: threading.Event, app: WorkbenchApp, tmp_path: Path
+) -> None:
+    bundle = make_bundle(tmp_path / "mine")
+    async with app.run_test(size=NARROW) as pilot:
+        await fill(pilot, app, str(bundle))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: table(app).cursor_key == "mine" and "%" in state(app, "mine"))
+        await pilot.press("end")
+        there = table(app).cursor_key
+        gate.set()
+        await until(pilot, lambda: state(app, "mine") == "✓ installed")
+        assert table(app).cursor_key == there != "mine"
 
 
 async def test_what_is_wrong_is_said_in_the_box_and_nothing_typed_is_lost(

@@ -200,6 +200,12 @@ def test_the_card_for_beginners(store: ModelStore) -> None:
     assert "press Enter" in first_model_card(available)
     assert "go on pulling" in first_model_card(list(rows_of(store, here=5000).values()))
     assert "on its way" in first_model_card(list(rows_of(store, job()).values()))
+    [begun] = rows_of(store, here=5000).values()
+    later = replace(begun, name="later")
+    assert "go on pulling later" in first_model_card([*available, later])
+    elsewhere = [replace(row, pull="", elsewhere=True) for row in available]
+    told = first_model_card([*elsewhere, bundle_row()])
+    assert told.startswith(f"Another program works on {ENTRY.name}."), "another is not recommended"
     hopeless = replace(rows_of(store, job())[ENTRY.name], name="huge", runs="✗ no")
     assert "press Enter" in first_model_card([hopeless, *available])
     installed = replace(available[0], kind=Kind.INSTALLED)
@@ -386,6 +392,28 @@ def test_order_and_filter(store: ModelStore) -> None:
     assert len(set(seen)) == 7
     assert order == Order()
     assert Order().clicked("Pace") == Order()
+
+
+def test_what_was_begun_stands_above_what_was_not(store: ModelStore) -> None:
+    add_npu_model(store.root, "zephyr")
+    add_broken_model(store.root, "mid")
+    installed, broken = store.scan()
+    queued, failed, paused, pulled = CATALOG[2], CATALOG[4], CATALOG[5], CATALOG[6]
+    jobs = {entry.name: PullJob(entry, force=False) for entry in (queued, failed)}
+    jobs[failed.name].state = JobState.FAILED
+    rows = model_rows(
+        Known(
+            installed,
+            broken,
+            {paused.name: 5000},
+            catalog=CATALOG,
+            jobs=jobs,
+            elsewhere={pulled.name: "123"},
+        )
+    )
+    begun = [entry.name for entry in (queued, failed, paused, pulled)]
+    others = [entry.name for entry in CATALOG if entry.name not in begun]
+    assert [row.name for row in arranged(rows, Order(), "")] == ["zephyr", "mid", *begun, *others]
 
 
 # --- the disk ----------------------------------------------------------------------------------
