@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -181,6 +182,7 @@ class Remembered:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._values = self._read()
+        self._writing = threading.Lock()
 
     def _read(self) -> dict[str, str]:
         try:
@@ -196,8 +198,9 @@ class Remembered:
         return self._values.get(key, "")
 
     def set(self, key: str, value: str) -> None:
-        """Remember `value` now (a few hundred bytes and two fsyncs: not for a hot path)."""
-        if self._values.get(key) == value:
-            return
-        self._values[key] = value
-        write_atomic(self._path, json.dumps(self._values, indent=1).encode())
+        """Remember `value` now (a few hundred bytes and two fsyncs: not for a hot path). From any thread."""
+        with self._writing:  # else an older state may replace a newer one in the file
+            if self._values.get(key) == value:
+                return
+            self._values[key] = value
+            write_atomic(self._path, json.dumps(self._values, indent=1).encode())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from npurun_tui.files import write_atomic
 from npurun_tui.settings import Paths, Remembered, Settings
 
 
@@ -87,6 +90,27 @@ def test_a_senseless_environment_is_named(tmp_path: Path, value: str) -> None:
     settings = load(tmp_path, "cpu_threads = 2", {"NPURUN_CPU_THREADS": value})
     assert settings.cpu_threads == 2
     assert "NPURUN_CPU_THREADS" in settings.warnings[0]
+
+
+def test_two_threads_lose_nothing_of_each_other_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, second = tmp_path / "state" / "remembered.json", threading.Event()
+
+    def slow_at_first(target: Path, data: bytes) -> None:
+        if b"model" in data:
+            write_atomic(target, data)
+            second.set()
+        else:
+            second.wait(0.2)
+            write_atomic(target, data)
+
+    monkeypatch.setattr("npurun_tui.settings.write_atomic", slow_at_first)
+    remembered = Remembered(path)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(remembered.set, ("theme", "model"), ("nord", "smollm2")))
+    assert Remembered(path).get("theme") == "nord"
+    assert Remembered(path).get("model") == "smollm2"
 
 
 def test_choices_are_remembered(tmp_path: Path) -> None:
