@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -243,6 +244,36 @@ async def test_what_is_not_our_file_leaves_what_is_here(
     assert "size differs" in error.message
     assert "kept" in error.mend
     assert part_size(store, tiny) == kept
+
+
+async def test_a_page_costs_nothing_of_what_is_here_of_a_file_of_which_only_an_estimate_is_known(
+    index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    """As with the six bundles."""
+    index.data = tiny.gguf
+
+    def once(handler: Handler) -> None:
+        if len(index.downloads) == 4:
+            maintenance(handler)
+        else:
+            handler.serve_file()
+
+    index.always = once
+    await pull_entry(unpinned(index), store)
+    assert (store.get(NAME).folder / "model.gguf").read_bytes() == tiny.gguf
+    assert index.sent == len(tiny.gguf)
+
+
+async def test_a_page_is_no_file_of_gigabytes_however_often_it_comes(
+    index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    entry = replace(unpinned(index), download_size=4 << 30, installed_size=1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 40))
+        index.always = maintenance
+        with pytest.raises(PullFailed, match="far less than the catalog says"):
+            await pull_entry(entry, store)
 
 
 @pytest.mark.parametrize("odd", ["another range", "416"])

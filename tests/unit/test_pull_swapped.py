@@ -130,11 +130,11 @@ async def test_a_resumed_archive_that_fails_its_hash_is_not_what_is_installed(
 async def test_an_archive_that_is_begun_anew_in_the_middle_is_not_what_is_installed(
     index: Index, store: ModelStore
 ) -> None:
-    """A range is answered with the whole of another file, when the first one is unpacked already."""
+    """Ranges are answered with the whole of another file, when the first one is unpacked already."""
 
     def whole(handler: Handler) -> None:
-        index.data = GOOD.archive
-        handler.answer(200, GOOD.archive)
+        index.data, index.ranges = GOOD.archive, False
+        handler.serve_file()
 
     index.always = _after_unpacking(store, whole)
     await _pull_all(_entry(index), store)

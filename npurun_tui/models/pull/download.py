@@ -37,8 +37,8 @@ GROWTH: Final = 64 << 20
 """Bytes of a stream of unknown length after which room and limits are looked at again."""
 
 _FLUKES: Final = 2
-"""Times in a row that a server may answer oddly (with the whole of the same file, or another range, for a part of it)
-before it is taken at its word. What is here is not touched until then."""
+"""Times in a row that a server may answer oddly (with a whole file, or another range, for a part of it) before it is
+taken at its word. What is here is not touched until then."""
 
 
 class Download:
@@ -87,7 +87,7 @@ class Download:
 
         Raises:
             PullFailed (NetworkUnavailable): the attempts are used up; the part is kept.
-            HashMismatch: the server has a file of another size; the part was thrown away.
+            HashMismatch: the server has a file of another size.
             DiskFull: (from `sized`) the file does not fit; the part is kept.
             OSError: the part could not be written.
         """
@@ -171,23 +171,15 @@ class Download:
         total = self._pinned if total is None else total
         if self._pinned is not None and total != self._pinned:
             self._foreign(response)
-        if self._is_same(response) and not self._plain:
-            # Caches now and then send the whole, and are asked again.
+        if self._part.origin.address and not self._plain:
+            # A cache now and then sends the whole, or a gateway a page of its own; the same answer again is meant.
             self._bear(
                 f"{shown(response.url)} sends the whole file where a part of it was asked for."
             )
-        if self._lanes.others:
-            raise _newer(response)
         self._odd = _FLUKES
         self._lanes.hold_back()
         await self._begin(response, total)
         return total
-
-    def _is_same(self, response: httpx.Response) -> bool:
-        """It is the very version that parts are here of."""
-        part, now = self._part, origin_of(response, self._address)
-        same = now == part.origin and now.validator and length_of(response) == part.total
-        return bool(part.size and same)
 
     def _bear(self, what: str) -> None:
         """Raise Trouble for an odd answer, as long as it may be a fluke."""

@@ -30,7 +30,7 @@ _SLACK: Final = 1 << 20
 
 _MOST_TIMES: Final = 3
 _MOST_MORE: Final = 1 << 30
-"""How far a file may exceed the catalog's estimate of it: three times, and a GiB."""
+"""How far a file may be from the catalog's estimate of it: three times, and a GiB."""
 
 
 class Fetcher:
@@ -66,7 +66,7 @@ class Fetcher:
 
         Raises:
             PullFailed (NetworkUnavailable): it cannot be had; what was fetched is kept.
-            HashMismatch: it is another file; it was thrown away.
+            HashMismatch: it is another file.
             DiskFull: there is no room for it.
         """
         if self._untold:
@@ -133,10 +133,13 @@ class Fetcher:
         known = self._known.size if self._known is not None else None
         if known is not None and (size > known if total is None else size != known):
             raise self._changed()
-        most = _MOST_TIMES * self._entry.download_size + _MOST_MORE
-        if not self._entry.exact and size > most:
+        estimate = self._entry.download_size
+        more = size > _MOST_TIMES * estimate + _MOST_MORE
+        less = total is not None and estimate > _MOST_TIMES * size + _MOST_MORE
+        if not self._entry.exact and (more or less):
             raise PullFailed(
-                f"{one_line(self._entry.source.filename)} has {units.size(size)}, far more than the catalog says.",
+                f"{one_line(self._entry.source.filename)} has {units.size(size)}, far {'more' if more else 'less'} "
+                "than the catalog says.",
                 mend="Nothing of it is used; `npurun-tui catalog update` may know better.",
             )
         room = size - self._part.on_disk + unpacked_size(self._entry, size)
