@@ -6,7 +6,7 @@ import base64
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 
@@ -52,9 +52,9 @@ def _head(client: socket.socket) -> list[str]:
 
 
 @contextlib.contextmanager
-def _listening(relay: Relay, listener: socket.socket, serve: object) -> Iterator[Relay]:
-    assert callable(serve)
-
+def _listening(
+    relay: Relay, listener: socket.socket, serve: Callable[[socket.socket], None]
+) -> Iterator[Relay]:
     def accept() -> None:
         with contextlib.suppress(OSError):
             while True:
@@ -66,19 +66,16 @@ def _listening(relay: Relay, listener: socket.socket, serve: object) -> Iterator
     try:
         yield relay
     finally:
-        listener.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # not every system has it for one that listens
+            listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join()
-
-
-def _listener() -> socket.socket:
-    return socket.create_server(("127.0.0.1", 0))
 
 
 @contextlib.contextmanager
 def damaging(port: int, *, after: int, times: int = 1) -> Iterator[Relay]:
     """A line to `port` that turns one bit of what comes back, on each of its first `times` connections."""
-    listener = _listener()
+    listener = socket.create_server(("127.0.0.1", 0))
     left = [times]
 
     def serve(client: socket.socket) -> None:
@@ -92,7 +89,7 @@ def damaging(port: int, *, after: int, times: int = 1) -> Iterator[Relay]:
 @contextlib.contextmanager
 def proxy(user: str, password: str) -> Iterator[Relay]:
     """A proxy for CONNECT that lets in who names `user` and `password`."""
-    listener = _listener()
+    listener = socket.create_server(("127.0.0.1", 0))
     relay = Relay(listener.getsockname()[1])
     wanted = base64.b64encode(f"{user}:{password}".encode()).decode()
 
