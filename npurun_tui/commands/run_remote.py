@@ -36,23 +36,23 @@ async def _run(request: RunRequest, model: str, url: str, token: str) -> int:
     printer, answer = Printer(sys.stdout), Answer()
     printer.silent = request.json
     began = time.perf_counter()
-    work = asyncio.ensure_future(_stream(request, model, url, token, printer, answer))
+    ctrl_c, cut = Interrupts(), False
     try:
-        with Interrupts() as ctrl_c:
-            ctrl_c.gently = work.cancel
-            await asyncio.wait({work})
-        if not work.cancelled():
-            work.result()
+        with ctrl_c:
+            await _stream(request, model, url, token, printer, answer)
+    except asyncio.CancelledError:
+        if not ctrl_c.came:
+            raise
+        cut = True
+        answer.finish_reason = "aborted"
     finally:
         printer.end()
-    if work.cancelled():
-        answer.finish_reason = "aborted"
     total = time.perf_counter() - began
     if request.json:
         print(json.dumps(_document(model, answer, printer, began, total), ensure_ascii=False))  # noqa: T201
     else:
         say(_closing_line(url, answer, began))
-    return INTERRUPTED_STATUS if work.cancelled() else 0
+    return INTERRUPTED_STATUS if cut else 0
 
 
 async def _stream(
