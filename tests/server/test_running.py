@@ -9,15 +9,10 @@ import ssl
 import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import psutil
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from npurun_tui.errors import EngineError
 from npurun_tui.server import threads
@@ -25,6 +20,7 @@ from npurun_tui.server.binding import CannotServe, bind, url_of
 from npurun_tui.server.config import Limits, ServerConfig
 from npurun_tui.server.running import RunningServer, Site
 from npurun_tui.server.tokens import hash_token
+from tests.support.certificate import make
 from tests.support.live_server import Live, Raw, serving, until
 
 GRACE = Limits(shutdown=5)
@@ -291,29 +287,10 @@ async def test_work_is_done_on_the_servers_loop() -> None:
 
 def certificate(folder: Path, name: str, password: bytes = b"") -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    cert = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    lock: serialization.KeySerializationEncryption = serialization.NoEncryption()
-    if password:
-        lock = serialization.BestAvailableEncryption(password)
+    made = make(name, password)
     cert_file, key_file = folder / f"{name}.crt", folder / f"{name}.key"
-    cert_file.write_bytes(cert.public_bytes(pem))
-    key_file.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, lock))
+    cert_file.write_bytes(made.certificate)
+    key_file.write_bytes(made.key)
     return cert_file, key_file
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from npurun_tui.errors import NetworkUnavailable, PullFailed
 from npurun_tui.models.store import ModelStore
+from tests.support.certificate import self_signed
 from tests.support.index_server import (
     Index,
     serve,
@@ -55,30 +54,7 @@ async def test_wrong_credentials_are_said_without_showing_them(
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1 that nobody has signed, and its key, in one file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("there is no openssl to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(
-        [
-            openssl,
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            *("-keyout", str(key), "-out", str(cert), "-days", "2", "-subj", "/CN=127.0.0.1"),
-            *("-addext", "subjectAltName=IP:127.0.0.1"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    both = folder / "both.pem"
-    both.write_bytes(key.read_bytes() + cert.read_bytes())
-    return both
+    return self_signed(tmp_path_factory.mktemp("tls") / "both.pem")
 
 
 async def test_a_certificate_that_is_not_trusted(
