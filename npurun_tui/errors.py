@@ -47,6 +47,14 @@ class ManifestInvalid(ModelError):
     """`npurun.json` is missing a field, or has one that cannot be true."""
 
 
+class ModelSaysTooLittle(ModelError):
+    """No file of a model says something that is needed; `flags` are the options of `convert manifest` that would."""
+
+    def __init__(self, message: str, *, mend: str = "", flags: tuple[str, ...] = ()) -> None:
+        super().__init__(message, mend=mend)
+        self.flags = flags
+
+
 class ModelFileDamaged(ModelError):
     """A model file is truncated, of another format, or not what its manifest says."""
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from npurun_tui.engine.genie.graphs import Graphs
 from npurun_tui.engine.genie.vocabulary import Vocabulary, read_vocabulary
 from npurun_tui.engine.spec import SimpleTemplate
-from npurun_tui.errors import ManifestInvalid, ModelError, ModelFileDamaged
+from npurun_tui.errors import ManifestInvalid, ModelError, ModelFileDamaged, ModelSaysTooLittle
 from npurun_tui.files import from_home
 from npurun_tui.models import bundles
 from npurun_tui.models.describe_files import Facts, read_facts_file, read_text
@@ -99,7 +99,8 @@ def describe(
 
     Raises:
         ModelFileDamaged: it is neither, or a file of it is missing or not what it should be.
-        ModelError: no file says the architecture or the quantisation, or the name cannot be a model's.
+        ModelSaysTooLittle: no file says the architecture or the quantisation.
+        ModelError: the name cannot be a model's.
         UsageError: a value that was given cannot be one.
     """
     found = examine(path, name=name, arch=arch, quant=quant, qnn_sdk=qnn_sdk, check=check)
@@ -107,8 +108,9 @@ def describe(
         found.missing
     ):  # all of it in one sentence: who is asked one thing after the other tries as often
         whats = " and its ".join(_WHAT[flag] for flag in found.missing)
-        raise ModelError(
+        raise ModelSaysTooLittle(
             f"No file of the model says its {whats}.",
+            flags=found.missing,
             mend=f"Give {'it' if len(found.missing) == 1 else 'them'}, such as "
             f"`{' '.join(f'{flag} {_SUCH_AS[flag]}' for flag in found.missing)}`"
             f"{' (phi3, llama, qwen2, qwen3, qwen2-vl)' if '--arch' in found.missing else ''}.",

@@ -19,12 +19,12 @@ from npurun_tui.widgets.path_input import PathInput
 from npurun_tui.widgets.safe_input import SafeInput
 
 _WAYS: Final[tuple[tuple[How, str], ...]] = (
-    ("copy", "copy: the folder stays as it is"),
+    ("copy", "copy: what is there stays as it is"),
     ("link", "link: takes no room; only within one volume"),
-    ("move", "move: the folder is empty afterwards"),
+    ("move", "move: its files are gone there afterwards"),
 )
 _EXTRAS: Final = ("name", "arch", "quant")
-_HELP: Final = "Tab completes the path."
+_HELP: Final = "Tab completes the path, ↓ goes to the next line."
 
 
 class ImportScreen(ModalScreen[None]):
@@ -76,7 +76,7 @@ class ImportScreen(ModalScreen[None]):
     def _extras(self) -> Iterable[tuple[str, str, str, str]]:
         """Fields that may stay empty: id, label, value, placeholder."""
         wish = self._wish
-        yield "name", "Name", wish.name, "as the folder"
+        yield "name", "Name", wish.name, "as the folder or file"
         yield "arch", "Architecture", wish.arch, "only where no file says it, such as qwen3"
         yield "quant", "Quantisation", wish.quant, "only where no file says it, such as w4a16"
 
@@ -131,7 +131,7 @@ class ImportScreen(ModalScreen[None]):
         self._job = None
         if job.fault:
             self._say(job.fault, fault=True)
-            self.query_one("#source").focus()
+            self.query_one(f"#{job.missing[0] if job.missing else 'source'}").focus()
         else:
             job.left = True
             self.dismiss(None)

@@ -148,6 +148,8 @@ class Import(LocalJob):
         self.settled = asyncio.Event()
         self.fault = ""
         """Why it ended; empty while all is well."""
+        self.missing: tuple[str, ...] = ()
+        """The fields of the dialog box that have to be filled in, as no file says it."""
         self.left = False
         """The dialog box that it was begun in is closed, and shows no fault any more."""
         self.visited = False

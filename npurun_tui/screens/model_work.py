@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from textual import work
 
 from npurun_tui import units
-from npurun_tui.errors import NpurunError
+from npurun_tui.errors import ModelSaysTooLittle, NpurunError
 from npurun_tui.screens import model_texts
 from npurun_tui.screens.model_facts import integrity
 from npurun_tui.screens.model_local import Check, Import, Replaced, Stopped, Wish
@@ -176,6 +176,9 @@ class LocalModels(ModelsView):
             model = await job.bring(self._store)
         except Stopped:
             stopped, job.fault = True, "Stopped. Nothing was changed."
+        except ModelSaysTooLittle as error:
+            job.missing = tuple(flag.removeprefix("--") for flag in error.flags)
+            job.fault = f"{error.message} Fill in what the model is."
         except NpurunError as error:
             job.fault = str(error)
         else:

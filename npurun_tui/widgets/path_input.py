@@ -64,9 +64,13 @@ def _names(folder: str, start: str, suffixes: tuple[str, ...]) -> list[str]:
 
 
 class PathInput(SafeInput):
-    """Tab completes; where there is nothing to complete, it moves on as everywhere."""
+    """Tab completes; where there is nothing to complete, it moves on as everywhere. Down always moves on: in a folder
+    with folders in it there is always something to complete."""
 
-    BINDINGS = [Binding("tab", "complete", "Complete", show=False)]  # noqa: RUF012 - Textual's way
+    BINDINGS = [  # noqa: RUF012 - Textual's way
+        Binding("tab", "complete", "Complete", show=False),
+        Binding("down", "app.focus_next", "Next line", show=False),
+    ]
 
     @dataclass
     class Completed(Message):

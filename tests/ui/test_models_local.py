@@ -244,6 +244,31 @@ async def test_what_is_wrong_is_said_in_the_box_and_nothing_typed_is_lost(
         await until(pilot, lambda: app.screen is app.main)
 
 
+async def test_what_no_file_says_is_asked_for_where_it_is_filled_in(
+    app: WorkbenchApp, tmp_path: Path
+) -> None:
+    bundle = make_bundle(tmp_path / "outer" / "inner").parent
+    async with app.run_test(size=NARROW) as pilot:
+        await fill(pilot, app, f"{bundle}/")
+        app.screen.query_one("#arch").value = app.screen.query_one("#quant").value = ""  # type: ignore[attr-defined]
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "its architecture and its quantisation" in line(app))
+        assert "--" not in line(app), "here they are fields, not options"
+        await pilot.press(*"qwen3", "tab", *"w4a16", "ctrl+s")
+        await until(pilot, lambda: "outer" in table(app).keys and state(app, "outer")[0] == "✓")
+
+
+async def test_down_leaves_the_path_where_tab_would_go_on_into_the_folder(
+    app: WorkbenchApp, tmp_path: Path
+) -> None:
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    async with app.run_test(size=NARROW) as pilot:
+        await fill(pilot, app, f"{tmp_path / 'outer'}/")
+        await pilot.press("down", *"mine")
+        assert app.screen.query_one("#name").value == "mine"  # type: ignore[attr-defined]
+        assert app.screen.query_one("#source").value == f"{tmp_path / 'outer'}/"  # type: ignore[attr-defined]
+
+
 async def test_a_key_that_follows_at_once_does_not_overtake_what_was_typed(
     app: WorkbenchApp,
 ) -> None:
