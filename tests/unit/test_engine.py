@@ -52,6 +52,10 @@ def spec(model_file: Path) -> ModelSpec:
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
     engine = Engine(log=tmp_path / "engine.log", answer_timeout=60)
     yield engine
+    await close(engine)
+
+
+async def close(engine: Engine) -> None:
     pid = engine.pid
     await engine.aclose()
     assert pid is None or not psutil.pid_exists(pid), "an engine process was left behind"
@@ -62,7 +66,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engi
     """An engine whose process no test ends: the model is loaded once for all of them."""
     engine = Engine(log=tmp_path_factory.mktemp("shared") / "engine.log", answer_timeout=60)
     yield engine
-    await engine.aclose()
+    await close(engine)
 
 
 async def answer(
