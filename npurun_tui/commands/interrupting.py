@@ -39,9 +39,8 @@ class Interrupts:
         try:
             for each in self._signals:
                 self._loop.add_signal_handler(each, self._hear)
-        except (
-            NotImplementedError
-        ):  # Windows: a handler runs in the main thread, between two bytecodes
+        except NotImplementedError:
+            # Windows: a handler runs in the main thread, between two bytecodes.
             for each in self._signals:
                 self._before[each] = signal.signal(
                     each, lambda *_: self._loop.call_soon_threadsafe(self._hear)

@@ -106,9 +106,8 @@ async def _pull(
             async with aclosing(steps):
                 begun = False
                 async for progress in steps:
-                    if (
-                        not begun
-                    ):  # what is refused, such as a second pull of one model, never began
+                    if not begun:
+                        # What is refused, such as a second pull of one model, never began.
                         report.start(entry)
                         begun = True
                     report.progress(progress)

@@ -32,9 +32,8 @@ def tree_sizes(folder: Path | str, depth: int = 0) -> tuple[int, int]:
                     total, shared = total + below[0], shared + below[1]
                     continue
                 try:
-                    facts = os.lstat(
-                        entry.path
-                    )  # Windows leaves the links out of what scandir gives
+                    # Windows leaves the links out of what scandir gives.
+                    facts = os.lstat(entry.path)
                 except OSError:
                     continue
                 total += facts.st_size

@@ -87,9 +87,8 @@ def in_words(address: str, proxy: str = "") -> Iterator[None]:
         yield
     except httpx.TransportError as error:
         raise _transport_trouble(error, proxy) from error
-    except (
-        ssl.SSLError
-    ) as error:  # httpx lets it through while a body is read; it is an OSError, as a disk's
+    except ssl.SSLError as error:
+        # httpx lets it through while a body is read; it is an OSError, as a disk's.
         raise lost(shown(httpx.URL(address)), "sent what was damaged on its way") from error
     except (httpx.InvalidURL, UnicodeError) as error:  # the latter for a host that IDNA refuses
         why = one_line(str(error), 100)

@@ -94,9 +94,8 @@ def _unpack(
 def _link(file: Path, target: Path) -> None:
     try:
         os.link(file, target)
-    except (
-        OSError
-    ):  # FAT and some network shares know no second name; `recover` moves it back after a kill
+    except OSError:
+        # FAT and some network shares know no second name; `recover` moves it back after a kill.
         file.rename(target)
     with target.open("rb+") as written:
         os.fsync(written.fileno())

@@ -288,9 +288,8 @@ class Part:
     def discard(self) -> None:
         """Throw the bytes away."""
         self.close()
-        with (
-            self._grown
-        ):  # first: who reads them has the file open, which Windows does not delete then
+        # First: who reads them has the file open, which Windows does not delete then.
+        with self._grown:
             self.generation += 1
             self._blocks.clear()
             self._grown.notify_all()

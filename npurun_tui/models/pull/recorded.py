@@ -54,9 +54,8 @@ def remove_half_written(root: Path, path: Path) -> int:
     from filelock import FileLock, Timeout
 
     try:
-        with FileLock(
-            root / f"{FILE}.lock", blocking=False
-        ):  # nobody writes: what is there is dead
+        # Nobody writes while it is held: what is there is dead.
+        with FileLock(root / f"{FILE}.lock", blocking=False):
             size = path.stat().st_size
             path.unlink()
     except Timeout:
