@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 
 from npurun_tui.errors import NetworkUnavailable, PullFailed
+from npurun_tui.models.pull.proxies import proxy_to
 from npurun_tui.models.store import ModelStore
 from tests.support.certificate import self_signed
 from tests.support.index_server import (
@@ -251,3 +253,14 @@ async def test_an_address_of_ipv6(
         index.always = status(404)
         error = await fail(tiny, store, PullFailed)
     assert error.message.startswith("[::1]:")
+
+
+def test_which_proxy_is_on_the_way_is_told_without_a_look_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on Windows, where the proxy is in the system's settings; it is told on the event loop."""
+    only_index(monkeypatch, "http://127.0.0.1")
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "http://proxy.invalid:3128"})
+    monkeypatch.setattr("urllib.request.proxy_bypass", lambda _: pytest.fail("it may look up"))
+    assert proxy_to(httpx.URL("https://models.invalid/m"), "") == "proxy.invalid:3128"

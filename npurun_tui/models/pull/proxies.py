@@ -14,9 +14,9 @@ def proxy_to(url: httpx.URL, configured: str) -> str:
 
     `configured` is pip's setting, which goes before the environment's and the system's.
     """
-    address = configured
-    if not address and not urllib.request.proxy_bypass(url.host):
-        proxies = urllib.request.getproxies()
+    address, proxies = configured, urllib.request.getproxies()
+    # NO_PROXY alone, as httpx has it: without it `proxy_bypass` asks Windows and macOS, and a name server: it blocks.
+    if not address and not ("no" in proxies and urllib.request.proxy_bypass(url.host)):
         address = proxies.get(url.scheme) or proxies.get("all") or ""
     if not address:
         return ""
