@@ -1,9 +1,10 @@
-"""Fixtures of the unit tests: a tiny model or bundle, a server that has it, and an empty store."""
+"""Fixtures of the unit tests: a tiny model or bundle, a server that has it, an empty store, a catalog."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from tests.support.index_server import Index, serve
 from tests.support.pulling import only_index
 from tests.support.tiny_bundle import TinyBundle, build_tiny_bundle
 from tests.support.tiny_model import TinyModel, build_tiny_model
+
+if TYPE_CHECKING:
+    from tests.support.catalog_scene import Scene
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +48,13 @@ def archives(bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[In
 @pytest.fixture
 def store(tmp_path: Path) -> ModelStore:
     return ModelStore(tmp_path / "models")
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    """A signed catalog behind HTTP, and a program that knows its root."""
+    from tests.support.catalog_scene import scene_in  # loads tuf, which few tests need
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with scene_in(tmp_path) as made:
+        yield made

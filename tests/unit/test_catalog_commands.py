@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,15 +21,14 @@ from npurun_tui.models.builtin import CATALOG
 from npurun_tui.models.remote.known import known_catalog
 from scripts.catalog_tool.repository import Days
 from tests.support.catalog_repo import entry, publish, relabelled
-from tests.support.catalog_scene import Scene, scene_in
+from tests.support.catalog_scene import Scene
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+def scene(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """Whose home is the commands' as well."""
     monkeypatch.setenv("NPURUN_TUI_HOME", str(tmp_path / "home"))
-    with scene_in(tmp_path) as made:
-        yield made
+    return scene
 
 
 class Terminal(io.StringIO):

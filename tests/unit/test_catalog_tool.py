@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,14 +20,7 @@ from scripts.catalog_tool import repository
 from scripts.catalog_tool.keys import REPOSITORY
 from scripts.catalog_tool.passphrases import PASSPHRASE
 from tests.support.catalog_repo import entry, publish, relabelled
-from tests.support.catalog_scene import Scene, scene_in
-
-
-@pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with scene_in(tmp_path) as made:
-        yield made
+from tests.support.catalog_scene import Scene
 
 
 def test_the_maintainers_tool(

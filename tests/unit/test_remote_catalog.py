@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,19 +28,12 @@ from npurun_tui.settings import Paths
 from scripts.catalog_tool.keys import ONLINE, ToolError, make_keys, root_names
 from scripts.catalog_tool.repository import Repository
 from tests.support.catalog_repo import entry, new_repository, publish
-from tests.support.catalog_scene import QUICK, Scene, scene_in
+from tests.support.catalog_scene import QUICK, Scene
 
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     return Paths.resolve({"NPURUN_TUI_HOME": str(tmp_path / "home")})
-
-
-@pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with scene_in(tmp_path) as made:
-        yield made
 
 
 # --- what is believed --------------------------------------------------------------------------

@@ -17,16 +17,9 @@ from npurun_tui.models.remote import faults
 from npurun_tui.models.remote.fetcher import Limits
 from scripts.catalog_tool.repository import Days, Repository
 from tests.support.catalog_repo import Site, entry, new_repository, publish, serve
-from tests.support.catalog_scene import Scene, scene_in
+from tests.support.catalog_scene import Scene
 from tests.support.certificate import self_signed
 from tests.support.pulling import only_index
-
-
-@pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with scene_in(tmp_path) as made:
-        yield made
 
 
 def test_a_tampered_list(scene: Scene) -> None:

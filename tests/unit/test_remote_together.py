@@ -19,16 +19,9 @@ from npurun_tui.models.remote import faults
 from npurun_tui.models.remote.known import known_catalog
 from npurun_tui.models.remote.sources import add_source, configured_sources, remove_source
 from tests.support.catalog_repo import publish
-from tests.support.catalog_scene import Scene, scene_in
+from tests.support.catalog_scene import Scene
 
 nobody = pytest.mark.skipif(sys.platform == "win32", reason="POSIX rights")
-
-
-@pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with scene_in(tmp_path) as made:
-        yield made
 
 
 @contextmanager
