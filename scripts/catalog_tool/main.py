@@ -110,9 +110,9 @@ def _ship(options: argparse.Namespace) -> None:
 
 def ship(folder: Path, url: str) -> None:
     """Have the program trust the catalog in `folder`, served at `url`; raises OSError."""
-    write_atomic(TRUSTED / "root.json", (folder / "root.json").read_bytes())
+    write_atomic(TRUSTED / "root.json", (folder / "root.json").read_bytes(), private=False)
     document = json.dumps({"url": url.rstrip("/")}, indent=1) + "\n"
-    write_atomic(TRUSTED / "source.json", document.encode())
+    write_atomic(TRUSTED / "source.json", document.encode(), private=False)
     _say(f"{TRUSTED} has the root and the address; commit them.")
 
 

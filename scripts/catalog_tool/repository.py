@@ -96,7 +96,9 @@ class Repository:
         targets.expires = self._expiry("targets")
         file = TargetFile.from_data(TARGET, data, ["sha256"])
         targets.targets = {TARGET: file}
-        write_atomic(self.folder / "targets" / f"{file.hashes['sha256']}.{TARGET}", data)
+        write_atomic(
+            self.folder / "targets" / f"{file.hashes['sha256']}.{TARGET}", data, private=False
+        )
         self._sign_and_write(targets, f"{targets.version}.targets.json")
         self.refresh()
         return targets.version
@@ -166,8 +168,8 @@ class Repository:
                     mend="Bring the missing keys into the folder.",
                 ) from error
         data = signed.to_bytes(JSONSerializer())
-        write_atomic(self.metadata / f"{root.version}.root.json", data)
-        write_atomic(self.folder / "root.json", data)
+        write_atomic(self.metadata / f"{root.version}.root.json", data, private=False)
+        write_atomic(self.folder / "root.json", data, private=False)
 
     def _sign_and_write(self, signed: T, name: str) -> None:
         role = signed.type
@@ -178,7 +180,7 @@ class Repository:
             )
         metadata = Metadata(signed)
         metadata.sign(key)
-        write_atomic(self.metadata / name, metadata.to_bytes(JSONSerializer()))
+        write_atomic(self.metadata / name, metadata.to_bytes(JSONSerializer()), private=False)
 
     def _meta(self, version: int, name: str) -> MetaFile:
         return MetaFile.from_data(version, (self.metadata / name).read_bytes(), ["sha256"])

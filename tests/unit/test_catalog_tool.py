@@ -49,11 +49,11 @@ def test_the_maintainers_tool(
     capsys.readouterr()
     assert tool.main(["refresh", public, "--keys", new]) == 1
     assert "cannot be opened" in capsys.readouterr().err
-    assert not [p for p in (tmp_path / "pub").rglob("*") if b"PRIVATE" in _bytes(p)]
-
-
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""
+    published = [path for path in (tmp_path / "pub").rglob("*") if path.is_file()]
+    assert not [path for path in published if b"PRIVATE" in path.read_bytes()]
+    plain = tmp_path / "as any program makes it"
+    plain.touch()
+    assert {path.stat().st_mode for path in published} == {plain.stat().st_mode}
 
 
 def test_keys_stay_out_of_what_others_see(
@@ -180,6 +180,9 @@ def test_shipping_puts_the_root_and_the_address_into_the_program(
     assert json.loads((trusted / "source.json").read_text()) == {
         "url": "https://models.example/catalog"
     }
+    plain = tmp_path / "as any program makes it"
+    plain.touch()
+    assert {path.stat().st_mode for path in trusted.iterdir()} == {plain.stat().st_mode}
     root = (scene.repository.folder / "root.json").read_bytes()
     assert (trusted / "root.json").read_bytes() == root
     assert tool.main(["init", str(tmp_path / "p"), "--keys", str(tmp_path / "k"), "--ship"]) == 1
