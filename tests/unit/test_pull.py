@@ -190,6 +190,24 @@ async def test_a_generator_that_is_closed_stops_the_download(
     assert_installed(tiny, store)
 
 
+async def test_who_waits_for_a_pull_to_stop_can_be_cancelled_and_the_pull_stops_first(
+    index: Index, tiny: TinyModel, store: ModelStore
+) -> None:
+    gate = threading.Event()
+    index.faults.append(pause_after(SLOW_BYTES, gate))
+    async for step in (steps := pull(tiny.entry, store)):
+        if step.phase is Phase.DOWNLOADING and step.done:
+            break
+    closing = asyncio.create_task(steps.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    gate.set()
+    await pull_all(tiny, store)
+    assert_installed(tiny, store)
+
+
 async def test_a_complete_part_needs_no_network(
     index: Index, tiny: TinyModel, store: ModelStore
 ) -> None:

@@ -80,12 +80,17 @@ async def run(
         yield meter.snapshot()
     finally:
         work.cancel()
+        cancelled = False
         while not work.done():
-            # A second cancellation must not leave the lock with work that still runs; the first one goes on anyway.
-            with suppress(asyncio.CancelledError):
+            # A cancellation here must not leave the lock with work that still runs.
+            try:
                 await asyncio.wait({work})
+            except asyncio.CancelledError:
+                cancelled = True
         if not work.cancelled():
             work.exception()  # raised above already, or nobody iterates any more
+        if cancelled:
+            raise asyncio.CancelledError
 
 
 class _Pull:
