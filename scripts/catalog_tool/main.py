@@ -46,8 +46,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _init(options: argparse.Namespace) -> None:
-    if options.ship and (fault := fault_of_base(options.url)):
-        raise ToolError(f"The address {fault}.", mend="--ship needs --url.")
     if not 1 <= options.threshold <= options.root_keys:
         raise ToolError(
             f"{options.root_keys} root keys cannot give {options.threshold} signatures.",
@@ -57,8 +55,6 @@ def _init(options: argparse.Namespace) -> None:
     passphrase = _make_keys(options)
     _repository(options, passphrase).init(options.threshold)
     _say(f"The root of trust is {options.dir / 'root.json'}; {options.keys} has the private keys.")
-    if options.ship:
-        ship(options.dir, options.url)
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -102,16 +98,13 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _ship(options: argparse.Namespace) -> None:
+    """Have the program trust the catalog in the folder that is published."""
     if fault := fault_of_base(options.url):
         raise ToolError(f"The address {fault}.", mend="Name where DIR is served with --url.")
     check(options.dir)
-    ship(options.dir, options.url)
-
-
-def ship(folder: Path, url: str) -> None:
-    """Have the program trust the catalog in `folder`, served at `url`; raises OSError."""
-    write_atomic(TRUSTED / "root.json", (folder / "root.json").read_bytes(), private=False)
-    document = json.dumps({"url": url.rstrip("/")}, indent=1) + "\n"
+    root = (options.dir / "root.json").read_bytes()
+    write_atomic(TRUSTED / "root.json", root, private=False)
+    document = json.dumps({"url": options.url.rstrip("/")}, indent=1) + "\n"
     write_atomic(TRUSTED / "source.json", document.encode(), private=False)
     _say(f"{TRUSTED} has the root and the address; commit them.")
 
@@ -175,8 +168,6 @@ def _parser() -> argparse.ArgumentParser:
     for action in (build, refresh):
         action.add_argument("--timestamp-days", type=float, default=Days().timestamp, metavar="N")
         action.add_argument("--snapshot-days", type=float, default=Days().snapshot, metavar="N")
-    init.add_argument("--ship", action="store_true", help="put the root into the program")
-    init.add_argument("--url", default="", help="where DIR will be served; for --ship")
     shipping.add_argument("--url", required=True, help="where DIR is served")
     build.add_argument("--entries", type=Path, metavar="FILE", help="default: the built-in list")
     rotate.add_argument("--old-keys", type=Path, required=True, help="the keys that leave")

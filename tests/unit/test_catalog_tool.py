@@ -185,4 +185,3 @@ def test_shipping_puts_the_root_and_the_address_into_the_program(
     assert {path.stat().st_mode for path in trusted.iterdir()} == {plain.stat().st_mode}
     root = (scene.repository.folder / "root.json").read_bytes()
     assert (trusted / "root.json").read_bytes() == root
-    assert tool.main(["init", str(tmp_path / "p"), "--keys", str(tmp_path / "k"), "--ship"]) == 1
