@@ -72,7 +72,7 @@ class NetworkUnavailable(PullFailed):
 
 
 class HashMismatch(PullFailed):
-    """The bytes are not the ones that were announced. They were thrown away."""
+    """The bytes are not the ones that were announced; the mend says whether any are kept."""
 
 
 class DiskFull(NpurunError):
