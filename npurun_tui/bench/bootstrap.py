@@ -130,9 +130,8 @@ def _cleaned(cells: Sequence[Cell], clip: float) -> tuple[list[Cell], float]:
     nothing was disturbed, and hardly moved where something was.
     """
     spread = _spread(cells)
-    limit = (
-        clip * spread if spread else math.inf
-    )  # a clock of coarse steps: equal values say nothing of the noise
+    # A clock of coarse steps: equal values say nothing of the noise.
+    limit = clip * spread if spread else math.inf
     clean: list[Cell] = []
     clipped = 0
     for cell in cells:

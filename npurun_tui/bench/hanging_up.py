@@ -44,9 +44,8 @@ class HangUpGuard:
                 loop.add_signal_handler(each, self._leave, each)
                 self._guarded.append(each)
         except (NotImplementedError, RuntimeError, ValueError) as error:
-            log.debug(
-                "no guard against a closed terminal: %s", error
-            )  # Windows, or not the main thread
+            # Windows, or not the main thread.
+            log.debug("no guard against a closed terminal: %s", error)
 
     def _let_go(self) -> None:
         loop = asyncio.get_running_loop()

@@ -191,9 +191,8 @@ def _apart(strata: Sequence[_Stratum], unlike: str, medians: tuple[float, float]
     known = [cell.weight * n * m / (n + m) for (cell, _), (n, m) in zip(both, sizes, strict=True)]
     shares = [part / math.fsum(known) for part in known]
     n_a, n_b = (sum(counts) for counts in zip(*sizes, strict=True))
-    if (
-        n_a == n_b == len(strata)
-    ):  # one run of each on both sides: only the strata tell how far ratios scatter
+    # One run of each on both sides: only the strata tell how far ratios scatter.
+    if n_a == n_b == len(strata):
         differences = [
             Cell([b.values[0] - a.values[0]], [place], share, b.weight)
             for place, ((a, b), share) in enumerate(zip(both, shares, strict=True))

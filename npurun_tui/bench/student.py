@@ -19,9 +19,8 @@ _NEAR_NORMAL: Final = 200.0
 def t95(freedom: float) -> float:
     """Within so many standard errors lie 95 %; `freedom` may be a fraction (Satterthwaite), and counts as 1 below 1."""
     if freedom >= _NEAR_NORMAL:
-        return Z95 * (
-            1 + (Z95 * Z95 + 1) / (4 * freedom)
-        )  # first term of Cornish & Fisher: exact to 1e-4 here
+        # First term of Cornish & Fisher: exact to 1e-4 here.
+        return Z95 * (1 + (Z95 * Z95 + 1) / (4 * freedom))
     return _t95(max(1.0, round(freedom, 1)))
 
 

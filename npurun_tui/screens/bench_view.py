@@ -187,9 +187,8 @@ class BenchView(Widget):
         self.show()
 
     def _frame(self) -> None:
-        goes_on = (
-            self.running and time.monotonic() >= self._slow_at
-        )  # its time does, without any event
+        # Its time goes on without any event.
+        goes_on = self.running and time.monotonic() >= self._slow_at
         if (self._due or goes_on) and self.is_on_screen:
             self.show()
 

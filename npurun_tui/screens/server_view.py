@@ -103,9 +103,8 @@ class ServerView(Widget):
         self._fit()
 
     def _fit(self) -> None:
-        width = (
-            self.size.width or self.app.size.width
-        )  # before the first layout there is only the app's
+        # Before the first layout there is only the app's.
+        width = self.size.width or self.app.size.width
         self.table.fit(columns_for(self.state.entries.values()), width, grower=CLIENT)
 
     def focus_main(self) -> None:

@@ -120,9 +120,8 @@ def _line(engine: EngineStatus | None, config: ServerConfig) -> str:
     holder = engine.holder if engine is not None else None
     if engine is None or holder is None:
         return "queue: empty, permit: free"
-    who = holder_words(holder).partition(": ")[
-        0
-    ]  # the model is in the status bar, and in the table
+    # The model is in the status bar, and in the table.
+    who = holder_words(holder).partition(": ")[0]
     return f"queue: {len(engine.waiting)} of {config.max_queue}, permit: {one_line(who, 30)}"
 
 

@@ -197,9 +197,8 @@ def _look_through(body: bytes, depth: int) -> None:
     kept: list[bytes] = []
     carry, inside = b"", 0
     for start in range(0, len(body), PIECE):
-        piece = _ESCAPE.sub(
-            b"", carry + body[start : start + PIECE]
-        )  # what is left is \u, or cut off
+        # What is left is \u, or cut off.
+        piece = _ESCAPE.sub(b"", carry + body[start : start + PIECE])
         if NUL in piece:
             raise BadRequest("The body has a NUL character in a string.")
         cut = piece.rfind(b"\\", max(len(piece) - len(NUL) + 1, 0))

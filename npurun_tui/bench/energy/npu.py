@@ -88,9 +88,8 @@ class NpuLoad:
                 self._counters.close()
             self._counters, self._next = self._next, None
         elif self._now() - self._opened >= RENEWED:
-            with suppress(
-                PdhFailed, SourceAbsent
-            ):  # the old one still tells, and the next time comes
+            # The old one still tells, and the next time comes.
+            with suppress(PdhFailed, SourceAbsent):
                 self._next = self._primed()
 
 

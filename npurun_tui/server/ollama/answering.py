@@ -141,9 +141,8 @@ class Answering:
     ) -> Response:
         """Nothing to answer: the model is loaded, or with a keep-alive of 0 unloaded. One object, also for a stream."""
         answerer = self._context.answerer
-        if (
-            keep_alive == 0
-        ):  # also a model that others chose, which a question's keep-alive never does
+        # Also a model that others chose, which a question's keep-alive never does.
+        if keep_alive == 0:
             require_admin(request, "unload models")
             await unless_gone(request, answerer.unload(name))
             return json_response(words.empty("unload"))

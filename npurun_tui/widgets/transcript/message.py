@@ -53,9 +53,8 @@ class Message:
         self._characters = len(entry.text)
         self._newlines = entry.text.count("\n")
         self._splitter: Splitter | None = None
-        self._blocks: list[
-            Block
-        ] = []  # the frozen ones and the tail, as far as `heights` knows them
+        # The frozen ones and the tail, as far as `heights` knows them.
+        self._blocks: list[Block] = []
         self._frozen = 0
         self._width = 0
         self.heights: HeightIndex | None = None
