@@ -89,8 +89,12 @@ class AttachedModels(Widget):
         self._pulls.changed, self._pulls.ended = lambda: None, lambda _job: None
 
     def on_resize(self) -> None:
-        """The table takes the terminal's width."""
-        self.table.fit(COLUMNS, self.app.size.width)
+        """The table takes the width that the help leaves."""
+        self.table.fit(COLUMNS, self.size.width or self.app.size.width)
+
+    def watch_virtual_size(self) -> None:
+        """As `on_resize`, which is not always told (see `ModelsView.watch_virtual_size`)."""
+        self.call_later(self.on_resize)
 
     def on_show(self) -> None:
         """What changed behind another tab was not asked for."""

@@ -97,12 +97,12 @@ class AttachedServer(Widget):
         self.show()
 
     def on_resize(self) -> None:
-        """The table takes the terminal's width."""
+        """The table takes the width that the help leaves."""
         self._fit()
 
     def _fit(self) -> None:
         columns = columns_for(self.entries.values())
-        self.table.fit(columns, self.app.size.width, grower=CLIENT)
+        self.table.fit(columns, self.size.width or self.app.size.width, grower=CLIENT)
 
     def on_show(self) -> None:
         """What changed behind another tab was not asked for."""

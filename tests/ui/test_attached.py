@@ -31,6 +31,7 @@ from npurun_tui.server.asking import Text
 from npurun_tui.server.records import RequestRecord
 from npurun_tui.server.tokens import hash_token
 from npurun_tui.settings import Settings
+from npurun_tui.widgets.row_table import RowTable
 from npurun_tui.widgets.safe_input import SafeInput
 from npurun_tui.widgets.tab_bar import TabBar
 from tests.server.scripted import HELLO, Step, done
@@ -134,6 +135,26 @@ async def test_that_machines_models(tmp_path: Path) -> None:
         assert row(app, "thinker")[1] == "installed"
         head = models(app).query_one("#attached-head").render()
         assert f"Models of {there.where}" in str(head)
+
+
+@pytest.mark.parametrize("tab", ["1", "4"])
+async def test_the_table_fits_beside_the_help(tmp_path: Path, tab: str) -> None:
+    def fits(table: RowTable) -> bool:
+        return 2 + sum(column.width + 2 for column in table.columns) <= table.size.width
+
+    async with attached(tmp_path) as (pilot, app, there):
+        await pilot.press(tab)
+        if tab == "4":
+            await until(pilot, lambda: bool(app.main.query(AttachedServer)))
+            async with httpx.AsyncClient() as client:
+                await client.get(f"{there.url}/api/version")
+        table = app.main.pane.query_one(RowTable)
+        await until(pilot, lambda: bool(table.keys) and fits(table))
+        await pilot.press("f1")
+        await until(pilot, lambda: table.size.width < 80 and fits(table))
+        await pilot.press("escape")
+        await until(pilot, lambda: table.size.width == 80 and len(table.columns) > 3)
+        assert fits(table)
 
 
 async def test_several_pulls_one_of_them_cancelled(tmp_path: Path) -> None:
