@@ -15,11 +15,11 @@ from npurun_tui.models import builtin
 from npurun_tui.models.store import ModelStore
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.messages import UseModel
-from tests.support.index_server import Index, pause_after, serve
+from tests.support.index_server import Index, serve
 from tests.support.index_server import status as answer
 from tests.support.models import add_broken_model, add_cpu_model, add_npu_model
 from tests.support.pulling import only_index
-from tests.support.tiny_model import NAME, TinyModel, build_tiny_model
+from tests.support.tiny_model import NAME, TinyModel
 from tests.support.workbench import (
     NARROW,
     WIDE,
@@ -35,11 +35,6 @@ from tests.support.workbench import (
 )
 
 
-@pytest.fixture(scope="module")
-def tiny() -> TinyModel:
-    return build_tiny_model()
-
-
 @pytest.fixture
 def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     """The only index there is, and a catalog with the one model that it has."""
@@ -47,25 +42,6 @@ def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     with serve(tiny) as index:
         only_index(monkeypatch, index.url)
         yield index
-
-
-@pytest.fixture
-def gate(index: Index) -> Iterator[threading.Event]:
-    """The download stops after 300 kB until the gate is opened."""
-    gate = threading.Event()
-    index.faults.append(pause_after(300_000, gate))
-    yield gate
-    gate.set()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(home_paths(tmp_path).models)
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> WorkbenchApp:
-    return make_app(tmp_path)
 
 
 def is_shown(app: WorkbenchApp, name: str) -> bool:

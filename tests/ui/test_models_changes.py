@@ -26,7 +26,7 @@ from tests.support.index_server import Index, pause_after, serve
 from tests.support.index_server import status as answer
 from tests.support.models import add_cpu_model
 from tests.support.pulling import assert_installed, only_index, pull_all
-from tests.support.tiny_model import NAME, TinyModel, build_tiny_model
+from tests.support.tiny_model import NAME, TinyModel
 from tests.support.workbench import (
     NARROW,
     cells,
@@ -49,11 +49,6 @@ with model_lock(Path(sys.argv[1]), sys.argv[2]):
 """
 
 
-@pytest.fixture(scope="module")
-def tiny() -> TinyModel:
-    return build_tiny_model()
-
-
 @pytest.fixture(autouse=True)
 def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     monkeypatch.setattr(builtin, "CATALOG", (tiny.entry,))
@@ -62,25 +57,6 @@ def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     with serve(tiny) as index:
         only_index(monkeypatch, index.url)
         yield index
-
-
-@pytest.fixture
-def gate(index: Index) -> Iterator[threading.Event]:
-    """The download stops after 300 kB until the gate is opened."""
-    gate = threading.Event()
-    index.faults.append(pause_after(300_000, gate))
-    yield gate
-    gate.set()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(home_paths(tmp_path).models)
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> WorkbenchApp:
-    return make_app(tmp_path)
 
 
 def state(app: WorkbenchApp, name: str = NAME) -> str:

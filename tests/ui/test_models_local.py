@@ -26,12 +26,11 @@ from tests.support.index_server import Index, serve
 from tests.support.local_bundle import make_bundle
 from tests.support.models import add_cpu_model
 from tests.support.pulling import only_index, pull_all
-from tests.support.tiny_model import NAME, TinyModel, build_tiny_model
+from tests.support.tiny_model import NAME, TinyModel
 from tests.support.workbench import (
     NARROW,
     cells,
     details,
-    home_paths,
     make_app,
     notices,
     table,
@@ -41,11 +40,6 @@ from tests.support.workbench import (
 MACHINE = MachineFacts((), "None was found here.", "", cpu_engine=True, memory=16_000_000_000)
 
 
-@pytest.fixture(scope="module")
-def tiny() -> TinyModel:
-    return build_tiny_model()
-
-
 @pytest.fixture
 def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     monkeypatch.setattr(builtin, "CATALOG", (tiny.entry,))
@@ -53,11 +47,6 @@ def index(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     with serve(tiny) as index:
         only_index(monkeypatch, index.url)
         yield index
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(home_paths(tmp_path).models)
 
 
 @pytest.fixture
