@@ -47,11 +47,6 @@ SECRET = "my private prompt"
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> WorkbenchApp:
-    return make_app(tmp_path)
-
-
-@pytest.fixture
 def slow_pull(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """A catalog with one model whose download stops after 300 kB until the event is set."""
     tiny = build_tiny_model()
