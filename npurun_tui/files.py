@@ -79,6 +79,19 @@ def patiently(action: Callable[[], T], *, seconds: float = _PATIENCE) -> T:
         delay = min(0.5, 2 * delay)
 
 
+def read_small(file: Path, most: int) -> bytes | None:
+    """What is in `file`; None where that is more than `most` bytes.
+
+    Raises OSError where it cannot be read, or is no regular file: a pipe has no end, and opening one waits for ever.
+    """
+    facts = file.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError("it is no regular file")
+    with file.open("rb") as stream:
+        data = stream.read(most + 1)  # not by its size, which may be a lie
+    return data if len(data) <= most else None
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename inside `folder` durable. Windows has no such call and needs none; some network and foreign file
     systems (SMB, FUSE) refuse it, which is their way of not promising anything."""

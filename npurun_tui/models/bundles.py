@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from npurun_tui.engine.genie.graphs import Graphs, read_graphs
 from npurun_tui.errors import ModelFileDamaged
-from npurun_tui.files import write_atomic
-from npurun_tui.models.describe_files import check_paths, read_small
+from npurun_tui.files import read_small, write_atomic
+from npurun_tui.models.describe_files import check_paths
 from npurun_tui.models.fields import U32
 from npurun_tui.models.manifest import Flag
 from npurun_tui.text import one_line

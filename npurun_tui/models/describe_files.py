@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from npurun_tui.engine.genie.bundle import PATH_KEYS
 from npurun_tui.errors import ModelFileDamaged
+from npurun_tui.files import read_small
 
 LARGEST: Final = 4 << 20
 """Bytes that are read of such a file; real ones have a few thousand."""
@@ -72,23 +72,10 @@ def read_facts_file(file: Path) -> Facts:
     return Facts(file.name, values)
 
 
-def read_small(file: Path, most: int = LARGEST) -> bytes | None:
-    """What is in `file`; None where that is more than `most` bytes.
-
-    Raises OSError where it cannot be read, or is no regular file: a pipe has no end, and opening one waits for ever.
-    """
-    facts = file.stat()
-    if not stat.S_ISREG(facts.st_mode):
-        raise OSError("it is no regular file")
-    with file.open("rb") as stream:
-        data = stream.read(most + 1)  # not by its size, which may be a lie
-    return data if len(data) <= most else None
-
-
 def read_text(file: Path) -> str:
     """The text of a small file; "" where it is missing, no file, too large or unreadable."""
     try:
-        data = read_small(file)
+        data = read_small(file, LARGEST)
     except OSError:
         return ""
     return (data or b"").decode("utf-8-sig", "replace")

@@ -437,7 +437,7 @@ def test_a_pipe_where_a_file_should_be_is_not_waited_for(tmp_path: Path, name: s
 def test_a_file_without_an_end(tmp_path: Path) -> None:
     root = make_bundle(tmp_path / "b")
     (root / "tokenizer_config.json").symlink_to("/dev/zero")
-    with pytest.raises(ModelFileDamaged, match="no file"):
+    with pytest.raises(ModelFileDamaged, match="no regular file"):
         examine(root)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,15 @@ def test_a_config_that_is_none(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(ModelFileDamaged):
         opened(file)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_config_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "genie_config.json"
+    os.mkfifo(file)
+    with pytest.raises(ModelFileDamaged, match="no regular file") as caught:
+        opened(file)
+    assert caught.value.mend
 
 
 def test_a_vision_bundle_is_said_to_be_one(tmp_path: Path) -> None:

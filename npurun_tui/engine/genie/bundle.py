@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from npurun_tui.engine.genie import rules
 from npurun_tui.engine.genie.graphs import Graphs, read_graphs
-from npurun_tui.engine.genie.vocabulary import Vocabulary, read_vocabulary
+from npurun_tui.engine.genie.vocabulary import MEND, Vocabulary, read_vocabulary
 from npurun_tui.errors import EngineLoadFailed, ModelFileDamaged
+from npurun_tui.files import read_small
 from npurun_tui.text import one_line
 
 _LARGEST: Final = 16 << 20
@@ -51,10 +52,6 @@ _MISFITS: Final = (
     RecursionError,
 )
 """What reading a config raises that has another shape than a dialog's."""
-
-MEND: Final = (
-    "Put the right file back into the model's folder, or pull the model again with --force."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +224,10 @@ def _require(dialog: dict[str, Any], engines: list[dict[str, Any]]) -> None:
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        if file.stat().st_size > _LARGEST:
-            raise ModelFileDamaged(f"{one_line(file.name)} is too large for a config.")
-        document = json.loads(file.read_bytes().decode("utf-8-sig"))
+        data = read_small(file, _LARGEST)
+        if data is None:
+            raise ModelFileDamaged(f"{one_line(file.name)} is too large for a config.", mend=MEND)
+        document = json.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise _unreadable(file, error) from error
     except (ValueError, RecursionError) as error:

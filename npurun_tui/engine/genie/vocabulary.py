@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from npurun_tui.errors import ModelFileDamaged
+from npurun_tui.files import read_small
 from npurun_tui.text import one_line
 
 _LARGEST: Final = 48 << 20
 """Bytes; the tokenizers of 256,000 tokens have 35 MB. JSON made to be costly takes 25 times as much memory."""
+
+MEND: Final = (
+    "Put the right file back into the model's folder, or pull the model again with --force."
+)
+"""For a file of a bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +60,17 @@ def read_vocabulary(tokenizer: Path, config: Path) -> Vocabulary:
 def _object(file: Path) -> dict[str, Any]:
     shown = one_line(file.name)
     try:
-        if not file.is_file():  # opening a pipe would wait for ever
-            raise ModelFileDamaged(f"{shown} is missing, or is no file.")
-        with file.open("rb") as stream:
-            data = stream.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            raise ModelFileDamaged(f"{shown} is too large for a tokenizer.")
+        data = read_small(file, _LARGEST)
+        if data is None:
+            raise ModelFileDamaged(f"{shown} is too large for a tokenizer.", mend=MEND)
         document = json.loads(data.decode("utf-8-sig"))
     except OSError as error:
-        raise ModelFileDamaged(f"{shown} cannot be read ({error.strerror}).") from error
+        why = error.strerror or error
+        raise ModelFileDamaged(f"{shown} cannot be read ({why}).", mend=MEND) from error
     except (ValueError, RecursionError) as error:
-        raise ModelFileDamaged(
-            f"{shown} is not JSON.",
-            mend="Put the right file back into the model's folder, or pull the model again with --force.",
-        ) from error
+        raise ModelFileDamaged(f"{shown} is not JSON.", mend=MEND) from error
     if not isinstance(document, dict):
-        raise ModelFileDamaged(f"{shown} must hold one JSON object.")
+        raise ModelFileDamaged(f"{shown} must hold one JSON object.", mend=MEND)
     return document
 
 
