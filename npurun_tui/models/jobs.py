@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from contextvars import copy_context
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -195,12 +196,21 @@ class PullManager:
             task.cancel()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener` called, on the loop, whenever a job changes; returns the way to end that."""
-        self._listeners.append(listener)
+        """Have `listener` called, on the loop, whenever a job changes; returns the way to end that.
+
+        It is called in the context in which it was handed in, as a job is told of in the context of whoever began it:
+        for a client of the server that is one without Textual's app, and there a screen's timers die in silence.
+        """
+        context = copy_context()
+
+        def hear(job: PullJob) -> None:
+            context.copy().run(listener, job)  # a copy, as what hears of one job may change another
+
+        self._listeners.append(hear)
 
         def unsubscribe() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+            if hear in self._listeners:
+                self._listeners.remove(hear)
 
         return unsubscribe
 

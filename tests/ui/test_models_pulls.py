@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextvars import Context
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from npurun_tui.models import builtin, fit
 from npurun_tui.models.catalog import CatalogEntry
 from npurun_tui.models.fit import MachineFacts
 from npurun_tui.models.store import ModelStore
-from npurun_tui.screens import model_texts
+from npurun_tui.screens import model_look, model_texts
 from npurun_tui.screens.confirm import ConfirmScreen
 from npurun_tui.screens.model_limit import LimitScreen
 from npurun_tui.screens.models import ModelsPane
@@ -116,6 +117,25 @@ def dialog(app: WorkbenchApp) -> str:
 async def asked(pilot: Pilot[None], app: WorkbenchApp) -> str:
     await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
     return dialog(app)
+
+
+async def test_a_pull_that_a_client_of_the_server_began_moves_as_well(
+    index: Index,
+    gate: threading.Event,
+    app: WorkbenchApp,
+    tiny: TinyModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is begun in the context of the server's loop, which knows no app."""
+    monkeypatch.setattr(
+        model_look, "WATCH", 1000
+    )  # else a look at the disk would show it now and then
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: A in table(app).keys)
+        Context().run(app.services.pulls.start, entry(tiny, A))
+        await until(pilot, lambda: "━" in state(app, A))
+        gate.set()
+        await until(pilot, lambda: state(app, A) == "✓ installed")
 
 
 async def test_two_run_with_their_own_bars_and_the_third_is_queued(
