@@ -27,7 +27,7 @@ class AttachScreen(ModalScreen[str | None]):
         super().__init__()
         self._words = (
             f"A server of this program runs at {url} (process {pid}). Attach to it? "
-            "Its model and the NPU are in use there."
+            "Its model, and the NPU where there is one, are in use there."
         )
         self._token = token
         self._known = known
