@@ -99,6 +99,7 @@ class Round:
         )
         told = json.loads(done.stdout)
         self.pull: float = told["seconds"]
+        self.cpu: float = told["cpu"]
         self.phases: dict[str, float] = told["phases"]
         self.memory: float = told["peak"] - told["idle"]
         shutil.rmtree(store)
@@ -147,6 +148,8 @@ def show(rounds: list[Round]) -> int:
     for phase in rounds[0].phases:
         values = [each.phases.get(phase, 0.0) for each in rounds]
         print(f"  {phase:<10} {report.spread(values, 's', 2)}")
+    # What cores allow: the pull hashes everything twice, and nginx wants one, too.
+    print(f"  CPU time   {report.spread([each.cpu for each in rounds], 's', 2)}")
     memory = statistics.median(each.memory for each in rounds)
     row = statistics.median(each.pull / each.row for each in rounds)
     longest = statistics.median(each.pull / each.longest for each in rounds)

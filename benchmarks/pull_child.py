@@ -43,11 +43,12 @@ def main() -> int:
                 phases[phase] = phases.get(phase, 0.0) + now - last
             last, phase = now, progress.phase.value
 
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     asyncio.run(run())
-    seconds = time.perf_counter() - began
+    seconds, cpu = time.perf_counter() - began, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "phases": phases, "idle": idle, "peak": peak}))
+    figures = {"seconds": seconds, "cpu": cpu, "idle": idle, "peak": peak}
+    print(json.dumps({**figures, "phases": phases}))
     return 0
 
 

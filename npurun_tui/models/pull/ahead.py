@@ -54,11 +54,11 @@ class PartView:
         if self._part.generation != self.generation:
             raise Stale
         self._file.seek(self._at)
-        data = bytearray()
-        while len(data) < count and (piece := self._file.read(count - len(data))):
-            data += piece
+        data = self._file.read(count)
+        while 0 < len(data) < count and (piece := self._file.read(count - len(data))):
+            data += piece  # a signal or a network share may cut a read short
         self._at += len(data)
-        return bytes(data)
+        return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """As a file's."""
