@@ -5,6 +5,28 @@ from __future__ import annotations
 import re
 from typing import Any
 
+RUST: dict[str, Any] = {
+    "name": "phi-3.5-mini",
+    "version": "0.1.0",
+    "arch": "phi3",
+    "vocab": 32064,
+    "context": 4096,
+    "quant": "w4a16",
+    "qnn_sdk": "2.43.1",
+    "files": {
+        "tokenizer": "bundle/phi_x/tokenizer.json",
+        "genie_config": "bundle/phi_x/genie_config.json",
+    },
+    "chat_template": {
+        "system_prompt": "Be brief.",
+        "template": "<|system|>\n{system}<|end|>\n<|user|>\n{user}<|end|>\n",
+        "assistant_turn": "{assistant}<|end|>\n",
+        "next_user_turn": "<|user|>\n{user}<|end|>\n",
+    },
+    "sha256": {"bundle/phi_x/tokenizer.json": "a" * 64, "model": "b" * 64},
+}
+"""A manifest as that program writes it."""
+
 
 def rust_faults(document: Any) -> list[str]:
     """The Rust program's rules, written down a second time and strictly: each broken one by its field."""

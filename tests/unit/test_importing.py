@@ -26,7 +26,7 @@ from npurun_tui.models.transfer import stands_for_another
 from npurun_tui.models.verify import Verdict, verify
 from tests.support.gguf import build_gguf
 from tests.support.local_bundle import make_bundle
-from tests.support.rust_rules import rust_faults
+from tests.support.rust_rules import RUST, rust_faults
 
 SWITCHING = "enable-graph-switching"
 
@@ -74,21 +74,7 @@ def test_the_rust_program_reads_what_we_write(store: ModelStore, source: Path, l
     assert model.manifest.qnn_sdk == "0.0.0"
 
 
-RUST: dict[str, Any] = {
-    "name": "phi-3.5-mini",
-    "version": "0.1.0",
-    "arch": "phi3",
-    "vocab": 32064,
-    "context": 4096,
-    "quant": "w4a16",
-    "qnn_sdk": "2.43.1",
-    "files": {
-        "tokenizer": "bundle/phi_x/tokenizer.json",
-        "genie_config": "bundle/phi_x/genie_config.json",
-    },
-    "chat_template": {"system_prompt": "s", "template": "{system}{user}"},
-    "sha256": {},
-}
+HASHLESS: dict[str, Any] = {**RUST, "sha256": {}}
 
 
 def test_a_folder_of_the_rust_program_is_taken_with_what_its_manifest_says(
@@ -98,7 +84,7 @@ def test_a_folder_of_the_rust_program_is_taken_with_what_its_manifest_says(
     outside, inside = tmp_path / "elsewhere" / "phi", store.root / "phi"
     for folder in (outside, inside):
         make_bundle(folder / "bundle" / "phi_x", special=())
-        (folder / "npurun.json").write_text(json.dumps(RUST))
+        (folder / "npurun.json").write_text(json.dumps(HASHLESS))
     with pytest.raises(UsageError, match="belongs to the model phi"):  # half of it would stay
         import_model(outside, store, name="other", how="move")
     brought = import_model(outside, store, name="other").manifest
@@ -106,7 +92,7 @@ def test_a_folder_of_the_rust_program_is_taken_with_what_its_manifest_says(
     for manifest in (brought, made):
         assert (manifest.arch, manifest.quant, manifest.qnn_sdk) == ("phi3", "w4a16", "2.43.1")
         assert manifest.template is not None
-        assert manifest.template.system_prompt == "s"
+        assert manifest.template.system_prompt == RUST["chat_template"]["system_prompt"]
         assert (manifest.vocab, manifest.tiers) == (151936, (512, 4096))  # the bundle's own word
     assert made.files.genie_config == "bundle/phi_x/genie_config.json"
     assert brought.files.genie_config == "bundle/genie_config.json"
@@ -136,7 +122,7 @@ def test_a_pull_of_the_rust_program_that_was_killed_is_finished_in_place(
             (),
             {
                 "files": {
-                    **RUST["files"],
+                    **HASHLESS["files"],
                     "model": "bundle/phi_x/model_part_1_of_2.bin",
                     "ctx": "bundle/phi_x/model_part_2_of_2.bin",
                     "config": "bundle/phi_x/htp_backend_ext_config.json",
@@ -151,7 +137,7 @@ def test_every_optional_field_of_the_rust_program_may_be_there_or_not(
 ) -> None:
     folder = store.root / "phi"
     make_bundle(folder / "bundle" / "phi_x")
-    document = {key: value for key, value in {**RUST, **more}.items() if key not in less}
+    document = {key: value for key, value in {**HASHLESS, **more}.items() if key not in less}
     assert rust_faults({"sha256": {}, **document}) == []
     (folder / "npurun.json").write_text(json.dumps(document))
     assert store.get("phi").name == "phi"
@@ -169,7 +155,7 @@ def test_hashes_of_the_rust_program_are_compared(store: ModelStore) -> None:
         "bundle\\phi_x\\tokenizer.json": tokenizer,
         "bundle/phi_x/gone.bin": "c" * 64,
     }
-    (folder / "npurun.json").write_text(json.dumps({**RUST, "sha256": hashes}))
+    (folder / "npurun.json").write_text(json.dumps({**HASHLESS, "sha256": hashes}))
     assert dict(verify(store.get("phi"))) == {
         "bundle/phi_x/genie_config.json": Verdict.DIFFERS,
         "bundle/phi_x/tokenizer.json": Verdict.SAME,

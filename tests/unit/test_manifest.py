@@ -17,27 +17,7 @@ from npurun_tui.errors import ManifestInvalid, ModelError, ModelFileDamaged
 from npurun_tui.models.manifest import Files, Manifest
 from npurun_tui.models.names import fault_of_relative_path, normalise
 from npurun_tui.models.quantisation import RUST_KINDS, rust_kind
-
-RUST: dict[str, Any] = {
-    "name": "phi-3.5-mini",
-    "version": "0.1.0",
-    "arch": "phi3",
-    "vocab": 32064,
-    "context": 4096,
-    "quant": "w4a16",
-    "qnn_sdk": "2.43.1",
-    "files": {
-        "tokenizer": "bundle/phi_x/tokenizer.json",
-        "genie_config": "bundle/phi_x/genie_config.json",
-    },
-    "chat_template": {
-        "system_prompt": "Be brief.",
-        "template": "<|system|>\n{system}<|end|>\n<|user|>\n{user}<|end|>\n",
-        "assistant_turn": "{assistant}<|end|>\n",
-        "next_user_turn": "<|user|>\n{user}<|end|>\n",
-    },
-    "sha256": {"bundle/phi_x/tokenizer.json": "a" * 64, "model": "b" * 64},
-}
+from tests.support.rust_rules import RUST
 
 
 def write(folder: Path, document: object) -> Path:
