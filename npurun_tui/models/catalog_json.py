@@ -90,10 +90,8 @@ def _object(data: bytes, where: str) -> dict[str, Any]:
         raise ManifestInvalid(f"{shown} is larger than {MAX_DOCUMENT // 1_000_000} MB.")
     try:
         document = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # also no UTF-8, NaN, a number of thousands of digits
+    except (ValueError, RecursionError) as error:
+        # Also no UTF-8, NaN, a number of thousands of digits.
         why = one_line(str(error), 100)
         raise ManifestInvalid(f"{shown} is not JSON that can be read: {why}.") from None
     if not isinstance(document, dict):

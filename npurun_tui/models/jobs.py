@@ -216,9 +216,8 @@ class PullManager:
 
     async def wait(self, name: str) -> None:
         """Return when the pull of `name` has ended, however it did; at once where none runs."""
-        while (
-            task := self._tasks.get(name)
-        ) is not None:  # after a cancelled pull, its clearing up
+        # More than once: after a cancelled pull comes its clearing up.
+        while (task := self._tasks.get(name)) is not None:
             await asyncio.wait({task})
 
     async def aclose(self) -> None:

@@ -91,9 +91,8 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         make_private(self.path)
-        for (
-            journal
-        ) in self._journals():  # new ones get the file's mode; these are a killed process's
+        # New ones get the file's mode; these are a killed process's.
+        for journal in self._journals():
             keep_private(journal)
         try:
             return self._connect()

@@ -43,11 +43,8 @@ class Client:
                 headers={"User-Agent": f"npurun-tui/{__version__}", "Accept-Encoding": "identity"},
                 timeout=httpx.Timeout(policy.stall_timeout, connect=policy.connect_timeout),
             )
-        except (
-            ImportError,
-            ValueError,
-            httpx.InvalidURL,
-        ) as error:  # what httpx makes of a proxy that it cannot use
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            # What httpx makes of a proxy that it cannot use.
             raise NetworkUnavailable(
                 "The proxy that is configured cannot be used: it has to be an http or https address.",
                 mend="Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and pip's `proxy` setting.",
