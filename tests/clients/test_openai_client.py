@@ -154,6 +154,7 @@ async def test_six_at_once_all_succeed(served: Served) -> None:
                     model=NAME,
                     messages=[{"role": "user", "content": f"Count to {n}."}],
                     max_tokens=10,
+                    temperature=0,
                 )
                 for n in range(6)
             )

@@ -125,7 +125,9 @@ async def test_six_clients_at_once(make_inference: MakeInference) -> None:
     ):
         answers = await asyncio.gather(
             *(
-                client.chat.completions.create(model="small", messages=COUNT, max_tokens=4)
+                client.chat.completions.create(
+                    model="small", messages=COUNT, max_tokens=4, temperature=0
+                )
                 for _ in range(6)
             )
         )
