@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import shlex
 import stat
 import time
@@ -117,7 +116,7 @@ def write_atomic(path: Path, data: bytes, *, private: bool = True) -> None:
         OSError: as the file system gives it; `path` is then what it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
 
     def opened(name: str, flags: int) -> int:
         return os.open(name, flags, 0o600 if private else 0o666)
