@@ -53,19 +53,6 @@ def normalise(name: str) -> str:
     return bare
 
 
-def sought(name: str) -> str:
-    """`normalise` for who looks for a model: a name that none can have (`llama3.2:1b`) is one that is not here, and
-    what a name of ours may hold is of no use to him.
-
-    Raises:
-        ModelNotFound: no model of this program has such a name.
-    """
-    try:
-        return normalise(name)
-    except ModelError:
-        raise not_here(name) from None
-
-
 def not_here(
     name: str, mend: str = "`npurun-tui list` shows what is here, and what can be pulled."
 ) -> ModelNotFound:

@@ -4,7 +4,7 @@ who asks it is the same, and what a name of ours may hold is of no use to client
 from __future__ import annotations
 
 from npurun_tui.errors import ModelError
-from npurun_tui.models.names import sought
+from npurun_tui.models.names import normalise, not_here
 from npurun_tui.server.faults import UnknownModel
 
 
@@ -15,9 +15,9 @@ def bare_name(name: str) -> str:
         UnknownModel: no model of this program has such a name.
     """
     try:
-        return sought(name)
-    except ModelError as error:
-        raise unknown(error) from None
+        return normalise(name)
+    except ModelError:
+        raise unknown(not_here(name)) from None
 
 
 def unknown(error: ModelError) -> UnknownModel:
