@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -59,9 +61,13 @@ class Outcome:
     unforeseen: Exception | None = None
     """The first fault that is this program's, or stdout's, whose reader has gone."""
 
-    def noting(self) -> _Noting:
+    @contextmanager
+    def noting(self) -> Iterator[None]:
         """What fails inside is noted, and the rest goes on."""
-        return _Noting(self)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised at the end, when all else was done
+            self.note(error)
 
     def note(self, error: Exception) -> None:
         """Something has failed."""
@@ -71,20 +77,6 @@ class Outcome:
             self.unforeseen = error
         else:
             log.error("and another fault", exc_info=error)
-
-
-class _Noting:
-    def __init__(self, outcome: Outcome) -> None:
-        self._outcome = outcome
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, Exception):
-            self._outcome.note(error)
-            return True
-        return False
 
 
 def hand_on(wanted: Wanted, session: Session, services: Services, interrupted: bool) -> Outcome:
