@@ -6,6 +6,7 @@ before anything is drawn.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -51,7 +52,9 @@ class Frame:
 
 def nice_top(most: float) -> float:
     """A round number that is not below `most`, for the top of an axis."""
-    if most <= 0:
+    if (
+        most < sys.float_info.min
+    ):  # what is smaller has no power of ten below it: it is drawn as nothing
         return 1.0
     size = 1.0
     while size * 10 <= most:

@@ -55,7 +55,8 @@ def test_points_of_one_column_become_their_mean() -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "top"), [(106, 120), (100, 100), (0.0371, 0.04), (1.01, 1.2), (9.5, 10), (0, 1)]
+    ("most", "top"),
+    [(106, 120), (100, 100), (0.0371, 0.04), (1.01, 1.2), (9.5, 10), (0, 1), (5e-324, 1)],
 )
 def test_an_axis_ends_with_a_round_number(most: float, top: float) -> None:
     assert nice_top(most) == pytest.approx(top)
